@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_LEAK_H
+#define ACCOUNTING_LEAK_H
+
+/*
+ * A leak: the undrained and suspected responses that have the same origin,
+ * method, route, status and tags, counted together (DESIGN §2).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "accounting/record.h"
+#include "accounting/tag.h"
+#include "accounting/units.h"
+#include "accounting/verdict.h"
+
+#define LEAK_ID_BYTES 17
+#define LEAK_MAX_CALLERS 16
+#define LEAK_MAX_FDS 64
+
+/* One program that leaks: pid, or address where the pid is not known. */
+struct leak_caller {
+	char *client_host; /* "127.0.0.1" */
+	char *user_agent;  /* NULL unknown */
+	char *command;     /* NULL unknown */
+	pid_t pid;         /* -1 unknown */
+	int fds[LEAK_MAX_FDS]; /* of responses held now, where known */
+	size_t fd_count;
+};
+
+/* How long held responses were held, for those whose connection ended. */
+struct leak_releases {
+	uint64_t count;
+	double sum_s;
+	double sum_squares_s;
+};
+
+struct leak {
+	char id[LEAK_ID_BYTES]; /* hex; the same in every run for the same key */
+	char *origin;
+	char *method;
+	char *route;
+	int status;
+	struct tags tags;
+	uint64_t undrained;
+	uint64_t suspected;
+	uint64_t held_now;
+	int64_t held_bytes; /* body bytes of the responses held now that the
+	                       caller has not read: unread or not delivered */
+	uint64_t by_evidence[EVIDENCE_COUNT]; /* of the undrained */
+	wall_us first_seen; /* responses, by their arrival */
+	wall_us last_seen;
+	struct leak_releases releases;
+	struct leak_caller callers[LEAK_MAX_CALLERS];
+	size_t caller_count;
+	struct exchange_record *example; /* owned; NULL if none is in memory */
+};
+
+/* Writes the id of the key into `id`. */
+void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);
+
+/* Adds what `from` counted to `into` (same id).  `from` keeps nothing. */
+void leak_absorb(struct leak *into, struct leak *from);
+
+/* Adds the caller of one held response to the leak's callers and fds. */
+void leak_add_caller(struct leak *leak,
+    const struct exchange_record *exchange);
+
+/*
+ * Returns whether the releases come at a constant age (a client timeout hides
+ * the leak): at least LEAK_DEADLINE_MIN of them, with a standard deviation
+ * within a twentieth of the mean or 50 ms.  Writes the mean age then.
+ */
+#define LEAK_DEADLINE_MIN 3
+bool leak_has_deadline(const struct leak *leak, double *age_s);
+
+/* For qsort(): most undrained first, then most suspected, then by id. */
+int leak_rank(const void *a, const void *b);
+
+void leak_fini(struct leak *leak);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_LEDGER_H
+#define ACCOUNTING_LEDGER_H
+
+/*
+ * One worker's shard of the accounts.  The proxy tells it facts, in the past
+ * tense; it keeps the records, judges them, and counts.  Every call belongs
+ * to the worker's thread; time is an argument.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "accounting/callers.h"
+#include "accounting/record.h"
+#include "accounting/route.h"
+#include "accounting/snapshot.h"
+#include "accounting/suspicion.h"
+#include "accounting/units.h"
+#include "accounting/verdict.h"
+
+/* Finished exchanges kept in memory, a shard. */
+#define LEDGER_MAX_ORDINARY 2048 /* none, drained, abandoned, unproven */
+#define LEDGER_MAX_EVIDENCE 16384 /* undrained, suspected; ended */
+#define LEDGER_MAX_CLOSED_CONNS 256
+#define LEDGER_MAX_GROUPS 4096
+
+struct ledger;
+struct ledger_conn;
+struct ledger_exchange;
+
+struct ledger_config {
+	struct patience patience;
+	const struct route_set *routes; /* borrowed, outlives the ledger */
+	struct callers *callers;        /* borrowed, outlives the ledger */
+	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
+	unsigned shard;                 /* of `shard_count`; makes ids unique */
+	unsigned shard_count;
+};
+
+struct ledger *ledger_new(const struct ledger_config *config, wall_us wall,
+    mono_us now);
+
+/* Every connection must have been closed. */
+void ledger_free(struct ledger *ledger);
+
+/* The counters, for the proxy to add to. */
+struct counters *ledger_counters(struct ledger *ledger);
+
+/* ---- connections ---- */
+
+struct ledger_conn *ledger_conn_opened(struct ledger *ledger,
+    const char *client_address, wall_us wall, mono_us now);
+
+/* The live record, for the proxy to note what it learns: transport, target,
+ * tags, TLS, owner, bytes.  State, reason and counts are the ledger's. */
+struct conn_record *ledger_conn_record(struct ledger_conn *conn);
+
+/* Ends the connection and every exchange on it.  *conn is NULL then. */
+void ledger_conn_closed(struct ledger_conn **conn, enum close_reason reason,
+    wall_us wall, mono_us now);
+
+/* Our FIN went out: close probe, or the end that the response announced. */
+void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
+
+/* ---- exchanges ---- */
+
+struct request_facts {
+	const char *method;
+	const char *url;    /* redacted by the ledger */
+	const char *origin;
+	const char *user_agent;  /* NULL: none */
+	const char *traceparent; /* NULL: none */
+	const struct tags *tags;
+	bool is_pipelined; /* its bytes came before the response before it was
+	                      handed over: proves nothing of that one */
+};
+
+/* A request head came.  Proves the response before it drained. */
+struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
+    const struct request_facts *request, wall_us wall, mono_us now);
+
+void ledger_request_body_came(struct ledger_exchange *exchange,
+    size_t bytes);
+
+struct response_facts {
+	int status;
+	bool has_body;
+	bool says_close; /* Connection: close */
+	bool is_escalated;
+	const char *error; /* Proxy-Status token of our own response, or NULL */
+};
+
+void ledger_response_began(struct ledger_exchange *exchange,
+    const struct response_facts *response, mono_us now);
+
+void ledger_response_body_came(struct ledger_exchange *exchange,
+    size_t bytes);
+
+/* The whole response was handed to the socket (is_complete), or will never
+ * be.  The exchange stays with its connection until that proves something;
+ * *exchange is NULL then. */
+void ledger_response_ended(struct ledger_exchange **exchange,
+    bool is_complete, mono_us now);
+
+/* ---- evidence ---- */
+
+/* What was seen at the caller's end of the connection. */
+struct delivery {
+	int64_t waiting_bytes; /* handed over and not ACKed */
+	int64_t acked_bytes;   /* in all, over the connection's life */
+	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
+	int64_t window_bytes;  /* the peer's receive window; -1 not known */
+	mono_us rtt_us;
+};
+
+/* Judges the unproven responses of the connection anew. */
+void ledger_delivery_seen(struct ledger_conn *conn,
+    const struct delivery *delivery, mono_us now);
+
+/* The process at the other end was ending when its socket did; before
+ * ledger_conn_closed(). */
+void ledger_owner_exited(struct ledger_conn *conn);
+
+/* What the proxy needs to decide what to look at. */
+struct conn_standing {
+	bool is_unproven;    /* a response with a body waits for its proof */
+	bool is_complete;    /* ... and was handed over whole */
+	bool is_held;        /* ... and is undrained */
+	mono_us progress_at; /* when the caller last took something */
+	mono_us probed_at;   /* 0: not yet */
+};
+
+void ledger_conn_standing(const struct ledger_conn *conn,
+    struct conn_standing *standing);
+
+/* Re-judges all live connections: call from the sweep. */
+void ledger_swept(struct ledger *ledger, mono_us now);
+
+/* Returns a copy of what the query asks for.  Takes nothing; free with
+ * snapshot_free(). */
+struct snapshot *ledger_snapshot(struct ledger *ledger,
+    const struct snapshot_query *query, wall_us wall, mono_us now);
+
+#endif

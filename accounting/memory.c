@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Allocation that cannot fail.
+ */
+
+#include "accounting/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+or_abort(void *memory)
+{
+	if (memory == NULL) {
+		fputs("leakproxy: out of memory\n", stderr);
+		abort();
+	}
+	return memory;
+}
+
+void *
+xcalloc(size_t count, size_t size)
+{
+	return or_abort(calloc(count, size));
+}
+
+void *
+xreallocarray(void *old, size_t count, size_t size)
+{
+	return or_abort(reallocarray(old, count, size));
+}
+
+char *
+xstrdup(const char *text)
+{
+	return or_abort(strdup(text));
+}
+
+char *
+xstrndup(const char *text, size_t length)
+{
+	return or_abort(strndup(text, length));
+}
+
+char *
+xstrdup_or_null(const char *text)
+{
+	return text == NULL ? NULL : xstrdup(text);
+}
+
+char *
+xasprintf(const char *format, ...)
+{
+	va_list args;
+	char *text;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&text, format, args);
+	va_end(args);
+	return or_abort(length < 0 ? NULL : text);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_SNAPSHOT_H
+#define ACCOUNTING_SNAPSHOT_H
+
+/*
+ * What the ledger shards look like at one moment, copied, so that another
+ * thread can render it at leisure.  Each worker fills one; they are merged.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "accounting/leak.h"
+#include "accounting/record.h"
+#include "accounting/units.h"
+
+/* Counts by verdict, each exchange in exactly one: exchanges is their sum. */
+struct totals {
+	uint64_t connections;
+	uint64_t exchanges;
+	uint64_t by_verdict[VERDICT_COUNT];
+	uint64_t recovered;
+	uint64_t held_now;
+};
+
+struct counters {
+#define COUNTER(name, metric, help) uint64_t name;
+#include "accounting/counters.def"
+#undef COUNTER
+};
+
+/* Connections that are there now. */
+struct gauges {
+	uint64_t client_active;
+	uint64_t client_idle;
+	uint64_t client_watched;
+	uint64_t upstream_active;
+	uint64_t upstream_idle;
+};
+
+/* What to copy.  All zero: totals, counters, gauges and leaks alone. */
+struct snapshot_query {
+	bool wants_conns;
+	bool wants_exchanges;
+	bool has_verdict;       /* filters, for exchanges: */
+	enum verdict verdict;
+	char *tag_key;          /* owned; NULL: any */
+	char *tag_value;        /* owned; NULL: any value of tag_key */
+	char *origin;           /* owned; NULL: any */
+	uint64_t conn_id;       /* 0: any */
+	uint32_t ordinal;       /* 0: any */
+	size_t max_exchanges;   /* newest first are kept; 0: no bound */
+};
+
+struct snapshot {
+	wall_us taken_at;
+	wall_us since;     /* when the ledger was opened */
+	int64_t seconds_us; /* taken_at - since, by the monotonic clock */
+	struct totals totals;
+	struct counters counters;
+	struct gauges gauges;
+	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
+	size_t leak_count;
+	struct conn_record *conns; /* owned, oldest first */
+	size_t conn_count;
+	struct exchange_record *exchanges; /* owned, newest first */
+	size_t exchange_count;
+};
+
+/* Returns an empty snapshot.  Free with snapshot_free(). */
+struct snapshot *snapshot_new(void);
+void snapshot_free(struct snapshot *snapshot);
+
+/* Moves all of *part into `whole` and frees part: *part is NULL then.  Leaks
+ * with the same id become one. */
+void snapshot_merge(struct snapshot *whole, struct snapshot **part);
+
+/* Sorts what merging left unsorted: leaks by weight, connections and
+ * exchanges by age; and applies max_exchanges.  Call once, at the end. */
+void snapshot_seal(struct snapshot *snapshot,
+    const struct snapshot_query *query);
+
+void snapshot_query_copy(struct snapshot_query *to,
+    const struct snapshot_query *from);
+void snapshot_query_fini(struct snapshot_query *query);
+
+/* Returns whether the exchange passes the query's filters. */
+bool snapshot_query_matches(const struct snapshot_query *query,
+    const struct exchange_record *exchange);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_OPTIONS_H
+#define PROXY_OPTIONS_H
+
+/*
+ * The command line and the environment, read into one plain struct.  One
+ * table (options.def) feeds the parser, LEAKPROXY_* and --help.  Main thread,
+ * before any other is started; read-only afterwards.
+ */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "accounting/route.h"
+#include "accounting/units.h"
+
+enum command {
+	COMMAND_SERVE,
+	COMMAND_EXEC,
+	COMMAND_REPORT,
+	COMMAND_CA,
+	COMMAND_REPLAY,
+};
+
+struct address {
+	struct sockaddr_storage sockaddr;
+	socklen_t length;
+};
+
+struct cidr {
+	int family; /* AF_INET or AF_INET6 */
+	uint8_t network[16];
+	unsigned prefix_bits;
+};
+
+/* --resolve HOST:PORT:ADDR[:PORT]; HOST "*" and PORT 0 match any. */
+struct resolve_rule {
+	char *host;
+	uint16_t port;
+	struct address address; /* its port is 0 where the rule names none */
+};
+
+struct strings {
+	char **items;
+	size_t count;
+};
+
+struct options {
+	enum command command;
+
+	struct address *listen; /* at least one after options_parse() */
+	size_t listen_count;
+	struct address admin;
+	bool has_admin; /* false: --admin off */
+	int ready_fd;   /* -1: none */
+	unsigned workers;
+
+	char *state_dir;
+	char *upstream_ca; /* NULL: the system's roots */
+	struct strings tag_headers; /* lower case; Leakproxy-Tag by default */
+	struct strings passthrough; /* host patterns, lower case, "*" allowed */
+	struct resolve_rule *resolve;
+	size_t resolve_count;
+	struct cidr *allow;
+	size_t allow_count;
+	struct route_set *routes;
+
+	mono_us stall_after_us;
+	mono_us probe_after_us; /* 0: off */
+	mono_us probe_grace_us;
+	mono_us connect_timeout_us;
+	mono_us drain_timeout_us;
+	bool is_strict;
+	size_t max_header_bytes;
+	int log_level; /* enum log_level */
+
+	/* exec */
+	char **child_argv; /* borrowed from main(); NULL-terminated */
+	int leak_exit_code; /* -1: leaks do not change the exit status */
+
+	/* exec, report */
+	char *report_file;  /* NULL: stderr for exec, stdout for report */
+	bool wants_json;    /* report --json */
+
+	/* ca */
+	char *ca_export;    /* "pem", "bundle"; NULL: print where things are */
+};
+
+/*
+ * Reads argv and the environment.  Returns NULL when the work is already done
+ * or cannot be: *exit_status is 0 after --help and --version (printed to
+ * stdout) and 2 after a mistake, for which one line that names the option and
+ * the remedy has gone to stderr.  Free with options_free().
+ */
+struct options *options_parse(int argc, char **argv, int *exit_status);
+void options_free(struct options *options);
+
+/* Returns whether `sockaddr` is inside --allow. */
+bool options_allow(const struct options *options,
+    const struct sockaddr *sockaddr);
+
+/* Returns whether `host` (lower case, no port) matches --passthrough. */
+bool options_pass_through(const struct options *options, const char *host);
+
+#endif
