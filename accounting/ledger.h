@@ -24,7 +24,6 @@
 #define LEDGER_MAX_ORDINARY 2048 /* none, drained, abandoned, unproven */
 #define LEDGER_MAX_EVIDENCE 16384 /* undrained, suspected; ended */
 #define LEDGER_MAX_CLOSED_CONNS 256
-#define LEDGER_MAX_GROUPS 4096
 
 struct ledger;
 struct ledger_conn;
@@ -98,11 +97,23 @@ void ledger_response_began(struct ledger_exchange *exchange,
 void ledger_response_body_came(struct ledger_exchange *exchange,
     size_t bytes);
 
-/* The whole response was handed to the socket (is_complete), or will never
- * be.  The exchange stays with its connection until that proves something;
+/*
+ * Returns whether this response should say Connection: close, because its
+ * group (caller, route, status) is under suspicion.  Before
+ * ledger_response_began(); costs one atomic load while nobody is.
+ */
+bool ledger_wants_close(struct ledger_exchange *exchange, int status);
+
+enum response_end {
+	RESPONSE_COMPLETE,  /* the whole of it was handed to the socket */
+	RESPONSE_TRUNCATED, /* the origin broke off */
+	RESPONSE_ABANDONED, /* the caller did not wait for it */
+};
+
+/* The exchange stays with its connection until that proves something;
  * *exchange is NULL then. */
 void ledger_response_ended(struct ledger_exchange **exchange,
-    bool is_complete, mono_us now);
+    enum response_end end, mono_us now);
 
 /* ---- evidence ---- */
 
@@ -113,11 +124,17 @@ struct delivery {
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
 	int64_t window_bytes;  /* the peer's receive window; -1 not known */
 	mono_us rtt_us;
+	bool is_dead;          /* the kernel has given the socket up */
 };
 
 /* Judges the unproven responses of the connection anew. */
 void ledger_delivery_seen(struct ledger_conn *conn,
     const struct delivery *delivery, mono_us now);
+
+/* The same at the connection's end, before ledger_conn_closed(): judges
+ * nothing yet, and what lay unread stays as it was seen last. */
+void ledger_delivery_ended(struct ledger_conn *conn,
+    const struct delivery *delivery);
 
 /* The process at the other end was ending when its socket did; before
  * ledger_conn_closed(). */
@@ -129,14 +146,13 @@ struct conn_standing {
 	bool is_complete;    /* ... and was handed over whole */
 	bool is_held;        /* ... and is undrained */
 	mono_us progress_at; /* when the caller last took something */
+	mono_us idle_since;  /* when the last response was handed over; the
+	                        connection's opening where there was none */
 	mono_us probed_at;   /* 0: not yet */
 };
 
 void ledger_conn_standing(const struct ledger_conn *conn,
     struct conn_standing *standing);
-
-/* Re-judges all live connections: call from the sweep. */
-void ledger_swept(struct ledger *ledger, mono_us now);
 
 /* Returns a copy of what the query asks for.  Takes nothing; free with
  * snapshot_free(). */

@@ -34,6 +34,10 @@ void suspicion_raised(struct suspicion *suspicion, const char *group,
 void suspicion_answered(struct suspicion *suspicion, const char *group,
     mono_us now);
 
+/* A response of the group that said Connection: close was held: the count of
+ * proper answers starts again. */
+void suspicion_confirmed(struct suspicion *suspicion, const char *group);
+
 /* Returns false at once while no group at all is under suspicion. */
 bool suspicion_is_anyone(struct suspicion *suspicion);
 

@@ -54,6 +54,7 @@ struct judgement {
 struct facts {
 	bool has_body;
 	bool is_complete;   /* the whole message was handed to the socket */
+	bool is_truncated;  /* the origin broke off: not the caller's doing */
 	bool said_close;    /* the response carried Connection: close */
 	bool is_tls;        /* our probe adds a close_notify the client may
 	                       leave unread */
@@ -82,9 +83,6 @@ struct patience {
 struct judgement verdict_judge(const struct facts *facts,
     const struct judgement *before, const struct patience *patience,
     mono_us now);
-
-/* Returns whether the verdict can no longer change on a live connection. */
-bool verdict_is_settled(enum verdict verdict);
 
 /* Words, as in JSON and metrics; never NULL. */
 const char *verdict_word(enum verdict verdict);

@@ -42,8 +42,8 @@ struct admin_server;
  * address cannot be bound.  `bound` receives the real address as text
  * ("127.0.0.1:41235").
  */
-struct admin_server *admin_server_start(const struct admin_config *config,
-    char *bound, size_t bound_size);
+struct admin_server *admin_server_start(
+    const struct admin_config *config, char *bound, size_t bound_size);
 
 /* Stops accepting, ends the thread, frees all.  The source must still be able
  * to answer what was asked. */

@@ -8,7 +8,6 @@
  * before any other is started; read-only afterwards.
  */
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +15,8 @@
 
 #include "accounting/route.h"
 #include "accounting/units.h"
+#include "proxy/hosts.h"
+#include "proxy/units.h"
 
 enum command {
 	COMMAND_SERVE,
@@ -23,24 +24,6 @@ enum command {
 	COMMAND_REPORT,
 	COMMAND_CA,
 	COMMAND_REPLAY,
-};
-
-struct address {
-	struct sockaddr_storage sockaddr;
-	socklen_t length;
-};
-
-struct cidr {
-	int family; /* AF_INET or AF_INET6 */
-	uint8_t network[16];
-	unsigned prefix_bits;
-};
-
-/* --resolve HOST:PORT:ADDR[:PORT]; HOST "*" and PORT 0 match any. */
-struct resolve_rule {
-	char *host;
-	uint16_t port;
-	struct address address; /* its port is 0 where the rule names none */
 };
 
 struct strings {
@@ -59,8 +42,8 @@ struct options {
 	unsigned workers;
 
 	char *state_dir;
-	char *upstream_ca; /* NULL: the system's roots */
-	struct strings tag_headers; /* lower case; Leakproxy-Tag by default */
+	char *upstream_ca;          /* NULL: the system's roots */
+	struct strings tag_headers; /* lower case; leakproxy-tag is first */
 	struct strings passthrough; /* host patterns, lower case, "*" allowed */
 	struct resolve_rule *resolve;
 	size_t resolve_count;
@@ -78,15 +61,16 @@ struct options {
 	int log_level; /* enum log_level */
 
 	/* exec */
-	char **child_argv; /* borrowed from main(); NULL-terminated */
+	char **child_argv;  /* borrowed from main(); NULL-terminated */
 	int leak_exit_code; /* -1: leaks do not change the exit status */
 
 	/* exec, report */
-	char *report_file;  /* NULL: stderr for exec, stdout for report */
-	bool wants_json;    /* report --json */
+	char *report_file; /* NULL: stderr for exec, stdout for report */
+	unsigned columns;  /* 0: as wide as the terminal */
+	bool wants_json;   /* report --json */
 
 	/* ca */
-	char *ca_export;    /* "pem", "bundle"; NULL: print where things are */
+	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
 };
 
 /*
@@ -99,8 +83,8 @@ struct options *options_parse(int argc, char **argv, int *exit_status);
 void options_free(struct options *options);
 
 /* Returns whether `sockaddr` is inside --allow. */
-bool options_allow(const struct options *options,
-    const struct sockaddr *sockaddr);
+bool options_allow(
+    const struct options *options, const struct sockaddr *sockaddr);
 
 /* Returns whether `host` (lower case, no port) matches --passthrough. */
 bool options_pass_through(const struct options *options, const char *host);

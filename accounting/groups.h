@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_GROUPS_H
+#define ACCOUNTING_GROUPS_H
+
+/*
+ * One shard's leaks: counts by (origin, method, route, status, tags), kept as
+ * verdicts are set and revised, so that they stay exact when old exchanges
+ * leave memory.  The worker's thread.
+ */
+
+#include <stddef.h>
+
+#include "accounting/leak.h"
+#include "accounting/record.h"
+#include "accounting/verdict.h"
+
+/* Beyond so many, responses are counted under one group, "other". */
+#define GROUPS_MAX 4096
+
+struct groups;
+
+struct groups *groups_new(void);
+void groups_free(struct groups *groups);
+
+/* The exchange's judgement was `before` and is in its record now.  The record
+ * has its route. */
+void groups_judged(struct groups *groups,
+    const struct exchange_record *exchange, const struct judgement *before);
+
+/* A held response's connection ended after `held_s` seconds. */
+void groups_released(struct groups *groups,
+    const struct exchange_record *exchange, double held_s);
+
+/* Returns copies of the groups that have an undrained or suspected response,
+ * without held counts, callers and examples; *count of them.  Free each with
+ * leak_fini() and the array with free(). */
+struct leak *groups_copy(const struct groups *groups, size_t *count);
+
+#endif

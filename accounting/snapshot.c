@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Snapshots: filled by each shard, merged, then sealed by whoever asked.
+ */
+
+#include "accounting/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/memory.h"
+
+struct snapshot *
+snapshot_new(void)
+{
+	return xcalloc(1, sizeof(struct snapshot));
+}
+
+void
+snapshot_free(struct snapshot *snapshot)
+{
+	if (snapshot == NULL)
+		return;
+	for (size_t i = 0; i < snapshot->leak_count; i++)
+		leak_fini(&snapshot->leaks[i]);
+	for (size_t i = 0; i < snapshot->conn_count; i++)
+		record_fini_conn(&snapshot->conns[i]);
+	for (size_t i = 0; i < snapshot->exchange_count; i++)
+		record_fini_exchange(&snapshot->exchanges[i]);
+	free(snapshot->leaks);
+	free(snapshot->conns);
+	free(snapshot->exchanges);
+	free(snapshot);
+}
+
+static void
+add_totals(struct totals *to, const struct totals *from)
+{
+	to->connections += from->connections;
+	to->exchanges += from->exchanges;
+	for (size_t i = 0; i < VERDICT_COUNT; i++)
+		to->by_verdict[i] += from->by_verdict[i];
+	to->recovered += from->recovered;
+	to->held_now += from->held_now;
+}
+
+static void
+add_counters(struct counters *to, const struct counters *from)
+{
+#define COUNTER(name, metric, help) to->name += from->name;
+#include "accounting/counters.def"
+#undef COUNTER
+}
+
+static void
+add_gauges(struct gauges *to, const struct gauges *from)
+{
+	to->client_active += from->client_active;
+	to->client_idle += from->client_idle;
+	to->client_watched += from->client_watched;
+	to->upstream_active += from->upstream_active;
+	to->upstream_idle += from->upstream_idle;
+}
+
+/* Adds `part`'s leaks, which it keeps nothing of.  Shards have few. */
+static void
+take_leaks(struct snapshot *whole, struct snapshot *part)
+{
+	size_t known = whole->leak_count;
+
+	whole->leaks = xreallocarray(whole->leaks,
+	    known + part->leak_count + 1, sizeof(*whole->leaks));
+	for (size_t i = 0; i < part->leak_count; i++) {
+		struct leak *leak = &part->leaks[i];
+		size_t at = 0;
+
+		while (at < known && strcmp(whole->leaks[at].id, leak->id) != 0)
+			at++;
+		if (at < known)
+			leak_absorb(&whole->leaks[at], leak);
+		else
+			whole->leaks[whole->leak_count++] = *leak;
+	}
+	part->leak_count = 0;
+}
+
+static void
+take_conns(struct snapshot *whole, struct snapshot *part)
+{
+	whole->conns = xreallocarray(whole->conns,
+	    whole->conn_count + part->conn_count + 1, sizeof(*whole->conns));
+	if (part->conn_count > 0)
+		memcpy(&whole->conns[whole->conn_count], part->conns,
+		    part->conn_count * sizeof(*part->conns));
+	whole->conn_count += part->conn_count;
+	part->conn_count = 0;
+}
+
+static void
+take_exchanges(struct snapshot *whole, struct snapshot *part)
+{
+	whole->exchanges = xreallocarray(whole->exchanges,
+	    whole->exchange_count + part->exchange_count + 1,
+	    sizeof(*whole->exchanges));
+	if (part->exchange_count > 0)
+		memcpy(&whole->exchanges[whole->exchange_count],
+		    part->exchanges,
+		    part->exchange_count * sizeof(*part->exchanges));
+	whole->exchange_count += part->exchange_count;
+	part->exchange_count = 0;
+}
+
+void
+snapshot_merge(struct snapshot *whole, struct snapshot **part)
+{
+	struct snapshot *from = *part;
+
+	*part = NULL;
+	if (whole->since == 0 || from->since < whole->since) {
+		whole->since = from->since;
+		whole->seconds_us = from->seconds_us;
+	}
+	if (from->taken_at > whole->taken_at)
+		whole->taken_at = from->taken_at;
+	add_totals(&whole->totals, &from->totals);
+	add_counters(&whole->counters, &from->counters);
+	add_gauges(&whole->gauges, &from->gauges);
+	take_leaks(whole, from);
+	take_conns(whole, from);
+	take_exchanges(whole, from);
+	snapshot_free(from);
+}
+
+static int
+older_conn_first(const void *a, const void *b)
+{
+	const struct conn_record *left = a;
+	const struct conn_record *right = b;
+
+	if (left->opened_at != right->opened_at)
+		return left->opened_at < right->opened_at ? -1 : 1;
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int
+newer_exchange_first(const void *a, const void *b)
+{
+	const struct exchange_record *left = a;
+	const struct exchange_record *right = b;
+
+	if (left->began_at != right->began_at)
+		return left->began_at > right->began_at ? -1 : 1;
+	if (left->conn_id != right->conn_id)
+		return left->conn_id > right->conn_id ? -1 : 1;
+	return left->ordinal > right->ordinal ? -1
+	                                      : left->ordinal < right->ordinal;
+}
+
+void
+snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
+{
+	if (snapshot->leak_count > 0)
+		qsort(snapshot->leaks, snapshot->leak_count,
+		    sizeof(*snapshot->leaks), leak_rank);
+	if (snapshot->conn_count > 0)
+		qsort(snapshot->conns, snapshot->conn_count,
+		    sizeof(*snapshot->conns), older_conn_first);
+	if (snapshot->exchange_count > 0)
+		qsort(snapshot->exchanges, snapshot->exchange_count,
+		    sizeof(*snapshot->exchanges), newer_exchange_first);
+	if (query->max_exchanges == 0)
+		return;
+	while (snapshot->exchange_count > query->max_exchanges)
+		record_fini_exchange(
+		    &snapshot->exchanges[--snapshot->exchange_count]);
+}
+
+void
+snapshot_query_copy(struct snapshot_query *to,
+    const struct snapshot_query *from)
+{
+	*to = *from;
+	to->tag_key = xstrdup_or_null(from->tag_key);
+	to->tag_value = xstrdup_or_null(from->tag_value);
+	to->origin = xstrdup_or_null(from->origin);
+}
+
+void
+snapshot_query_fini(struct snapshot_query *query)
+{
+	free(query->tag_key);
+	free(query->tag_value);
+	free(query->origin);
+}
+
+static bool
+matches_tag(const struct snapshot_query *query, const struct tags *tags)
+{
+	const char *value;
+
+	if (query->tag_key == NULL)
+		return true;
+	value = tags_get(tags, query->tag_key);
+	if (value == NULL)
+		return false;
+	return query->tag_value == NULL || strcmp(query->tag_value, value) == 0;
+}
+
+bool
+snapshot_query_matches(const struct snapshot_query *query,
+    const struct exchange_record *exchange)
+{
+	if (query->has_verdict && exchange->judgement.verdict != query->verdict)
+		return false;
+	if (query->origin != NULL &&
+	    strcmp(query->origin, exchange->origin) != 0)
+		return false;
+	if (query->conn_id != 0 && query->conn_id != exchange->conn_id)
+		return false;
+	if (query->ordinal != 0 && query->ordinal != exchange->ordinal)
+		return false;
+	return matches_tag(query, &exchange->tags);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The verdict rules, all of them (DESIGN §2).
+ *
+ * A response is judged by what its connection did since: reused, ended by the
+ * caller, ended by us, or still there.  A connection that is still there is
+ * judged by what waits on it and for how long nothing of it was taken.  What
+ * was proven held stays so, except where a later fact shows that the caller
+ * read on, or that the proof rested on manners it does not have.
+ */
+
+#include "accounting/verdict.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+static struct judgement
+judge(enum verdict verdict, enum evidence evidence)
+{
+	return (struct judgement){verdict, evidence, WITNESS_NONE};
+}
+
+static bool
+is_all_taken(const struct facts *facts)
+{
+	return facts->is_complete && facts->waiting_bytes == 0;
+}
+
+/* A clean close with nothing left unread: the caller is done with it. */
+static struct judgement
+judge_closed(const struct facts *facts)
+{
+	if (!is_all_taken(facts))
+		return judge(VERDICT_ABANDONED, EVIDENCE_EARLY_CLOSE);
+	return judge(VERDICT_DRAINED,
+	    facts->probed_at != 0 ? EVIDENCE_PROBE : EVIDENCE_CLOSED);
+}
+
+/*
+ * A kernel answers close() by RST when bytes lie unread, so a reset after
+ * full delivery means that the body was dropped; unless what lay unread may
+ * have been our own close_notify, which no caller has to read.
+ */
+static struct judgement
+judge_reset(const struct facts *facts)
+{
+	if (facts->owner_exited && facts->unread_bytes > 0)
+		return judge(VERDICT_UNDRAINED, EVIDENCE_EXIT);
+	if (is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
+	    facts->unread_bytes <= 0)
+		return judge(VERDICT_DRAINED, EVIDENCE_PROBE);
+	return judge(VERDICT_ABANDONED, EVIDENCE_RESET);
+}
+
+/*
+ * What was proven held and then ended.  Told to close, it kept the connection
+ * beyond the grace: no later close undoes that.  Otherwise a clean close
+ * after full delivery shows that the caller had read on, or that it answers
+ * probes late and that its silence proved nothing.
+ */
+static struct judgement
+judge_ended_undrained(const struct facts *facts, const struct judgement *before)
+{
+	struct judgement now;
+
+	if (facts->ending == ENDING_OURS || before->evidence == EVIDENCE_CLOSE)
+		return *before;
+	now = facts->ending == ENDING_CLIENT_FIN ? judge_closed(facts)
+	                                         : judge_reset(facts);
+	if (now.verdict != VERDICT_DRAINED)
+		return *before;
+	return now;
+}
+
+static struct judgement
+judge_ended(const struct facts *facts, const struct judgement *before)
+{
+	if (before->verdict == VERDICT_UNDRAINED)
+		return judge_ended_undrained(facts, before);
+	if (facts->is_truncated)
+		return judge(VERDICT_UNPROVEN, EVIDENCE_NOTHING);
+	switch (facts->ending) {
+	case ENDING_CLIENT_FIN:
+		return judge_closed(facts);
+	case ENDING_CLIENT_RST:
+		return judge_reset(facts);
+	case ENDING_OURS:
+	case ENDING_NOT_YET:
+		break;
+	}
+	return judge(VERDICT_UNPROVEN, EVIDENCE_NOTHING);
+}
+
+/* Our FIN went unanswered for the grace, and nothing waits on our side. */
+static struct judgement
+judge_unanswered(const struct facts *facts)
+{
+	struct judgement held = judge(VERDICT_UNDRAINED, EVIDENCE_PROBE);
+
+	if (facts->said_close)
+		return judge(VERDICT_UNDRAINED, EVIDENCE_CLOSE);
+	if (facts->unread_bytes > 0) {
+		held.witness = WITNESS_UNREAD;
+		return held;
+	}
+	if (facts->caller_watches) {
+		held.witness = WITNESS_WATCHER;
+		return held;
+	}
+	return judge(VERDICT_SUSPECTED, EVIDENCE_PROBE);
+}
+
+static struct judgement
+judge_live(const struct facts *facts, const struct patience *patience,
+    mono_us now)
+{
+	mono_us quiet_since = facts->progress_at;
+	bool is_stalled = now - quiet_since >= patience->stall_after_us;
+
+	if (is_stalled && facts->waiting_bytes > 0)
+		return judge(VERDICT_UNDRAINED, EVIDENCE_STALLED);
+	if (is_stalled && facts->unread_bytes > 0)
+		return judge(VERDICT_UNDRAINED, EVIDENCE_UNREAD);
+	if (facts->probed_at == 0 || !is_all_taken(facts))
+		return judge(VERDICT_OPEN, EVIDENCE_NOTHING);
+	if (quiet_since < facts->probed_at)
+		quiet_since = facts->probed_at;
+	if (now - quiet_since < patience->probe_grace_us)
+		return judge(VERDICT_OPEN, EVIDENCE_NOTHING);
+	return judge_unanswered(facts);
+}
+
+struct judgement
+verdict_judge(const struct facts *facts, const struct judgement *before,
+    const struct patience *patience, mono_us now)
+{
+	if (!facts->has_body)
+		return judge(VERDICT_NONE, EVIDENCE_NOTHING);
+	if (facts->was_reused)
+		return judge(VERDICT_DRAINED, EVIDENCE_REUSE);
+	if (facts->ending != ENDING_NOT_YET)
+		return judge_ended(facts, before);
+	return judge_live(facts, patience, now);
+}
+
+static const char *const verdict_words[] = {
+#define VERDICT(name, word, meaning) [VERDICT_##name] = word,
+#include "accounting/verdicts.def"
+#undef VERDICT
+};
+
+static const char *const verdict_meanings[] = {
+#define VERDICT(name, word, meaning) [VERDICT_##name] = meaning,
+#include "accounting/verdicts.def"
+#undef VERDICT
+};
+
+static const char *const evidence_words[] = {
+#define EVIDENCE(name, word, meaning) [EVIDENCE_##name] = word,
+#include "accounting/evidence.def"
+#undef EVIDENCE
+};
+
+static const char *const evidence_meanings[] = {
+#define EVIDENCE(name, word, meaning) [EVIDENCE_##name] = meaning,
+#include "accounting/evidence.def"
+#undef EVIDENCE
+};
+
+const char *
+verdict_word(enum verdict verdict)
+{
+	assert(verdict < VERDICT_COUNT);
+	return verdict_words[verdict];
+}
+
+const char *
+verdict_meaning(enum verdict verdict)
+{
+	assert(verdict < VERDICT_COUNT);
+	return verdict_meanings[verdict];
+}
+
+const char *
+verdict_evidence_word(enum evidence evidence)
+{
+	assert(evidence < EVIDENCE_COUNT);
+	return evidence_words[evidence];
+}
+
+const char *
+verdict_evidence_meaning(enum evidence evidence)
+{
+	assert(evidence < EVIDENCE_COUNT);
+	return evidence_meanings[evidence];
+}
+
+bool
+verdict_from_word(const char *word, enum verdict *verdict)
+{
+	for (size_t i = 0; i < VERDICT_COUNT; i++) {
+		if (strcmp(word, verdict_words[i]) == 0) {
+			*verdict = (enum verdict)i;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ADMIN_API_H
+#define ADMIN_API_H
+
+/*
+ * Snapshots as JSON (DESIGN §4).  A field that is not known is null.  Each
+ * function returns text that ends with a newline; free it with free().
+ */
+
+#include "accounting/snapshot.h"
+#include "admin/view.h"
+
+char *api_leaks(const struct snapshot *snapshot);
+
+/* The connections that pass the view's filters, newest first, at most its
+ * limit of them; "more" says whether others were left out. */
+char *api_connections(const struct snapshot *snapshot, const struct view *view);
+
+/* Likewise; the snapshot was filtered already, and holds one exchange more
+ * than the limit where there are more. */
+char *api_exchanges(const struct snapshot *snapshot, const struct view *view);
+
+char *api_exchange(const struct exchange_record *exchange);
+
+/* {"error":"..."} */
+char *api_error(const char *reason);
+
+#endif

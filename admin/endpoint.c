@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The table of endpoints.  A path that is not in it does not exist; the index
+ * page is the table, printed.
+ */
+
+#include "admin/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/memory.h"
+#include "admin/api.h"
+#include "admin/metrics.h"
+#include "admin/report.h"
+
+#define TYPE_HTML "text/html; charset=utf-8"
+#define TYPE_TEXT "text/plain; charset=utf-8"
+#define TYPE_JSON "application/json"
+#define TYPE_PEM "application/x-pem-file"
+
+#define API_PREFIX "/api/"
+#define READS (METHOD_GET | METHOD_HEAD)
+#define READS_ALLOW "GET, HEAD"
+
+/* Takes `body`. */
+static void
+fill(struct document *document, const char *content_type, char *body)
+{
+	document->status = 200;
+	document->content_type = content_type;
+	document->body = body;
+}
+
+static void
+render_report(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_TEXT,
+	    report_text(visit->snapshot, visit->view.columns));
+}
+
+static void
+render_leaks(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_leaks(visit->snapshot));
+}
+
+static void
+render_connections(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON,
+	    api_connections(visit->snapshot, &visit->view));
+}
+
+static void
+render_exchanges(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_exchanges(visit->snapshot, &visit->view));
+}
+
+static void
+render_exchange(const struct visit *visit, struct document *document)
+{
+	if (visit->snapshot->exchange_count == 0)
+		endpoint_refuse(document, 404, API_PREFIX,
+		    "no such exchange, or it is no longer in memory");
+	else
+		fill(document, TYPE_JSON,
+		    api_exchange(&visit->snapshot->exchanges[0]));
+}
+
+static void
+render_metrics(const struct visit *visit, struct document *document)
+{
+	enum metrics_format format = metrics_negotiate(visit->accept);
+
+	fill(document, metrics_content_type(format),
+	    metrics_text(visit->snapshot, format));
+}
+
+static void
+render_health(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_TEXT, xstrdup("ok\n"));
+}
+
+static void
+render_readiness(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_TEXT,
+	    xstrdup(visit->is_ready ? "ready\n" : "not ready\n"));
+	if (!visit->is_ready)
+		document->status = 503;
+}
+
+static void
+render_ca(const struct visit *visit, struct document *document)
+{
+	if (visit->ca_pem == NULL) {
+		endpoint_refuse(document, 404, "/ca.pem", "there is no CA");
+		return;
+	}
+	fill(document, TYPE_PEM, xstrdup(visit->ca_pem));
+	document->file_name = "leakproxy-ca.pem";
+}
+
+static void render_index(const struct visit *visit, struct document *document);
+
+static const struct endpoint endpoints[] = {
+    {.path = "/",
+	.methods = READS,
+	.render = render_index,
+	.help = "this page"},
+    {.path = "/report",
+	.methods = READS,
+	.params = VIEW_COLUMNS,
+	.gathers = true,
+	.wants_conns = true,
+	.render = render_report,
+	.help = "what leaks, how fast, and who does it; ?columns="},
+    {.path = "/api/leaks",
+	.methods = READS,
+	.gathers = true,
+	.render = render_leaks,
+	.help = "totals, and every leak with its callers"},
+    {.path = "/api/connections",
+	.methods = READS,
+	.params = VIEW_STATE | VIEW_TAG | VIEW_LIMIT,
+	.gathers = true,
+	.wants_conns = true,
+	.render = render_connections,
+	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+    {.path = "/api/exchanges",
+	.methods = READS,
+	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.gathers = true,
+	.wants_exchanges = true,
+	.render = render_exchanges,
+	.help = "requests and responses, newest first; ?verdict= "
+		"?tag=key=value ?origin= ?limit="},
+    {.path = "/api/exchanges/*",
+	.methods = READS,
+	.gathers = true,
+	.wants_exchanges = true,
+	.render = render_exchange,
+	.help = "one of them, by its id, as c17x3"},
+    {.path = "/metrics",
+	.methods = READS,
+	.gathers = true,
+	.render = render_metrics,
+	.help = "for Prometheus"},
+    {.path = "/ca.pem",
+	.methods = READS,
+	.render = render_ca,
+	.help = "the certificate that callers must trust"},
+    {.path = "/healthz",
+	.methods = READS,
+	.render = render_health,
+	.help = "200 while the process lives"},
+    {.path = "/readyz",
+	.methods = READS,
+	.render = render_readiness,
+	.help = "200 while the proxy takes connections, else 503"},
+};
+
+#define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(*endpoints))
+
+static bool
+has_segment(const struct endpoint *endpoint)
+{
+	return endpoint->path[strlen(endpoint->path) - 1] == '*';
+}
+
+static void
+render_index(const struct visit *visit, struct document *document)
+{
+	char *text;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (out == NULL)
+		abort();
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"
+	      "<title>leakproxy</title>\n<h1>leakproxy " LEAKPROXY_VERSION
+	      "</h1>\n<table>\n",
+	    out);
+	for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
+		const struct endpoint *endpoint = &endpoints[i];
+
+		if (has_segment(endpoint))
+			fprintf(out, "<tr><td>%s", endpoint->path);
+		else
+			fprintf(out, "<tr><td><a href=\"%s\">%s</a>",
+			    endpoint->path, endpoint->path);
+		fprintf(out, "<td>%s\n", endpoint->help);
+	}
+	fputs("</table>\n</html>\n", out);
+	fclose(out);
+	fill(document, TYPE_HTML, text);
+}
+
+/* ---- from a request to a visit ---- */
+
+static bool
+matches(const struct endpoint *endpoint, const char *path)
+{
+	size_t length = strlen(endpoint->path) - 1;
+
+	if (!has_segment(endpoint))
+		return strcmp(path, endpoint->path) == 0;
+	return strncmp(path, endpoint->path, length) == 0 &&
+	    path[length] != '\0' && strchr(path + length, '/') == NULL;
+}
+
+static const struct endpoint *
+find(const char *path)
+{
+	for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
+		if (matches(&endpoints[i], path))
+			return &endpoints[i];
+	}
+	return NULL;
+}
+
+static void
+set_query(struct visit *visit)
+{
+	struct snapshot_query *query = &visit->view.query;
+
+	query->wants_conns = visit->endpoint->wants_conns;
+	query->wants_exchanges = visit->endpoint->wants_exchanges;
+	/* One more, to know whether there are more. */
+	if (query->wants_exchanges)
+		query->max_exchanges = visit->view.limit + 1;
+}
+
+bool
+endpoint_visit(struct visit *visit, enum method method, const char *path,
+    const char *query_string, struct document *document)
+{
+	const struct endpoint *endpoint = find(path);
+	char *refusal;
+
+	if (endpoint == NULL) {
+		endpoint_refuse(document, 404, path,
+		    "no such path: / lists those there are");
+		return false;
+	}
+	if ((endpoint->methods & method) == 0) {
+		endpoint_refuse(
+		    document, 405, path, "this path takes " READS_ALLOW);
+		document->allow = READS_ALLOW;
+		return false;
+	}
+	visit->endpoint = endpoint;
+	refusal = view_parse(&visit->view, query_string, endpoint->params);
+	if (refusal != NULL) {
+		endpoint_refuse(document, 400, path, refusal);
+		free(refusal);
+		return false;
+	}
+	if (has_segment(endpoint) &&
+	    !record_parse_exchange_id(strrchr(path, '/') + 1,
+		&visit->view.query.conn_id, &visit->view.query.ordinal)) {
+		endpoint_refuse(
+		    document, 400, path, "an exchange id looks like c17x3");
+		return false;
+	}
+	set_query(visit);
+	return true;
+}
+
+void
+endpoint_render(const struct visit *visit, struct document *document)
+{
+	visit->endpoint->render(visit, document);
+}
+
+void
+endpoint_refuse(
+    struct document *document, int status, const char *path, const char *reason)
+{
+	if (strncmp(path, API_PREFIX, strlen(API_PREFIX)) == 0)
+		fill(document, TYPE_JSON, api_error(reason));
+	else
+		fill(document, TYPE_TEXT, xasprintf("%s\n", reason));
+	document->status = status;
+}
+
+void
+endpoint_visit_fini(struct visit *visit)
+{
+	view_fini(&visit->view);
+	free(visit->accept);
+}

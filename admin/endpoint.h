@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ADMIN_ENDPOINT_H
+#define ADMIN_ENDPOINT_H
+
+/*
+ * What the admin server has to offer: the table of paths, and the documents
+ * that they render.  Knows nothing of sockets.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "accounting/snapshot.h"
+#include "admin/view.h"
+
+enum method {
+	METHOD_GET = 1 << 0,
+	METHOD_HEAD = 1 << 1,
+	METHOD_OTHER = 1 << 2,
+};
+
+/* What is answered. */
+struct document {
+	int status;
+	const char *content_type;
+	const char *file_name; /* to be saved as; NULL: to be shown */
+	const char *allow;     /* of a 405; NULL otherwise */
+	char *body;            /* owned */
+};
+
+/* One request, as far as rendering needs it. */
+struct visit {
+	const struct endpoint *endpoint;
+	struct view view;
+	char *accept; /* owned; NULL: none */
+
+	/* borrowed for the call */
+	const struct snapshot *snapshot; /* NULL unless the endpoint gathers */
+	const char *ca_pem;              /* NULL: there is none */
+	bool is_ready;
+};
+
+struct endpoint {
+	const char *path; /* "*" at its end stands for one segment more */
+	unsigned methods; /* of enum method */
+	unsigned params;  /* of enum view_param */
+	bool gathers;     /* renders a snapshot, taken by view.query */
+	bool wants_conns;
+	bool wants_exchanges;
+	void (*render)(const struct visit *visit, struct document *document);
+	const char *help;
+};
+
+/*
+ * Makes of a request what is to be done: fills in *visit (all zero before)
+ * and returns true; or returns false, with the refusal in *document.  `path`
+ * and `query_string` are as they came.
+ */
+bool endpoint_visit(struct visit *visit, enum method method, const char *path,
+    const char *query_string, struct document *document) MUST_CHECK;
+
+void endpoint_render(const struct visit *visit, struct document *document);
+
+/* A refusal in the form that suits the path: JSON below /api/, else text. */
+void endpoint_refuse(struct document *document, int status, const char *path,
+    const char *reason);
+
+void endpoint_visit_fini(struct visit *visit);
+
+#endif

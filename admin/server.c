@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The admin server: evhttp on a thread and a loop of its own.
+ *
+ *      request --> refused ------------------------> reply
+ *              --> rendered at once ---------------> reply
+ *              --> GATHERING --> rendered --> REPLYING --> written
+ *
+ * A request that needs data becomes a call.  While it gathers, evhttp neither
+ * reads nor frees it: should the connection fail meanwhile, evhttp lets go of
+ * the request and it is ours to free; once we reply, it is evhttp's.  The
+ * source answers exactly once, so a stop waits for what was asked, and then a
+ * moment for the replies to leave.
+ */
+
+#include "admin/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+
+#include "accounting/memory.h"
+#include "admin/endpoint.h"
+#include "admin/guard.h"
+#include "proxy/base/log.h"
+
+#define MAX_HEADER_BYTES (16 * 1024)
+#define MAX_BODY_BYTES (64 * 1024)
+#define TIMEOUT_S 30
+#define MAX_CALLS 64
+#define BACKLOG 128
+
+/* After accept() failed for want of descriptors. */
+#define ACCEPT_PAUSE_S 1
+
+/* What a stop grants to replies on their way out. */
+#define STOP_LINGER_S 1
+
+enum call_state {
+	CALL_GATHERING, /* the source has not answered yet */
+	CALL_REPLYING,  /* the reply is being written */
+};
+
+struct call {
+	struct admin_server *server;    /* borrowed, outlives the call */
+	struct evhttp_request *request; /* ours or evhttp's, see above */
+	struct visit visit;             /* owned */
+	enum call_state state;
+};
+
+enum server_state {
+	SERVER_RUNNING,
+	SERVER_STOPPING, /* waits for all calls */
+	SERVER_ENDING,   /* waits for those that gather */
+};
+
+struct admin_server {
+	/* owned */
+	struct loop *loop;
+	struct evhttp *http;
+	struct event *linger_over;
+	pthread_t thread;
+
+	/* borrowed */
+	struct evconnlistener *listener; /* until evhttp_free() */
+	struct admin_config config;      /* its sockaddr only at the start */
+
+	enum server_state state;
+	size_t call_count;
+	size_t gathering_count;
+};
+
+/* ---- replies ---- */
+
+static void
+put_header(struct evhttp_request *request, const char *name, const char *value)
+{
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(request), name, value);
+}
+
+static void
+put_headers(struct evhttp_request *request, const struct document *document)
+{
+	put_header(request, "Content-Type", document->content_type);
+	put_header(request, "Cache-Control", "no-store");
+	put_header(request, "X-Content-Type-Options", "nosniff");
+	put_header(request, "Cross-Origin-Resource-Policy", "same-origin");
+	put_header(request, "Content-Security-Policy",
+	    "default-src 'none'; frame-ancestors 'none'");
+	if (document->allow != NULL)
+		put_header(request, "Allow", document->allow);
+	if (document->file_name != NULL) {
+		char *value = xasprintf(
+		    "attachment; filename=\"%s\"", document->file_name);
+
+		put_header(request, "Content-Disposition", value);
+		free(value);
+	}
+}
+
+/* Sends the document, and ends it. */
+static void
+reply(struct evhttp_request *request, struct document *document)
+{
+	struct evbuffer *body = evbuffer_new();
+	char length[32];
+
+	if (body == NULL)
+		abort();
+	put_headers(request, document);
+	/* evhttp gives no length to the answers of HEAD and CONNECT, and sends
+	 * a body with both. */
+	snprintf(length, sizeof(length), "%zu", strlen(document->body));
+	put_header(request, "Content-Length", length);
+	if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+		evbuffer_add(body, document->body, strlen(document->body));
+	evhttp_send_reply(request, document->status, NULL, body);
+	evbuffer_free(body);
+	free(document->body);
+	document->body = NULL;
+}
+
+/* ---- calls ---- */
+
+/* Ends the loop when a stop waits for nothing any more.  The source has the
+ * calls' pointers until it has answered, so for that it always waits. */
+static void
+stop_if_done(struct admin_server *server)
+{
+	if ((server->state == SERVER_STOPPING && server->call_count == 0) ||
+	    (server->state == SERVER_ENDING && server->gathering_count == 0))
+		loop_stop(server->loop);
+}
+
+static void
+end_call(struct call *call)
+{
+	struct admin_server *server = call->server;
+
+	server->call_count--;
+	endpoint_visit_fini(&call->visit);
+	free(call);
+	stop_if_done(server);
+}
+
+static void
+on_reply_written(struct evhttp_request *request, void *arg)
+{
+	evhttp_connection_set_closecb(
+	    evhttp_request_get_connection(request), NULL, NULL);
+	end_call(arg);
+}
+
+/* While the call gathers, its answer is still to come and ends it. */
+static void
+on_connection_closed(struct evhttp_connection *connection, void *arg)
+{
+	struct call *call = arg;
+
+	if (call->state == CALL_REPLYING)
+		end_call(call);
+}
+
+static void
+answer_call(struct call *call)
+{
+	struct evhttp_request *request = call->request;
+	struct document document = {0};
+
+	if (evhttp_request_get_connection(request) == NULL) {
+		evhttp_request_free(request);
+		end_call(call);
+		return;
+	}
+	endpoint_render(&call->visit, &document);
+	call->state = CALL_REPLYING;
+	evhttp_request_set_on_complete_cb(request, on_reply_written, call);
+	reply(request, &document);
+}
+
+static void
+on_gathered(struct snapshot *snapshot, void *arg)
+{
+	struct call *call = arg;
+	struct admin_server *server = call->server;
+
+	assert(call->state == CALL_GATHERING);
+	server->gathering_count--;
+	call->visit.snapshot = snapshot;
+	answer_call(call);
+	snapshot_free(snapshot);
+	stop_if_done(server);
+}
+
+/* Takes what *visit owns. */
+static void
+begin_call(struct admin_server *server, struct evhttp_request *request,
+    struct visit *visit)
+{
+	struct call *call = xcalloc(1, sizeof(*call));
+	const struct admin_source *source = &server->config.source;
+
+	call->server = server;
+	call->request = request;
+	call->visit = *visit;
+	call->state = CALL_GATHERING;
+	*visit = (struct visit){0};
+	server->call_count++;
+	server->gathering_count++;
+	evhttp_connection_set_closecb(
+	    evhttp_request_get_connection(request), on_connection_closed, call);
+	source->gather(source->source_arg, server->loop,
+	    &call->visit.view.query, on_gathered, call);
+}
+
+/* ---- requests ---- */
+
+static enum method
+method_of(struct evhttp_request *request)
+{
+	enum evhttp_cmd_type command = evhttp_request_get_command(request);
+
+	if (command == EVHTTP_REQ_GET)
+		return METHOD_GET;
+	return command == EVHTTP_REQ_HEAD ? METHOD_HEAD : METHOD_OTHER;
+}
+
+static const char *
+find_field(struct evhttp_request *request, const char *name)
+{
+	return evhttp_find_header(
+	    evhttp_request_get_input_headers(request), name);
+}
+
+/* Returns why nothing at all is answered to this request, and the *status;
+ * NULL where it is welcome. */
+static const char *
+refuse_early(struct evhttp_request *request, int *status)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *host = find_field(request, "Host");
+	const char *refusal = guard_refuse_host(host);
+
+	*status = 403;
+	if (evhttp_uri_get_scheme(uri) != NULL ||
+	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT) {
+		*status = 400;
+		return "this is leakproxy's admin address, not the proxy: "
+		       "give callers the --listen address";
+	}
+	if (refusal != NULL)
+		return refusal;
+	return guard_refuse_origin(find_field(request, "Origin"), host);
+}
+
+static bool
+is_full(const struct admin_server *server, const struct endpoint *endpoint)
+{
+	if (!endpoint->gathers)
+		return false;
+	return server->call_count >= MAX_CALLS ||
+	    server->state != SERVER_RUNNING;
+}
+
+/* Answers, or begins the call that will. */
+static void
+take_request(struct admin_server *server, struct evhttp_request *request)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *path = evhttp_uri_get_path(uri);
+	const struct admin_config *config = &server->config;
+	struct visit visit = {0};
+	struct document document = {0};
+
+	if (!endpoint_visit(&visit, method_of(request), path,
+		evhttp_uri_get_query(uri), &document)) {
+		reply(request, &document);
+	} else if (is_full(server, visit.endpoint)) {
+		endpoint_refuse(&document, 503, path,
+		    "too many requests are under way: try again");
+		reply(request, &document);
+	} else if (visit.endpoint->gathers) {
+		visit.accept = xstrdup_or_null(find_field(request, "Accept"));
+		begin_call(server, request, &visit);
+	} else {
+		visit.ca_pem = config->ca_pem;
+		visit.is_ready =
+		    config->source.is_ready(config->source.source_arg);
+		endpoint_render(&visit, &document);
+		reply(request, &document);
+	}
+	endpoint_visit_fini(&visit);
+}
+
+static void
+on_request(struct evhttp_request *request, void *arg)
+{
+	struct document document = {0};
+	const char *refusal;
+	int status;
+
+	refusal = refuse_early(request, &status);
+	if (refusal == NULL) {
+		take_request(arg, request);
+		return;
+	}
+	endpoint_refuse(&document, status,
+	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)),
+	    refusal);
+	reply(request, &document);
+}
+
+/* A client that sends while it does not take its reply fills no more than
+ * this of our memory; evhttp itself sets no bound there. */
+static struct bufferevent *
+on_connection(struct event_base *base, void *arg)
+{
+	struct bufferevent *bufferevent =
+	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+
+	if (bufferevent != NULL)
+		bufferevent_setwatermark(
+		    bufferevent, EV_READ, 0, 2 * MAX_BODY_BYTES);
+	return bufferevent;
+}
+
+static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	evconnlistener_enable(arg);
+}
+
+/* `arg` is evhttp's, whose listener this is. */
+static void
+on_accept_failed(struct evconnlistener *listener, void *arg)
+{
+	static const struct timeval pause = {ACCEPT_PAUSE_S, 0};
+
+	log_warn("admin: cannot accept, pausing");
+	evconnlistener_disable(listener);
+	event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT,
+	    on_accept_again, listener, &pause);
+}
+
+/* ---- start and stop ---- */
+
+/* Writes "127.0.0.1:41235" or "[::1]:41235". */
+static void
+format_bound(struct evconnlistener *listener, char *text, size_t size)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof(address);
+	char host[NI_MAXHOST] = "?";
+	char port[NI_MAXSERV] = "?";
+
+	if (getsockname(evconnlistener_get_fd(listener),
+		(struct sockaddr *)&address, &length) == 0)
+		getnameinfo((struct sockaddr *)&address, length, host,
+		    sizeof(host), port, sizeof(port),
+		    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, size,
+	    address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void
+on_linger_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct admin_server *server = arg;
+
+	server->state = SERVER_ENDING;
+	stop_if_done(server);
+}
+
+static void
+on_stop(void *arg)
+{
+	static const struct timeval linger = {STOP_LINGER_S, 0};
+	struct admin_server *server = arg;
+
+	server->state = SERVER_STOPPING;
+	evconnlistener_disable(server->listener);
+	event_add(server->linger_over, &linger);
+	stop_if_done(server);
+}
+
+static void
+set_up_http(struct admin_server *server)
+{
+	struct event_base *base = loop_base(server->loop);
+
+	server->http = evhttp_new(base);
+	server->linger_over = evtimer_new(base, on_linger_over, server);
+	if (server->http == NULL || server->linger_over == NULL)
+		abort();
+	evhttp_set_max_headers_size(server->http, MAX_HEADER_BYTES);
+	evhttp_set_max_body_size(server->http, MAX_BODY_BYTES);
+	evhttp_set_timeout(server->http, TIMEOUT_S);
+	/* Every method, so that the table decides. */
+	evhttp_set_allowed_methods(server->http, 0xffff);
+	evhttp_set_bevcb(server->http, on_connection, NULL);
+	evhttp_set_gencb(server->http, on_request, server);
+}
+
+/* Frees a server whose thread has ended, or was never there. */
+static void
+server_free(struct admin_server *server)
+{
+	evhttp_free(server->http); /* its close callbacks end the last calls */
+	event_free(server->linger_over);
+	loop_free(server->loop);
+	free(server);
+}
+
+static bool
+bind_listener(struct admin_server *server, const struct admin_config *config)
+{
+	server->listener = evconnlistener_new_bind(loop_base(server->loop),
+	    NULL, NULL,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+	    BACKLOG, config->sockaddr, (int)config->sockaddr_length);
+	if (server->listener == NULL)
+		return false;
+	evconnlistener_set_error_cb(server->listener, on_accept_failed);
+	if (evhttp_bind_listener(server->http, server->listener) == NULL)
+		abort();
+	return true;
+}
+
+static void *
+run(void *arg)
+{
+	struct admin_server *server = arg;
+
+	loop_run(server->loop);
+	return NULL;
+}
+
+/* Signals are for the threads that expect them. */
+static bool
+start_thread(struct admin_server *server)
+{
+	sigset_t all;
+	sigset_t before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&server->thread, NULL, run, server);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0)
+		pthread_setname_np(server->thread, "admin");
+	errno = error;
+	return error == 0;
+}
+
+struct admin_server *
+admin_server_start(
+    const struct admin_config *config, char *bound, size_t bound_size)
+{
+	struct admin_server *server = xcalloc(1, sizeof(*server));
+	int error;
+
+	server->config = *config;
+	server->config.sockaddr = NULL;
+	server->loop = loop_new();
+	set_up_http(server);
+	if (bind_listener(server, config)) {
+		format_bound(server->listener, bound, bound_size);
+		if (start_thread(server))
+			return server;
+	}
+	error = errno;
+	server_free(server);
+	errno = error;
+	return NULL;
+}
+
+void
+admin_server_stop(struct admin_server *server)
+{
+	loop_post(server->loop, on_stop, server);
+	pthread_join(server->thread, NULL);
+	server_free(server);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ADMIN_STORY_H
+#define ADMIN_STORY_H
+
+/*
+ * One leak, told in lines of the text report.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "accounting/leak.h"
+#include "admin/page.h"
+
+/* Returns whether any of its responses is proven undrained: a leak.  The
+ * others are suspects. */
+bool story_is_proven(const struct leak *leak);
+
+/* Puts the line that counts, after `title`: "LEAK 1   12 held now, ...". */
+void story_put_head(struct page *page, const char *title,
+    const struct leak *leak, int64_t observed_us);
+
+/* Puts all the rest. */
+void story_put(struct page *page, const struct leak *leak, wall_us now);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a request asks to see.
+ *
+ * A parameter that is misspelt must not quietly show everything, so whatever
+ * is not understood is refused, with a sentence that says what would be.
+ */
+
+#include "admin/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/memory.h"
+#include "admin/report.h"
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Decodes in place: %XX, and "+" for a space as forms write it.  Returns
+ * false for a broken escape, and for a NUL. */
+static bool
+decode(char *text)
+{
+	char *to = text;
+
+	for (; *text != '\0'; text++) {
+		int high;
+		int low;
+
+		if (*text != '%') {
+			*to++ = (char)(*text == '+' ? ' ' : *text);
+			continue;
+		}
+		high = hex_digit(text[1]);
+		low = high < 0 ? -1 : hex_digit(text[2]);
+		if (low < 0 || high + low == 0)
+			return false;
+		*to++ = (char)(high << 4 | low);
+		text += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
+static bool
+parse_number(const char *text, unsigned long min, unsigned long max,
+    unsigned long *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return errno == 0 && *end == '\0' && *number >= min && *number <= max;
+}
+
+static char *
+set_columns(struct view *view, const char *value)
+{
+	unsigned long columns;
+
+	if (!parse_number(
+		value, REPORT_MIN_COLUMNS, REPORT_MAX_COLUMNS, &columns))
+		return xasprintf("columns must be a number from %d to %d",
+		    REPORT_MIN_COLUMNS, REPORT_MAX_COLUMNS);
+	view->columns = (unsigned)columns;
+	return NULL;
+}
+
+static char *
+set_limit(struct view *view, const char *value)
+{
+	unsigned long limit;
+
+	if (!parse_number(value, 1, VIEW_MAX_LIMIT, &limit))
+		return xasprintf(
+		    "limit must be a number from 1 to %d", VIEW_MAX_LIMIT);
+	view->limit = limit;
+	return NULL;
+}
+
+static char *
+set_origin(struct view *view, const char *value)
+{
+	if (*value == '\0')
+		return xstrdup("origin must be as in /api/leaks: "
+			       "https://registry.test:443");
+	view->query.origin = xstrdup(value);
+	return NULL;
+}
+
+static char *
+set_state(struct view *view, const char *value)
+{
+	static const enum conn_state states[] = {
+	    CONN_ACTIVE, CONN_IDLE, CONN_WATCHED, CONN_CLOSED};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		if (strcmp(value, record_conn_state_word(states[i])) == 0) {
+			view->has_state = true;
+			view->state = states[i];
+			return NULL;
+		}
+	}
+	return xstrdup("state must be active, idle, watched or closed");
+}
+
+/* "key", "key=value" or "key:value"; keys are lower case in the records. */
+static char *
+set_tag(struct view *view, const char *value)
+{
+	size_t length = strcspn(value, "=:");
+
+	if (length == 0)
+		return xstrdup("tag must be key or key=value");
+	view->query.tag_key = xstrndup(value, length);
+	for (char *c = view->query.tag_key; *c != '\0'; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	if (value[length] != '\0')
+		view->query.tag_value = xstrdup(value + length + 1);
+	return NULL;
+}
+
+static char *
+set_verdict(struct view *view, const char *value)
+{
+	view->query.has_verdict = true;
+	if (verdict_from_word(value, &view->query.verdict))
+		return NULL;
+	return xstrdup("verdict must be one of"
+#define VERDICT(name, word, meaning) " " word
+#include "accounting/verdicts.def"
+#undef VERDICT
+	);
+}
+
+static const struct {
+	const char *name;
+	enum view_param param;
+	char *(*set)(struct view *view, const char *value);
+} params[] = {
+    {"columns", VIEW_COLUMNS, set_columns},
+    {"limit", VIEW_LIMIT, set_limit},
+    {"origin", VIEW_ORIGIN, set_origin},
+    {"state", VIEW_STATE, set_state},
+    {"tag", VIEW_TAG, set_tag},
+    {"verdict", VIEW_VERDICT, set_verdict},
+};
+
+#define PARAM_COUNT (sizeof(params) / sizeof(*params))
+
+/* Says which parameters would have been taken. */
+static char *
+refuse_unknown(unsigned allowed)
+{
+	char *text = xstrdup("unknown parameter: this path takes");
+	const char *separator = " ";
+
+	if (allowed == 0) {
+		free(text);
+		return xstrdup("this path takes no parameters");
+	}
+	for (size_t i = 0; i < PARAM_COUNT; i++) {
+		char *longer;
+
+		if ((allowed & params[i].param) == 0)
+			continue;
+		longer = xasprintf("%s%s%s", text, separator, params[i].name);
+		free(text);
+		text = longer;
+		separator = ", ";
+	}
+	return text;
+}
+
+/* Takes one "name=value", which it may overwrite. */
+static char *
+set_param(struct view *view, char *pair, unsigned allowed, unsigned *seen)
+{
+	char *value = pair + strcspn(pair, "=");
+	size_t i;
+
+	if (*value != '\0')
+		*value++ = '\0';
+	if (!decode(pair) || !decode(value))
+		return xstrdup("broken percent-encoding in the query string");
+	for (i = 0; i < PARAM_COUNT; i++) {
+		if ((allowed & params[i].param) != 0 &&
+		    strcmp(pair, params[i].name) == 0)
+			break;
+	}
+	if (i == PARAM_COUNT)
+		return refuse_unknown(allowed);
+	if ((*seen & params[i].param) != 0)
+		return xasprintf("%s is given twice", params[i].name);
+	*seen |= params[i].param;
+	return params[i].set(view, value);
+}
+
+char *
+view_parse(struct view *view, const char *query_string, unsigned allowed)
+{
+	char *copy = xstrdup(query_string == NULL ? "" : query_string);
+	char *rest = copy;
+	char *refusal = NULL;
+	unsigned seen = 0;
+
+	view->limit = VIEW_DEFAULT_LIMIT;
+	view->columns = REPORT_DEFAULT_COLUMNS;
+	while (rest != NULL && refusal == NULL) {
+		char *pair = strsep(&rest, "&");
+
+		if (*pair != '\0')
+			refusal = set_param(view, pair, allowed, &seen);
+	}
+	free(copy);
+	return refusal;
+}
+
+void
+view_fini(struct view *view)
+{
+	snapshot_query_fini(&view->query);
+}
+
+bool
+view_matches_conn(const struct view *view, const struct conn_record *conn)
+{
+	const char *value;
+
+	if (view->has_state && conn->state != view->state)
+		return false;
+	if (view->query.tag_key == NULL)
+		return true;
+	value = tags_get(&conn->tags, view->query.tag_key);
+	return value != NULL &&
+	    (view->query.tag_value == NULL ||
+		strcmp(value, view->query.tag_value) == 0);
+}

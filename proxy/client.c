@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One accepted connection.
+ *
+ *                    +-----------------------------+
+ *                    v                             |
+ *      accept --> READING --> EXCHANGING --> (READING or FINISHING)
+ *                    |             |
+ *                 CONNECT         101
+ *                    v             v
+ *      SNIFFING --> SECURING    RELAYING        FINISHING --> WATCHED
+ *         |            |           |                |            |
+ *         +--> READING +--> READING|                |            |
+ *         +--> DIALLING --> RELAYING                |            |
+ *                                  +----------------+------------+--> CLOSED
+ *
+ * READING waits for a request head.  SNIFFING waits for the first byte inside
+ * a CONNECT, to tell TLS from plain HTTP from anything else.  FINISHING has
+ * announced its end and sends what is queued; WATCHED has sent our FIN and
+ * listens for the caller's, which is how an undrained response shows.
+ */
+
+#include "proxy/client_parts.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/evidence.h"
+#include "accounting/memory.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/units.h"
+
+/* What the kernel may hold unsent for one caller: a thousand leaks must not
+ * hold gigabytes (DESIGN §1: 54 kB with this against 4 MB without). */
+#define NOTSENT_LOWAT_BYTES (16 * 1024)
+
+/* More than a close_notify after our FIN is a request. */
+#define CLOSE_NOTIFY_BYTES 64
+
+struct client *
+client_of(void *arg)
+{
+	struct client *client = arg;
+
+	assert(client->magic == CLIENT_MAGIC);
+	return client;
+}
+
+void
+client_set_state(struct client *client, enum client_state next)
+{
+	assert(client->state != CLIENT_CLOSED);
+	client->state = next;
+	client->state_since = clock_mono();
+}
+
+/* ---- small answers ---- */
+
+struct stream *
+client_stream(struct client *client)
+{
+	return client->stream;
+}
+
+struct ledger_conn *
+client_record(struct client *client)
+{
+	return client->record;
+}
+
+struct worker *
+client_worker(struct client *client)
+{
+	return client->worker;
+}
+
+const struct head *
+client_request(struct client *client)
+{
+	return http_head(client->parser);
+}
+
+bool
+client_is_local(const struct client *client)
+{
+	return client->is_local;
+}
+
+bool
+client_is_ending(const struct client *client)
+{
+	return client->is_ending;
+}
+
+struct client *
+client_first(struct worker *worker)
+{
+	return TAILQ_FIRST(&worker->clients);
+}
+
+struct client *
+client_next(struct client *client)
+{
+	return TAILQ_NEXT(client, link);
+}
+
+uint64_t
+client_id(const struct client *client)
+{
+	return ledger_conn_record(client->record)->id;
+}
+
+/* ---- the end ---- */
+
+static void
+free_client(void *arg)
+{
+	struct client *client = client_of(arg);
+
+	http_parser_free(client->parser);
+	free(client->target);
+	client->magic = 0;
+	free(client);
+}
+
+/* What was seen last: it decides whether the body had been delivered. */
+static void
+note_delivery(struct client *client)
+{
+	struct conn_standing standing;
+	struct delivery delivery;
+
+	ledger_conn_standing(client->record, &standing);
+	if (!standing.is_unproven ||
+	    !evidence_sample(stream_fd(client->stream), &delivery))
+		return;
+	delivery.waiting_bytes +=
+	    (int64_t)stream_queued_bytes(client->stream);
+	ledger_delivery_ended(client->record, &delivery);
+}
+
+/* Unread when its process ended (exec): the reset came with the end. */
+static void
+note_exit(struct client *client, enum close_reason reason)
+{
+	const struct owner *owner = &ledger_conn_record(client->record)->owner;
+
+	if (client->worker->house->judges_exits &&
+	    reason == CLOSE_CLIENT_RST && owner->pid > 0 &&
+	    evidence_is_exiting(owner->pid))
+		ledger_owner_exited(client->record);
+}
+
+void
+client_note_bytes(struct client *client)
+{
+	struct conn_record *record = ledger_conn_record(client->record);
+
+	record->received_bytes = stream_received_bytes(client->stream);
+	record->sent_bytes = stream_sent_bytes(client->stream);
+}
+
+static void
+count_bytes(struct client *client)
+{
+	struct counters *counters = ledger_counters(client->worker->ledger);
+	const struct conn_record *record = ledger_conn_record(client->record);
+
+	counters->client_received_bytes += (uint64_t)record->received_bytes;
+	counters->client_sent_bytes += (uint64_t)record->sent_bytes;
+}
+
+void
+client_close(struct client *client, enum close_reason reason)
+{
+	mono_us now = clock_mono();
+
+	if (client->state == CLIENT_CLOSED)
+		return;
+	log_debug("c%" PRIu64 ": closed: %s", client_id(client),
+	    record_close_word(reason));
+	client_set_state(client, CLIENT_CLOSED);
+	client_note_bytes(client);
+	count_bytes(client);
+	note_delivery(client);
+	note_exit(client, reason);
+	if (client->exchange != NULL)
+		exchange_abort(&client->exchange);
+	if (client->tunnel != NULL)
+		tunnel_free(&client->tunnel);
+	if (client->dial != NULL)
+		dial_cancel(&client->dial);
+	ledger_conn_closed(&client->record, reason, clock_wall(), now);
+	stream_close(&client->stream);
+	TAILQ_REMOVE(&client->worker->clients, client, link);
+	client->worker->client_count--;
+	loop_later(client->worker->loop, free_client, client);
+}
+
+void
+client_finish(struct client *client, enum close_reason reason)
+{
+	client->reason = reason;
+	client_set_state(client, CLIENT_FINISHING);
+	stream_finish(client->stream);
+}
+
+void
+client_refuse(struct client *client, const struct refusal *refusal,
+    enum close_reason reason)
+{
+	struct text *out = &client->worker->scratch;
+	struct refusal answer = *refusal;
+
+	answer.says_close = true;
+	answer.has_body = true;
+	text_clear(out);
+	(void)refusal_write(&answer, out);
+	stream_write(client->stream,
+	    &(struct iovec){out->bytes, out->length}, 1);
+	ledger_counters(client->worker->ledger)->refused_requests++;
+	log_debug("c%" PRIu64 ": refused: %d %s (%s)", client_id(client),
+	    refusal->status, refusal->text, refusal->detail);
+	client_finish(client, reason);
+}
+
+void
+client_refuse_request(struct client *client, int status, const char *token,
+    const char *text)
+{
+	client_refuse(client,
+	    &(struct refusal){.status = status,
+	        .token = token,
+	        .text = text,
+	        .detail = ""},
+	    CLOSE_BAD_REQUEST);
+}
+
+/* ---- the stream's events ---- */
+
+static size_t
+on_bytes(void *arg, const char *bytes, size_t length)
+{
+	struct client *client = client_of(arg);
+	size_t taken = request_take_bytes(client, bytes, length);
+
+	if (client->state == CLIENT_EXCHANGING && !client->is_request_read &&
+	    exchange_is_full(client->exchange))
+		stream_pause(client->stream);
+	return taken;
+}
+
+static void
+on_drained(void *arg)
+{
+	struct client *client = client_of(arg);
+
+	if (client->state == CLIENT_EXCHANGING)
+		exchange_client_drained(client->exchange);
+	else if (client->state == CLIENT_RELAYING)
+		tunnel_client_drained(client->tunnel);
+}
+
+static void
+on_secured(void *arg)
+{
+	connect_secured(client_of(arg));
+}
+
+bool
+client_owes_bytes(struct client *client)
+{
+	struct delivery delivery;
+
+	if (stream_queued_bytes(client->stream) > 0)
+		return true;
+	return evidence_sample(stream_fd(client->stream), &delivery) &&
+	    delivery.waiting_bytes > 0;
+}
+
+/* The local caller's socket is held by no process any more: a close, not a
+ * half-close. */
+static bool
+is_orphan(struct client *client)
+{
+	struct peer_socket peer;
+
+	return client->is_local &&
+	    (!evidence_peer(client->worker->evidence,
+	         stream_fd(client->stream), &peer) ||
+	        peer.inode == 0);
+}
+
+/* What the caller's FIN after ours means. */
+static enum close_reason
+reason_of_answer(struct client *client)
+{
+	int64_t late_bytes = stream_bytes_after_fin(client->stream);
+
+	if (client->reason == CLOSE_RESPONSE_SAID)
+		return CLOSE_CLIENT_FIN;
+	if (client->reason != CLOSE_NOT_YET)
+		return client->reason;
+	return late_bytes > CLOSE_NOTIFY_BYTES ? CLOSE_REQUEST_CROSSED
+	                                       : CLOSE_PROBE_ANSWERED;
+}
+
+static void
+on_fin(struct client *client)
+{
+	client->has_fin = true;
+	switch (client->state) {
+	case CLIENT_EXCHANGING:
+		/* A half-close is legal; a caller that is gone is not served
+		 * to the end. */
+		client->is_ending = true;
+		if (!client->is_request_read || is_orphan(client))
+			client_close(client, CLOSE_CLIENT_FIN);
+		return;
+	case CLIENT_RELAYING:
+		tunnel_client_fin(client->tunnel);
+		return;
+	case CLIENT_DIALLING:
+		return;
+	case CLIENT_READING:
+		/* The rest of the last response may still be wanted. */
+		if (client_owes_bytes(client) && !is_orphan(client))
+			client_finish(client, CLOSE_CLIENT_FIN);
+		else
+			client_close(client, CLOSE_CLIENT_FIN);
+		return;
+	case CLIENT_FINISHING:
+		if (!client_owes_bytes(client) || is_orphan(client))
+			client_close(client, CLOSE_CLIENT_FIN);
+		return;
+	case CLIENT_WATCHED:
+		client_close(client, reason_of_answer(client));
+		return;
+	case CLIENT_SNIFFING:
+	case CLIENT_SECURING:
+	case CLIENT_CLOSED:
+		client_close(client, CLOSE_CLIENT_FIN);
+		return;
+	}
+}
+
+static void
+on_ended(void *arg, enum stream_end how)
+{
+	struct client *client = client_of(arg);
+
+	if (client->state == CLIENT_SECURING)
+		connect_handshake_ended(client, how);
+	else if (how == STREAM_END_FIN)
+		on_fin(client);
+	else if (how == STREAM_END_TLS)
+		client_close(client, CLOSE_TLS_FAILED);
+	else
+		client_close(client, CLOSE_CLIENT_RST);
+}
+
+static void
+on_finished(void *arg)
+{
+	struct client *client = client_of(arg);
+
+	if (client->state == CLIENT_RELAYING) {
+		tunnel_client_finished(client->tunnel);
+		return;
+	}
+	if (client->state != CLIENT_FINISHING)
+		return;
+	ledger_conn_probed(client->record, clock_mono());
+	client_set_state(client, CLIENT_WATCHED);
+	if (client->has_fin && !client_owes_bytes(client))
+		client_close(client, CLOSE_CLIENT_FIN);
+}
+
+static const struct stream_callbacks callbacks = {
+    .on_bytes = on_bytes,
+    .on_drained = on_drained,
+    .on_ended = on_ended,
+    .on_secured = on_secured,
+    .on_finished = on_finished,
+};
+
+/* ---- the exchange's events ---- */
+
+void
+client_read_on(struct client *client)
+{
+	if (!client->is_request_read)
+		stream_resume(client->stream);
+}
+
+void
+client_exchange_ended(struct client *client, enum exchange_outcome outcome)
+{
+	client->exchange = NULL;
+	switch (outcome) {
+	case EXCHANGE_KEEP:
+		request_read_next(client);
+		if (client->has_fin)
+			on_fin(client);
+		return;
+	case EXCHANGE_CLOSE:
+		client_finish(client, CLOSE_RESPONSE_SAID);
+		return;
+	case EXCHANGE_ABORT:
+		client_close(client, CLOSE_UPSTREAM_FAILED);
+		return;
+	}
+}
+
+void
+client_become_relay(struct client *client, struct stream **upstream)
+{
+	client->exchange = NULL;
+	http_next(client->parser);
+	connect_relay(client, upstream);
+}
+
+/* ---- the beginning ---- */
+
+static void
+set_socket_options(int fd)
+{
+	int on = 1;
+	int lowat = NOTSENT_LOWAT_BYTES;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat,
+	    sizeof(lowat));
+}
+
+void
+client_accept(struct worker *worker, int fd, const struct address *address)
+{
+	const struct options *options = worker->house->options;
+	struct client *client = xcalloc(1, sizeof(*client));
+	char text[UNITS_ADDRESS_TEXT_BYTES];
+
+	set_socket_options(fd);
+	units_address_text(address, text);
+	client->magic = CLIENT_MAGIC;
+	client->worker = worker;
+	client->record = ledger_conn_opened(worker->ledger, text,
+	    clock_wall(), clock_mono());
+	client->is_local = evidence_is_local(fd);
+	ledger_conn_record(client->record)->is_local = client->is_local;
+	client->parser = http_parser_new(HTTP_KIND_REQUEST,
+	    options->max_header_bytes, request_on_body, client);
+	client->stream = stream_new(worker->loop, fd, &callbacks, client);
+	TAILQ_INSERT_TAIL(&worker->clients, client, link);
+	worker->client_count++;
+	client_set_state(client, CLIENT_READING);
+	if (!options_allow(options,
+	        (const struct sockaddr *)&address->sockaddr))
+		client_refuse(client,
+		    &(struct refusal){.status = 403,
+		        .token = "http_request_denied",
+		        .text = "your address is not allowed to use this "
+		                "proxy: add it with --allow",
+		        .detail = text},
+		    CLOSE_NOT_ALLOWED);
+}
+
+void
+client_drain(struct client *client)
+{
+	switch (client->state) {
+	case CLIENT_READING:
+		if (!http_has_begun(client->parser))
+			client_close(client, CLOSE_SHUTDOWN);
+		else
+			client->is_ending = true;
+		return;
+	case CLIENT_EXCHANGING:
+		client->is_ending = true;
+		return;
+	case CLIENT_RELAYING:
+	case CLIENT_FINISHING:
+		return; /* as long as --drain-timeout allows */
+	case CLIENT_SNIFFING:
+	case CLIENT_SECURING:
+	case CLIENT_DIALLING:
+	case CLIENT_WATCHED:
+	case CLIENT_CLOSED:
+		client_close(client, CLOSE_SHUTDOWN);
+		return;
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_CLIENT_PARTS_H
+#define PROXY_CLIENT_PARTS_H
+
+/*
+ * What the files about one accepted connection share, and nobody else sees:
+ * client.c (its life), request.c (requests on it), connect.c (CONNECT) and
+ * watch.c (the sweep and the close probe).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "accounting/ledger.h"
+#include "proxy/client.h"
+#include "proxy/dial.h"
+#include "proxy/exchange.h"
+#include "proxy/http.h"
+#include "proxy/origin.h"
+#include "proxy/refusal.h"
+#include "proxy/tunnel.h"
+
+#define CLIENT_MAGIC 0x636c6e74u
+
+enum client_state {
+	CLIENT_READING,
+	CLIENT_EXCHANGING,
+	CLIENT_SNIFFING,
+	CLIENT_SECURING,
+	CLIENT_DIALLING,
+	CLIENT_RELAYING,
+	CLIENT_FINISHING,
+	CLIENT_WATCHED,
+	CLIENT_CLOSED,
+};
+
+struct client {
+	unsigned magic;
+	enum client_state state;
+	bool is_local;
+	bool has_fin;        /* the caller closed its way */
+	bool is_ending;      /* this exchange is its last */
+	bool is_pipelined;   /* the next request came too early to prove */
+	bool is_request_read;
+	bool has_replied;    /* CONNECT was answered */
+	/* owned */
+	struct stream *stream;      /* NULL once closed */
+	struct http_parser *parser;
+	struct exchange *exchange;  /* while EXCHANGING */
+	struct tunnel *tunnel;      /* while RELAYING */
+	struct dial *dial;          /* while DIALLING */
+	struct origin *target;      /* CONNECT's; NULL without */
+	struct ledger_conn *record; /* until closed */
+	/* borrowed */
+	struct worker *worker;
+	mono_us state_since;
+	mono_us sampled_at;
+	enum close_reason reason; /* for an end that was announced */
+	TAILQ_ENTRY(client) link;
+};
+
+/* Asserts that `arg` is a client. */
+struct client *client_of(void *arg);
+
+void client_set_state(struct client *client, enum client_state next);
+uint64_t client_id(const struct client *client);
+
+/* Sends what is queued, then our FIN.  `reason` is why, CLOSE_NOT_YET for a
+ * probe. */
+void client_finish(struct client *client, enum close_reason reason);
+
+/* Answers with an error of ours and ends: what follows cannot be understood,
+ * or shall not be served. */
+void client_refuse(struct client *client, const struct refusal *refusal,
+    enum close_reason reason);
+void client_refuse_request(struct client *client, int status,
+    const char *token, const char *text);
+
+/* Whether bytes of a response are still on their way to the caller. */
+bool client_owes_bytes(struct client *client);
+
+/* ---- request.c ---- */
+
+/* Takes bytes as the state wants them.  Returns how many were taken. */
+size_t request_take_bytes(struct client *client, const char *bytes,
+    size_t length);
+
+/* The parser's callback. */
+void request_on_body(void *arg, const char *bytes, size_t length);
+
+/* Ready for the next request. */
+void request_read_next(struct client *client);
+
+/* Adds the tags of a head to *tags, and counts the malformed. */
+void request_read_tags(struct client *client, const struct head *request,
+    struct tags *tags);
+void request_note_user_agent(struct client *client,
+    const struct head *request);
+
+/* ---- connect.c ---- */
+
+/* A CONNECT request came. */
+void connect_begin(struct client *client, const struct head *request);
+
+/* The first bytes inside it.  Returns how many were taken. */
+size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+
+void connect_secured(struct client *client);
+void connect_handshake_ended(struct client *client, enum stream_end how);
+
+/* Takes *upstream and relays to it. */
+void connect_relay(struct client *client, struct stream **upstream);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_DIAL_H
+#define PROXY_DIAL_H
+
+/*
+ * Reaching an origin: name, address after address, TLS.  One dial gives one
+ * stream, ready to be written to, or a reason.  The worker's thread.
+ */
+
+#include "proxy/origin.h"
+#include "proxy/stream.h"
+#include "proxy/worker.h"
+
+enum dial_result {
+#define DIAL(name, status, token, text) DIAL_##name,
+#include "proxy/dial_results.def"
+#undef DIAL
+};
+
+struct dial;
+
+/* Called once, from the loop, unless cancelled.  The stream (NULL unless
+ * DIAL_OK) is the callee's, which sets its owner at once.  `detail` is more on
+ * a failure, for people; "" without. */
+typedef void (*dial_cb)(enum dial_result result, struct stream *stream,
+    const char *detail, void *arg);
+
+/* Speaks TLS when the origin is_tls.  Returns the dial, valid until the
+ * callback. */
+struct dial *dial_start(struct worker *worker, const struct origin *origin,
+    dial_cb on_dialled, void *arg);
+void dial_cancel(struct dial **dial);
+
+int dial_status(enum dial_result result);
+const char *dial_token(enum dial_result result);
+const char *dial_text(enum dial_result result);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+/*
+ * One request and its response.  The worker's thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "accounting/tag.h"
+#include "proxy/client.h"
+#include "proxy/origin.h"
+
+struct exchange;
+
+struct exchange_start {
+	struct client *client;       /* borrowed, outlives the exchange */
+	const struct origin *origin; /* copied */
+	struct span path;            /* of the request head; borrowed */
+	struct span host;            /* Host to pass on; empty: the origin's */
+	const struct tags *tags;     /* borrowed for the call */
+	const char *url;             /* borrowed for the call */
+	bool is_pipelined;
+};
+
+/* Starts with a complete request head.  Ends by client_exchange_ended(), which
+ * never runs inside an exchange_ function. */
+struct exchange *exchange_start(const struct exchange_start *start);
+
+/* The caller is gone.  *exchange is NULL then. */
+void exchange_abort(struct exchange **exchange);
+
+void exchange_request_body(struct exchange *exchange, const char *bytes,
+    size_t length);
+void exchange_request_complete(struct exchange *exchange,
+    const struct field *trailer, size_t trailer_count);
+
+/* Whether to stop reading the request until client_read_on(). */
+bool exchange_is_full(const struct exchange *exchange);
+
+/* The caller takes response bytes again. */
+void exchange_client_drained(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Message heads: what can be asked of one.
+ */
+
+#include "proxy/head.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "accounting/memory.h"
+
+#define FIRST_FIELDS 16
+
+void
+head_fini(struct head *head)
+{
+	free(head->fields);
+	free(head->block);
+	*head = (struct head){0};
+}
+
+void
+head_add(struct head *head, struct span name, struct span value)
+{
+	if (head->field_count == head->field_max) {
+		head->field_max =
+		    head->field_max == 0 ? FIRST_FIELDS : 2 * head->field_max;
+		head->fields = xreallocarray(head->fields, head->field_max,
+		    sizeof(*head->fields));
+	}
+	head->fields[head->field_count++] = (struct field){name, value};
+}
+
+bool
+head_span_is(struct span span, const char *text)
+{
+	return strlen(text) == span.length &&
+	    strncasecmp(span.at, text, span.length) == 0;
+}
+
+const struct field *
+head_find(const struct head *head, const char *name)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		if (head_span_is(head->fields[i].name, name))
+			return &head->fields[i];
+	}
+	return NULL;
+}
+
+size_t
+head_count(const struct head *head, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < head->field_count; i++)
+		count += head_span_is(head->fields[i].name, name);
+	return count;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct span
+trim(const char *start, const char *end)
+{
+	while (start < end && is_blank(*start))
+		start++;
+	while (end > start && is_blank(end[-1]))
+		end--;
+	return (struct span){start, (size_t)(end - start)};
+}
+
+bool
+head_next_member(struct span *list, struct span *member)
+{
+	while (list->length > 0) {
+		const char *end = list->at + list->length;
+		const char *comma = memchr(list->at, ',', list->length);
+		const char *stop = comma == NULL ? end : comma;
+
+		*member = trim(list->at, stop);
+		list->at = comma == NULL ? end : comma + 1;
+		list->length = (size_t)(end - list->at);
+		if (member->length > 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+head_lists(const struct head *head, const char *name, const char *member)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span list = head->fields[i].value;
+		struct span one;
+
+		if (!head_span_is(head->fields[i].name, name))
+			continue;
+		while (head_next_member(&list, &one)) {
+			if (head_span_is(one, member))
+				return true;
+		}
+	}
+	return false;
+}
+
+char *
+head_span_copy(struct span span)
+{
+	return xstrndup(span.at, span.length);
+}
+
+char *
+head_copy(const struct head *head, const char *name)
+{
+	const struct field *field = head_find(head, name);
+
+	return field == NULL ? NULL : head_span_copy(field->value);
+}

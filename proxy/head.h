@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_HEAD_H
+#define PROXY_HEAD_H
+
+/*
+ * A message head: start line, an ordered list of fields, and what the framing
+ * says.  All strings lie in one block that the head owns.  Filled by http.c.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A piece of the block; not NUL-terminated. */
+struct span {
+	const char *at;
+	size_t length;
+};
+
+struct field {
+	struct span name;
+	struct span value;
+};
+
+enum body_framing {
+	BODY_NONE,
+	BODY_LENGTH,  /* content_length bytes */
+	BODY_CHUNKED,
+	BODY_TO_EOF,  /* a response until the connection closes */
+};
+
+struct head {
+	struct span method; /* requests */
+	struct span target;
+	int status;         /* responses */
+	struct span reason;
+	unsigned http_minor; /* of HTTP/1.x */
+	bool keeps_alive;    /* by version and Connection (RFC 9112 §9.3) */
+	enum body_framing framing;
+	int64_t content_length; /* as the field says; -1 without */
+	struct field *fields;
+	size_t field_count;
+	size_t field_max;
+	char *block; /* owned: the head as received */
+};
+
+void head_fini(struct head *head);
+void head_add(struct head *head, struct span name, struct span value);
+
+/* Compares without case (RFC 9110 §5.1). */
+bool head_span_is(struct span span, const char *text);
+
+/* Returns the first field of that name, or NULL. */
+const struct field *head_find(const struct head *head, const char *name);
+
+/* How many fields have that name. */
+size_t head_count(const struct head *head, const char *name);
+
+/* Whether a comma-separated list field has this member, over all its lines;
+ * without case. */
+bool head_lists(const struct head *head, const char *name,
+    const char *member);
+
+/* Returns a NUL-terminated copy, or NULL where there is no such field.  Free
+ * with free(). */
+char *head_copy(const struct head *head, const char *name);
+
+char *head_span_copy(struct span span);
+
+/*
+ * Walks a comma-separated list (RFC 9110 §5.6.1): *member is the next member,
+ * trimmed, empty ones skipped.  Returns false at the end.
+ */
+bool head_next_member(struct span *list, struct span *member);
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * leakproxy: the commands, and the only file that sees every room.
+ *
+ * serve and exec are the same proxy: one runs until it is told to stop, the
+ * other until its child ends, and then reports.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "accounting/memory.h"
+#include "accounting/snapshot.h"
+#include "admin/report.h"
+#include "admin/server.h"
+#include "proxy/base/log.h"
+#include "proxy/base/loop.h"
+#include "proxy/child.h"
+#include "proxy/commands.h"
+#include "proxy/options.h"
+#include "proxy/service.h"
+#include "proxy/signals.h"
+#include "proxy/units.h"
+
+#define STATUS_MISTAKE 2
+
+/* A proxy that runs, with what stands around it. */
+struct run {
+	const struct options *options; /* borrowed */
+	/* owned */
+	struct loop *loop;
+	struct signals *signals;
+	struct service *service;
+	struct admin_server *admin;
+	struct child *child; /* exec */
+	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
+	int child_status;
+};
+
+static bool
+complain(const char *what)
+{
+	fprintf(stderr, "leakproxy: %s\n", what);
+	return false;
+}
+
+/* ---- starting ---- */
+
+static void
+on_signal(const struct signal_notice *notice, void *arg)
+{
+	struct run *run = arg;
+
+	if (run->child != NULL) {
+		child_signalled(run->child, notice);
+		return;
+	}
+	if (!signals_means_stop(notice->number))
+		return;
+	log_info("%s: draining for at most %.0f s", strsignal(notice->number),
+	    (double)run->options->drain_timeout_us / (double)US_PER_S);
+	loop_stop(run->loop);
+}
+
+static bool
+start_admin(struct run *run)
+{
+	const struct options *options = run->options;
+	struct admin_config config = {
+	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
+	    .sockaddr_length = options->admin.length,
+	    .ca_pem = service_ca_pem(run->service),
+	    .source = {.gather = service_gather,
+	        .source_arg = run->service,
+	        .is_ready = service_is_ready},
+	};
+	char text[UNITS_ADDRESS_TEXT_BYTES];
+
+	if (!options->has_admin)
+		return true;
+	run->admin = admin_server_start(&config, run->admin_text,
+	    sizeof(run->admin_text));
+	if (run->admin != NULL)
+		return true;
+	units_address_text(&options->admin, text);
+	fprintf(stderr,
+	    "leakproxy: --admin: cannot listen on %s: %s: choose another "
+	    "address, port 0 for a free one, or off\n",
+	    text, strerror(errno));
+	return false;
+}
+
+static bool
+start_service(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+	struct address admin;
+	bool has_admin;
+
+	run->service = service_open(run->options, error);
+	if (run->service == NULL)
+		return complain(error);
+	if (!start_admin(run))
+		return false;
+	has_admin = run->admin != NULL &&
+	    units_parse_address(run->admin_text, &admin);
+	if (!service_start(run->service, has_admin ? &admin : NULL, error))
+		return complain(error);
+	return true;
+}
+
+/* --ready-fd: one JSON line. */
+static bool
+tell_ready(const struct run *run)
+{
+	json_t *ready;
+	json_t *listen = json_array();
+	int fd = run->options->ready_fd;
+	const char *text;
+	char *line;
+	bool is_written;
+
+	for (size_t i = 0;
+	     (text = service_listen_text(run->service, i)) != NULL; i++) {
+		log_info("listening on %s", text);
+		json_array_append_new(listen, json_string(text));
+	}
+	ready = json_pack("{s:o, s:s?, s:i}", "listen", listen, "admin",
+	    run->admin == NULL ? NULL : run->admin_text, "pid",
+	    (int)getpid());
+	line = json_dumps(ready, JSON_COMPACT);
+	json_decref(ready);
+	is_written = fd < 0 || dprintf(fd, "%s\n", line) > 0;
+	free(line);
+	if (!is_written) {
+		fprintf(stderr, "leakproxy: --ready-fd: cannot write to "
+		    "descriptor %d: %s: open it in the parent\n", fd,
+		    strerror(errno));
+		return false;
+	}
+	if (run->admin != NULL)
+		log_info("report at http://%s/report", run->admin_text);
+	log_info("callers must trust %s", service_ca_path(run->service));
+	return true;
+}
+
+static bool
+start(struct run *run)
+{
+	run->loop = loop_new();
+	run->signals = signals_open(run->loop, on_signal, run);
+	return start_service(run) && tell_ready(run);
+}
+
+/* The admin server asks the workers, so it goes first. */
+static void
+stop(struct run *run)
+{
+	if (run->admin != NULL)
+		admin_server_stop(run->admin);
+	run->admin = NULL;
+	if (run->service != NULL)
+		service_drain(run->service);
+}
+
+static void
+release(struct run *run)
+{
+	stop(run);
+	if (run->child != NULL)
+		child_free(run->child);
+	if (run->service != NULL)
+		service_close(run->service);
+	signals_close(run->signals);
+	loop_free(run->loop);
+}
+
+/* ---- serve ---- */
+
+static int
+serve(const struct options *options)
+{
+	struct run run = {.options = options};
+	int status = STATUS_MISTAKE;
+
+	if (start(&run)) {
+		loop_run(run.loop);
+		status = 0;
+	}
+	release(&run);
+	return status;
+}
+
+/* ---- exec ---- */
+
+static void
+on_child_exited(int status, void *arg)
+{
+	struct run *run = arg;
+
+	run->child_status = status;
+	loop_stop(run->loop);
+}
+
+static void
+run_child(struct run *run)
+{
+	char *proxy_url = xasprintf("http://%s",
+	    service_listen_text(run->service, 0));
+	char *admin_url = run->admin == NULL
+	    ? NULL
+	    : xasprintf("http://%s", run->admin_text);
+	struct child_settings settings = {
+	    .proxy_url = proxy_url,
+	    .admin_url = admin_url,
+	    .bundle_path = service_bundle_path(run->service),
+	    .ca_path = service_ca_path(run->service),
+	    .java_truststore = service_truststore_path(run->service),
+	    .signals = run->signals,
+	};
+
+	run->child = child_start(run->loop, run->options->child_argv,
+	    &settings, on_child_exited, run);
+	free(proxy_url);
+	free(admin_url);
+	loop_run(run->loop);
+}
+
+static void
+write_report(const struct options *options, const struct snapshot *snapshot)
+{
+	char *text = report_text(snapshot,
+	    commands_columns(options, STDERR_FILENO));
+	FILE *file = stderr;
+
+	if (options->report_file != NULL)
+		file = fopen(options->report_file, "we");
+	if (file == NULL) {
+		fprintf(stderr, "leakproxy: --report-file: cannot write %s: "
+		    "%s: here it is instead\n", options->report_file,
+		    strerror(errno));
+		file = stderr;
+	}
+	fputs(text, file);
+	if (file != stderr)
+		fclose(file);
+	free(text);
+}
+
+static bool
+has_proven_leak(const struct snapshot *snapshot)
+{
+	return snapshot->totals.by_verdict[VERDICT_UNDRAINED] > 0;
+}
+
+static int
+exec(const struct options *options)
+{
+	struct run run = {.options = options};
+	struct snapshot_query query = {.wants_conns = true};
+	struct snapshot *snapshot;
+	int status;
+
+	if (!start(&run)) {
+		release(&run);
+		return STATUS_MISTAKE;
+	}
+	run_child(&run);
+	stop(&run);
+	snapshot = service_snapshot(run.service, &query);
+	write_report(options, snapshot);
+	status = run.child_status;
+	if (options->leak_exit_code >= 0 && has_proven_leak(snapshot))
+		status = options->leak_exit_code;
+	snapshot_free(snapshot);
+	release(&run);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int status;
+	struct options *options = options_parse(argc, argv, &status);
+
+	if (options == NULL)
+		return status;
+	log_set_level((enum log_level)options->log_level);
+	switch (options->command) {
+	case COMMAND_SERVE:
+		status = serve(options);
+		break;
+	case COMMAND_EXEC:
+		status = exec(options);
+		break;
+	case COMMAND_REPORT:
+		status = commands_report(options);
+		break;
+	case COMMAND_CA:
+		status = commands_ca(options);
+		break;
+	case COMMAND_REPLAY:
+		status = STATUS_MISTAKE; /* options_parse() said why */
+		break;
+	}
+	options_free(options);
+	return status;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Where a request goes.
+ */
+
+#include "proxy/origin.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static uint16_t
+own_port(bool is_tls)
+{
+	return is_tls ? 443 : 80;
+}
+
+void
+origin_set_tls(struct origin *origin, bool is_tls)
+{
+	bool is_v6 = strchr(origin->host, ':') != NULL;
+
+	origin->is_tls = is_tls;
+	snprintf(origin->key, sizeof(origin->key), "%s://%s%s%s:%u",
+	    is_tls ? "https" : "http", is_v6 ? "[" : "", origin->host,
+	    is_v6 ? "]" : "", origin->port);
+}
+
+/* Letters, digits and what occurs in names: nothing that could end a host in
+ * another parser's reading. */
+static bool
+is_host_byte(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '.' || c == '_';
+}
+
+static bool
+set_host(struct origin *origin, const char *host, size_t length)
+{
+	if (length == 0 || length >= sizeof(origin->host))
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (!is_host_byte(host[i]))
+			return false;
+		origin->host[i] = (char)tolower((unsigned char)host[i]);
+	}
+	origin->host[length] = '\0';
+	return true;
+}
+
+/* Reads "[v6]"; *length is what of the authority that was. */
+static bool
+set_v6_host(struct origin *origin, struct span authority, size_t *length)
+{
+	const char *end = memchr(authority.at, ']', authority.length);
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+	size_t text_length;
+
+	if (end == NULL)
+		return false;
+	text_length = (size_t)(end - authority.at) - 1;
+	if (text_length >= sizeof(text))
+		return false;
+	memcpy(text, authority.at + 1, text_length);
+	text[text_length] = '\0';
+	if (inet_pton(AF_INET6, text, &address) != 1)
+		return false;
+	inet_ntop(AF_INET6, &address, origin->host, sizeof(origin->host));
+	*length = text_length + 2;
+	return true;
+}
+
+static bool
+parse_port(struct span text, uint16_t *port)
+{
+	unsigned value = 0;
+
+	if (text.length == 0 || text.length > 5)
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		if (!isdigit((unsigned char)text.at[i]))
+			return false;
+		value = value * 10 + (unsigned)(text.at[i] - '0');
+	}
+	*port = (uint16_t)value;
+	return value > 0 && value <= UINT16_MAX;
+}
+
+bool
+origin_parse_authority(struct span authority, uint16_t default_port,
+    struct origin *origin)
+{
+	const char *end = authority.at + authority.length;
+	size_t host_length;
+	struct span port;
+
+	if (authority.length == 0)
+		return false;
+	if (authority.at[0] == '[') {
+		if (!set_v6_host(origin, authority, &host_length))
+			return false;
+	} else {
+		const char *colon = memchr(authority.at, ':', authority.length);
+
+		host_length = colon == NULL ? authority.length
+		                            : (size_t)(colon - authority.at);
+		if (!set_host(origin, authority.at, host_length))
+			return false;
+	}
+	if (host_length == authority.length) {
+		origin->port = default_port;
+		origin_set_tls(origin, default_port == 443);
+		return default_port != 0;
+	}
+	port.at = authority.at + host_length + 1;
+	port.length = (size_t)(end - port.at);
+	if (authority.at[host_length] != ':' ||
+	    !parse_port(port, &origin->port))
+		return false;
+	origin_set_tls(origin, default_port == 443);
+	return true;
+}
+
+static bool
+skip_scheme(struct span *target, const char *scheme)
+{
+	size_t length = strlen(scheme);
+
+	if (target->length < length ||
+	    strncasecmp(target->at, scheme, length) != 0)
+		return false;
+	target->at += length;
+	target->length -= length;
+	return true;
+}
+
+bool
+origin_parse_absolute(struct span target, struct origin *origin,
+    struct span *path)
+{
+	bool is_tls = false;
+	struct span authority;
+
+	if (!skip_scheme(&target, "http://")) {
+		if (!skip_scheme(&target, "https://"))
+			return false;
+		is_tls = true;
+	}
+	authority.at = target.at;
+	authority.length = 0;
+	while (authority.length < target.length &&
+	    strchr("/?#", target.at[authority.length]) == NULL)
+		authority.length++;
+	path->at = target.at + authority.length;
+	path->length = target.length - authority.length;
+	return origin_parse_authority(authority, own_port(is_tls), origin);
+}
+
+void
+origin_host_field(const struct origin *origin, char field[ORIGIN_KEY_BYTES])
+{
+	bool is_v6 = strchr(origin->host, ':') != NULL;
+	int length = snprintf(field, ORIGIN_KEY_BYTES, "%s%s%s",
+	    is_v6 ? "[" : "", origin->host, is_v6 ? "]" : "");
+
+	if (origin->port != own_port(origin->is_tls))
+		snprintf(field + length, ORIGIN_KEY_BYTES - (size_t)length,
+		    ":%u", origin->port);
+}
+
+bool
+origin_is_same_authority(const struct origin *a, const struct origin *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}

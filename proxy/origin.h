@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_ORIGIN_H
+#define PROXY_ORIGIN_H
+
+/*
+ * Where a request goes: scheme, host and port, read from a request target.
+ * Pure; any thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "accounting/units.h"
+#include "proxy/head.h"
+
+#define ORIGIN_HOST_BYTES 254 /* RFC 1035 §2.3.4, and the NUL */
+#define ORIGIN_KEY_BYTES (ORIGIN_HOST_BYTES + 20)
+
+struct origin {
+	bool is_tls;
+	uint16_t port;
+	char host[ORIGIN_HOST_BYTES]; /* lower case; an IPv6 address without
+	                                 its brackets */
+	char key[ORIGIN_KEY_BYTES];   /* "https://registry.test:443" */
+};
+
+/*
+ * Reads "host:port" or "host" (`default_port`; 0: a port must be there).
+ * Returns false for user information, an invalid host, or a port that is
+ * empty, 0 or too large (RFC 9110 §9.3.6).
+ */
+bool origin_parse_authority(struct span authority, uint16_t default_port,
+    struct origin *origin) MUST_CHECK;
+
+/* Reads an absolute-form target with http or https; *path is what follows the
+ * authority, empty where nothing does. */
+bool origin_parse_absolute(struct span target, struct origin *origin,
+    struct span *path) MUST_CHECK;
+
+/* Sets the scheme and writes the key anew. */
+void origin_set_tls(struct origin *origin, bool is_tls);
+
+/* Writes what belongs into Host: the port only where it is not the scheme's
+ * own. */
+void origin_host_field(const struct origin *origin,
+    char field[ORIGIN_KEY_BYTES]);
+
+/* Whether host and port are the same, whatever the scheme. */
+bool origin_is_same_authority(const struct origin *a, const struct origin *b);
+
+#endif

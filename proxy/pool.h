@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_POOL_H
+#define PROXY_POOL_H
+
+/*
+ * Idle connections to origins, by origin.  The worker's thread.
+ */
+
+#include <stddef.h>
+
+#include "accounting/units.h"
+#include "proxy/upstream.h"
+
+/* An origin's usual keep-alive is longer; ours ends first. */
+#define POOL_IDLE_US (50 * US_PER_S)
+#define POOL_MAX_IDLE 1024
+#define POOL_MAX_IDLE_PER_ORIGIN 128
+
+struct pool;
+
+struct pool *pool_new(void);
+/* Closes all. */
+void pool_free(struct pool *pool);
+
+/* Returns the connection to `origin` that was used last, or NULL; the
+ * caller's from now on. */
+struct upstream *pool_lease(struct pool *pool, const struct origin *origin);
+
+/* Takes a connection that may serve another request. */
+void pool_give_back(struct pool *pool, struct upstream **upstream,
+    mono_us now);
+
+/* An idle connection said something or ended: closes it. */
+void pool_drop(struct pool *pool, struct upstream *upstream);
+
+/* Closes what has been idle for POOL_IDLE_US. */
+void pool_sweep(struct pool *pool, mono_us now);
+
+size_t pool_idle_count(const struct pool *pool);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Requests on a connection: read, understood or refused, and handed to an
+ * exchange.  One at a time; what comes too early stays with the stream.
+ */
+
+#include "proxy/client_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "accounting/memory.h"
+#include "proxy/rewrite.h"
+#include "proxy/tagging.h"
+
+void
+request_read_tags(struct client *client, const struct head *request,
+    struct tags *tags)
+{
+	size_t malformed =
+	    tagging_read(request, client->worker->house->options, tags);
+
+	ledger_counters(client->worker->ledger)->malformed_tags += malformed;
+}
+
+void
+request_note_user_agent(struct client *client, const struct head *request)
+{
+	struct conn_record *record = ledger_conn_record(client->record);
+	const struct field *field = head_find(request, "User-Agent");
+
+	if (field == NULL)
+		return;
+	if (record->user_agent != NULL &&
+	    strlen(record->user_agent) == field->value.length &&
+	    memcmp(record->user_agent, field->value.at,
+	        field->value.length) == 0)
+		return;
+	free(record->user_agent);
+	record->user_agent = head_span_copy(field->value);
+}
+
+/* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
+static bool
+has_valid_host(const struct head *request)
+{
+	size_t count = head_count(request, "Host");
+
+	return count == 1 || (count == 0 && request->http_minor == 0);
+}
+
+/* Whether Host names the origin.  Inside CONNECT the SNI may name it where
+ * the CONNECT has an address. */
+static bool
+agrees_with_host(struct client *client, const struct head *request,
+    const struct origin *origin)
+{
+	const struct field *host = head_find(request, "Host");
+	const struct tls *tls = stream_tls(client->stream);
+	const char *server_name = tls == NULL ? NULL : tls_server_name(tls);
+	struct origin named;
+
+	if (host == NULL)
+		return true;
+	if (!origin_parse_authority(host->value, origin->is_tls ? 443 : 80,
+	        &named) || named.port != origin->port)
+		return false;
+	return strcmp(named.host, origin->host) == 0 ||
+	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
+}
+
+/*
+ * Reads where the request goes: absolute-form, or origin-form inside a
+ * CONNECT (RFC 9112 §3.2).  Returns what is wrong with it, or NULL.
+ */
+static const char *
+read_target(struct client *client, const struct head *request,
+    struct origin *origin, struct span *path)
+{
+	struct span target = request->target;
+
+	if (memchr(target.at, '#', target.length) != NULL)
+		return "a fragment has no place in a request target";
+	if (client->target != NULL &&
+	    (target.at[0] == '/' || head_span_is(target, "*"))) {
+		*origin = *client->target;
+		origin_set_tls(origin, stream_tls(client->stream) != NULL);
+		*path = target;
+		return NULL;
+	}
+	if (!origin_parse_absolute(target, origin, path))
+		return "this is a forward proxy: the request target must be "
+		       "an absolute http:// URL (set HTTP_PROXY, not the URL's "
+		       "host)";
+	if (client->target != NULL &&
+	    !origin_is_same_authority(origin, client->target))
+		return "the request target disagrees with its CONNECT";
+	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
+	if (path->length == 0 && head_span_is(request->method, "OPTIONS"))
+		*path = (struct span){"*", 1};
+	return NULL;
+}
+
+static void
+forward(struct client *client, const struct head *request)
+{
+	const struct field *host = head_find(request, "Host");
+	struct exchange_start start = {.client = client,
+	    .is_pipelined = client->is_pipelined};
+	struct origin origin;
+	struct tags tags = {0};
+	const char *mistake = read_target(client, request, &origin,
+	    &start.path);
+	char *url;
+
+	if (mistake == NULL && !has_valid_host(request))
+		mistake = "exactly one Host field is needed";
+	if (mistake == NULL && !agrees_with_host(client, request, &origin))
+		mistake = "Host disagrees with the request target";
+	if (mistake != NULL) {
+		client_refuse_request(client, 400, "http_request_error", mistake);
+		return;
+	}
+	if (rewrite_is_loop(request, client->worker->house->via_name)) {
+		client_refuse_request(client, 502, "proxy_loop_detected",
+		    "the request came through this proxy before: check "
+		    "HTTP_PROXY and --resolve");
+		return;
+	}
+	request_note_user_agent(client, request);
+	/* The connection's tags, with the request's over them. */
+	tags_copy(&tags, &ledger_conn_record(client->record)->tags);
+	request_read_tags(client, request, &tags);
+	if (host != NULL)
+		start.host = host->value;
+	start.origin = &origin;
+	start.tags = &tags;
+	url = xasprintf("%s%s%.*s", origin.key,
+	    start.path.length == 0 || start.path.at[0] == '?' ? "/" : "",
+	    (int)start.path.length, start.path.at);
+	start.url = url;
+	client->is_ending = client->is_ending || !request->keeps_alive ||
+	    client->worker->house->options->is_strict ||
+	    client->worker->is_draining;
+	client->is_request_read = false;
+	client_set_state(client, CLIENT_EXCHANGING);
+	client->exchange = exchange_start(&start);
+	free(url);
+	tags_fini(&tags);
+}
+
+static void
+take_head(struct client *client)
+{
+	const struct head *request = http_head(client->parser);
+
+	if (head_span_is(request->method, "CONNECT"))
+		connect_begin(client, request);
+	else
+		forward(client, request);
+}
+
+static void
+take_end(struct client *client)
+{
+	size_t count;
+	const struct field *trailer = http_trailer(client->parser, &count);
+
+	client->is_request_read = true;
+	exchange_request_complete(client->exchange, trailer, count);
+}
+
+static void
+refuse_malformed(struct client *client)
+{
+	enum http_error error = http_error(client->parser);
+
+	if (client->exchange != NULL) {
+		/* In the middle of a body: an answer is already under way. */
+		client_close(client, CLOSE_BAD_REQUEST);
+		return;
+	}
+	client_refuse_request(client, http_error_status(error),
+	    http_error_token(error), http_error_text(error));
+}
+
+static bool
+may_parse(const struct client *client)
+{
+	return client->state == CLIENT_READING ||
+	    (client->state == CLIENT_EXCHANGING && !client->is_request_read);
+}
+
+/* Feeds the parser as far as one request goes.  Returns how many bytes were
+ * taken. */
+static size_t
+parse(struct client *client, const char *bytes, size_t length)
+{
+	size_t offset = 0;
+
+	while (may_parse(client)) {
+		size_t taken;
+		enum http_progress progress = http_feed(client->parser,
+		    bytes + offset, length - offset, &taken);
+
+		offset += taken;
+		switch (progress) {
+		case HTTP_NEEDS_MORE:
+			return offset;
+		case HTTP_HAS_HEAD:
+			take_head(client);
+			break;
+		case HTTP_HAS_MESSAGE:
+			take_end(client);
+			break;
+		case HTTP_IS_BAD:
+			refuse_malformed(client);
+			break;
+		}
+	}
+	return offset;
+}
+
+size_t
+request_take_bytes(struct client *client, const char *bytes, size_t length)
+{
+	size_t offset;
+
+	switch (client->state) {
+	case CLIENT_READING:
+	case CLIENT_EXCHANGING:
+		offset = parse(client, bytes, length);
+		if (client->state == CLIENT_SNIFFING && offset < length)
+			offset += connect_sniff(client, bytes + offset,
+			    length - offset);
+		return offset;
+	case CLIENT_SNIFFING:
+		return connect_sniff(client, bytes, length);
+	case CLIENT_RELAYING:
+		return tunnel_client_bytes(client->tunnel, bytes, length);
+	case CLIENT_DIALLING:
+		return 0;
+	case CLIENT_SECURING:
+	case CLIENT_FINISHING:
+	case CLIENT_WATCHED:
+	case CLIENT_CLOSED:
+		break;
+	}
+	return length; /* after the end: of no use to anybody */
+}
+
+void
+request_on_body(void *arg, const char *bytes, size_t length)
+{
+	struct client *client = client_of(arg);
+
+	exchange_request_body(client->exchange, bytes, length);
+}
+
+void
+request_read_next(struct client *client)
+{
+	size_t kept_length;
+
+	http_next(client->parser);
+	(void)stream_kept(client->stream, &kept_length);
+	client->is_pipelined = kept_length > 0;
+	client->is_request_read = false;
+	client_set_state(client, CLIENT_READING);
+	stream_resume(client->stream);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Heads as they leave.
+ */
+
+#include "proxy/rewrite.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *const hop_by_hop[] = {"Connection", "Proxy-Connection",
+    "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "Proxy-Authorization",
+    "Proxy-Authenticate", "Proxy-Authentication-Info"};
+
+/* Fields that decide framing, routing or trust have no place in a trailer
+ * (RFC 9110 §6.5.1). */
+static const char *const no_trailer[] = {"Content-Length", "Host",
+    "Content-Encoding", "Content-Type", "Content-Range", "Trailer",
+    "Authorization", "Set-Cookie", "Cache-Control", "Expect"};
+
+static bool
+is_one_of(struct span name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (head_span_is(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+#define IS_ONE_OF(name, names) \
+	is_one_of(name, names, sizeof(names) / sizeof(*(names)))
+
+/* The member as text that head_lists() can take. */
+static bool
+is_listed(const struct head *head, struct span name)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span list = head->fields[i].value;
+		struct span member;
+
+		if (!head_span_is(head->fields[i].name, "Connection"))
+			continue;
+		while (head_next_member(&list, &member)) {
+			if (member.length == name.length &&
+			    strncasecmp(member.at, name.at, name.length) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_ours(struct span name)
+{
+	static const char prefix[] = "Leakproxy-";
+
+	return name.length > strlen(prefix) &&
+	    strncasecmp(name.at, prefix, strlen(prefix)) == 0;
+}
+
+static void
+add_field(struct text *out, const struct field *field)
+{
+	text_add_span(out, field->name);
+	text_add(out, ": ", 2);
+	text_add_span(out, field->value);
+	text_add(out, "\r\n", 2);
+}
+
+static void
+add_end_to_end(const struct head *head, struct text *out)
+{
+	bool has_connection = head_find(head, "Connection") != NULL;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		const struct field *field = &head->fields[i];
+
+		if (IS_ONE_OF(field->name, hop_by_hop) ||
+		    head_span_is(field->name, "Host") ||
+		    head_span_is(field->name, "Content-Length") ||
+		    is_ours(field->name))
+			continue;
+		if (has_connection && is_listed(head, field->name))
+			continue;
+		add_field(out, field);
+	}
+}
+
+static void
+add_via(const struct head *head, const char *via_name, struct text *out)
+{
+	text_addf(out, "Via: 1.%u %s\r\n", head->http_minor, via_name);
+}
+
+/* RFC 9110 §7.8: Upgrade is hop-by-hop; we issue it again. */
+static void
+add_upgrade(const struct head *head, struct text *out)
+{
+	const struct field *upgrade = head_find(head, "Upgrade");
+
+	if (upgrade == NULL)
+		return;
+	text_add_field(out, "Connection", "Upgrade");
+	add_field(out, upgrade);
+}
+
+static void
+add_framing(const struct head *head, enum body_framing framing,
+    struct text *out)
+{
+	/* RFC 9112 §6.1, RFC 9110 §8.6: neither in 1xx and 204. */
+	if (head->status / 100 == 1 || head->status == 204)
+		return;
+	if (framing == BODY_CHUNKED)
+		text_add_field(out, "Transfer-Encoding", "chunked");
+	else if (head->content_length >= 0 && framing != BODY_TO_EOF)
+		text_addf(out, "Content-Length: %lld\r\n",
+		    (long long)head->content_length);
+}
+
+/* A signature may cover Host, so what agrees passes as it came. */
+static void
+add_host(const struct request_rewrite *rewrite, struct text *out)
+{
+	char host[ORIGIN_KEY_BYTES];
+
+	if (rewrite->host.length > 0) {
+		text_add_string(out, "Host: ");
+		text_add_span(out, rewrite->host);
+		text_add(out, "\r\n", 2);
+		return;
+	}
+	origin_host_field(rewrite->origin, host);
+	text_add_field(out, "Host", host);
+}
+
+void
+rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
+    struct text *out)
+{
+	text_add_span(out, head->method);
+	text_add(out, " ", 1);
+	if (rewrite->path.length == 0 || rewrite->path.at[0] == '?')
+		text_add(out, "/", 1);
+	text_add_span(out, rewrite->path);
+	text_add_string(out, " HTTP/1.1\r\n");
+	add_host(rewrite, out);
+	add_end_to_end(head, out);
+	add_framing(head, head->framing, out);
+	add_via(head, rewrite->via_name, out);
+	if (head_lists(head, "TE", "trailers")) {
+		text_add_field(out, "TE", "trailers");
+		if (!rewrite->is_upgrade)
+			text_add_field(out, "Connection", "TE");
+	}
+	if (rewrite->is_upgrade)
+		add_upgrade(head, out);
+	text_add(out, "\r\n", 2);
+}
+
+static void
+add_persistence(const struct response_rewrite *rewrite, struct text *out)
+{
+	if (rewrite->says_close) {
+		text_add_field(out, "Connection", "close");
+		return;
+	}
+	if (rewrite->says_keep_alive)
+		text_add_field(out, "Connection", "keep-alive");
+	if (rewrite->keep_alive_s > 0)
+		text_addf(out, "Keep-Alive: timeout=%u\r\n",
+		    rewrite->keep_alive_s);
+}
+
+void
+rewrite_response(const struct head *head,
+    const struct response_rewrite *rewrite, struct text *out)
+{
+	text_addf(out, "HTTP/1.1 %03d ", head->status);
+	text_add_span(out, head->reason);
+	text_add(out, "\r\n", 2);
+	add_end_to_end(head, out);
+	add_framing(head, rewrite->framing, out);
+	add_via(head, rewrite->via_name, out);
+	if (rewrite->is_upgrade)
+		add_upgrade(head, out);
+	else
+		add_persistence(rewrite, out);
+	text_add(out, "\r\n", 2);
+}
+
+void
+rewrite_trailer(const struct field *fields, size_t count, struct text *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!IS_ONE_OF(fields[i].name, hop_by_hop) &&
+		    !IS_ONE_OF(fields[i].name, no_trailer) &&
+		    !is_ours(fields[i].name))
+			add_field(out, &fields[i]);
+	}
+	text_add(out, "\r\n", 2);
+}
+
+bool
+rewrite_is_loop(const struct head *head, const char *via_name)
+{
+	size_t length = strlen(via_name);
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span list = head->fields[i].value;
+		struct span member;
+
+		if (!head_span_is(head->fields[i].name, "Via"))
+			continue;
+		while (head_next_member(&list, &member)) {
+			if (memmem(member.at, member.length, via_name, length))
+				return true;
+		}
+	}
+	return false;
+}

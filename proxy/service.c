@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The proxy as a whole.
+ *
+ * What the workers share is made here, before they start, and freed after
+ * they have ended.  A snapshot is gathered by asking each worker for its part
+ * and merging the parts in the loop of whoever asked: no lock is held, and no
+ * worker waits.
+ */
+
+#include "proxy/service.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "accounting/memory.h"
+#include "certs/authority.h"
+#include "certs/bundle.h"
+#include "certs/leaf_cache.h"
+#include "certs/truststore.h"
+#include "proxy/base/clock.h"
+#include "proxy/units.h"
+#include "proxy/worker.h"
+
+#define LISTEN_BACKLOG 4096
+#define VIA_NAME_BYTES 32
+
+/* One --listen: a descriptor for each worker, all at one address. */
+struct door {
+	struct address address; /* with the port that was picked */
+	char text[UNITS_ADDRESS_TEXT_BYTES];
+	int *fds; /* owned until the workers take them */
+};
+
+struct service {
+	const struct options *options; /* borrowed */
+	/* owned */
+	struct authority *authority;
+	char *bundle_path;
+	char *truststore_path;
+	struct leaf_cache *leaves;
+	struct tls_server *tls_server;
+	struct callers *callers;
+	struct suspicion *suspicion;
+	struct door *doors;
+	size_t door_count;
+	struct address *own;
+	struct worker_thread **workers;
+	unsigned worker_count; /* started */
+	bool is_drained;
+	atomic_bool is_ready;
+	char via_name[VIA_NAME_BYTES];
+	struct house house;
+};
+
+/* ---- doors ---- */
+
+static int
+bind_one(struct address *address)
+{
+	int on = 1;
+	int fd = socket(address->sockaddr.ss_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t length = sizeof(address->sockaddr);
+	int error;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->sockaddr.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+		    sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+	    bind(fd, (struct sockaddr *)&address->sockaddr,
+	        address->length) == 0 &&
+	    listen(fd, LISTEN_BACKLOG) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&address->sockaddr, &length) ==
+	        0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/*
+ * SO_REUSEPORT would let two leakproxies share a port and each see half of
+ * the traffic, so a first socket without it must have the port to itself.
+ */
+static bool
+is_port_free(const struct address *address)
+{
+	int on = 1;
+	int fd = socket(address->sockaddr.ss_family,
+	    SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is_free;
+	int error;
+
+	if (fd < 0)
+		return false;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->sockaddr.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+		    sizeof(on));
+	is_free = bind(fd, (const struct sockaddr *)&address->sockaddr,
+	              address->length) == 0;
+	error = errno;
+	close(fd);
+	errno = error;
+	return is_free;
+}
+
+static bool
+open_door(struct service *service, const struct address *wanted,
+    char error[SERVICE_ERROR_BYTES])
+{
+	struct door *door = &service->doors[service->door_count++];
+	unsigned count = service->options->workers;
+
+	door->address = *wanted;
+	units_address_text(&door->address, door->text);
+	door->fds = xcalloc(count, sizeof(*door->fds));
+	memset(door->fds, -1, count * sizeof(*door->fds));
+	for (unsigned i = 0; i < count; i++) {
+		if (i == 0 && !is_port_free(&door->address))
+			break;
+		door->fds[i] = bind_one(&door->address);
+		if (door->fds[i] < 0)
+			break;
+	}
+	if (door->fds[count - 1] < 0) {
+		snprintf(error, SERVICE_ERROR_BYTES,
+		    "--listen: cannot listen on %s: %s: choose another "
+		    "address, or port 0 for a free one",
+		    door->text, strerror(errno));
+		return false;
+	}
+	units_address_text(&door->address, door->text);
+	return true;
+}
+
+static bool
+open_doors(struct service *service, char error[SERVICE_ERROR_BYTES])
+{
+	const struct options *options = service->options;
+
+	service->doors =
+	    xcalloc(options->listen_count, sizeof(*service->doors));
+	for (size_t i = 0; i < options->listen_count; i++) {
+		if (!open_door(service, &options->listen[i], error))
+			return false;
+	}
+	return true;
+}
+
+/* ---- opening ---- */
+
+static bool
+open_certs(struct service *service, char error[SERVICE_ERROR_BYTES])
+{
+	const struct options *options = service->options;
+	char reason[AUTHORITY_ERROR_BYTES];
+	char tls_reason[TLS_ERROR_BYTES];
+
+	service->authority = authority_open(options->state_dir, reason);
+	service->bundle_path = xasprintf("%s/bundle.pem", options->state_dir);
+	service->truststore_path =
+	    xasprintf("%s/truststore.p12", options->state_dir);
+	if (service->authority == NULL ||
+	    !bundle_write(service->authority, options->upstream_ca,
+	        service->bundle_path, reason) ||
+	    !truststore_write(service->bundle_path, service->truststore_path,
+	        reason)) {
+		snprintf(error, SERVICE_ERROR_BYTES, "--state-dir: %s",
+		    reason);
+		return false;
+	}
+	service->leaves =
+	    leaf_cache_new(service->authority, LEAF_CACHE_DEFAULT_MAX);
+	if (service->leaves == NULL) {
+		snprintf(error, SERVICE_ERROR_BYTES,
+		    "OpenSSL cannot make a key for certificates");
+		return false;
+	}
+	service->tls_server = tls_server_new(service->leaves, tls_reason);
+	if (service->tls_server == NULL) {
+		snprintf(error, SERVICE_ERROR_BYTES, "%s", tls_reason);
+		return false;
+	}
+	return true;
+}
+
+struct service *
+service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
+{
+	struct service *service = xcalloc(1, sizeof(*service));
+
+	service->options = options;
+	service->callers = callers_new();
+	service->suspicion = suspicion_new();
+	/* Its own name for each process: proxies in a chain are no loop. */
+	snprintf(service->via_name, sizeof(service->via_name),
+	    "leakproxy-%08x", (unsigned)(clock_wall() * 2654435761u));
+	if (!open_certs(service, error) || !open_doors(service, error)) {
+		service_close(service);
+		return NULL;
+	}
+	return service;
+}
+
+/* ---- starting ---- */
+
+static void
+furnish_house(struct service *service, const struct address *admin)
+{
+	size_t count = 0;
+
+	service->own = xcalloc(service->door_count + 1, sizeof(*service->own));
+	for (size_t i = 0; i < service->door_count; i++)
+		service->own[count++] = service->doors[i].address;
+	if (admin != NULL)
+		service->own[count++] = *admin;
+	service->house = (struct house){
+	    .options = service->options,
+	    .tls_server = service->tls_server,
+	    .callers = service->callers,
+	    .suspicion = service->suspicion,
+	    .own = service->own,
+	    .own_count = count,
+	    .via_name = service->via_name,
+	    .judges_exits = service->options->command == COMMAND_EXEC,
+	};
+}
+
+static struct worker_thread *
+start_worker(struct service *service, unsigned index,
+    char error[SERVICE_ERROR_BYTES])
+{
+	int *fds = xcalloc(service->door_count, sizeof(*fds));
+	char reason[TLS_ERROR_BYTES];
+	struct worker_thread *thread;
+
+	for (size_t i = 0; i < service->door_count; i++)
+		fds[i] = service->doors[i].fds[index];
+	thread = worker_start(&service->house, index, fds, service->door_count,
+	    reason);
+	if (thread == NULL)
+		snprintf(error, SERVICE_ERROR_BYTES, "--upstream-ca: %s",
+		    reason);
+	for (size_t i = 0; thread != NULL && i < service->door_count; i++)
+		service->doors[i].fds[index] = -1; /* taken */
+	free(fds);
+	return thread;
+}
+
+bool
+service_start(struct service *service, const struct address *admin,
+    char error[SERVICE_ERROR_BYTES])
+{
+	unsigned count = service->options->workers;
+
+	furnish_house(service, admin);
+	service->workers = xcalloc(count, sizeof(*service->workers));
+	for (unsigned i = 0; i < count; i++) {
+		service->workers[i] = start_worker(service, i, error);
+		if (service->workers[i] == NULL)
+			return false;
+		service->worker_count++;
+	}
+	atomic_store(&service->is_ready, true);
+	return true;
+}
+
+/* ---- ending ---- */
+
+void
+service_drain(struct service *service)
+{
+	if (service->is_drained)
+		return;
+	service->is_drained = true;
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_drain(service->workers[i]);
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_join(service->workers[i]);
+}
+
+static void
+close_door(struct door *door, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (door->fds[i] >= 0)
+			close(door->fds[i]);
+	}
+	free(door->fds);
+}
+
+void
+service_close(struct service *service)
+{
+	service_drain(service);
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_free(service->workers[i]);
+	for (size_t i = 0; i < service->door_count; i++)
+		close_door(&service->doors[i], service->options->workers);
+	free(service->workers);
+	free(service->doors);
+	free(service->own);
+	tls_server_free(service->tls_server);
+	if (service->leaves != NULL)
+		leaf_cache_free(service->leaves);
+	if (service->authority != NULL)
+		authority_free(service->authority);
+	callers_free(service->callers);
+	suspicion_free(service->suspicion);
+	free(service->bundle_path);
+	free(service->truststore_path);
+	free(service);
+}
+
+/* ---- what others need to know ---- */
+
+const char *
+service_listen_text(const struct service *service, size_t index)
+{
+	return index < service->door_count ? service->doors[index].text : NULL;
+}
+
+const char *
+service_ca_pem(const struct service *service)
+{
+	return authority_pem(service->authority);
+}
+
+const char *
+service_ca_path(const struct service *service)
+{
+	return authority_certificate_path(service->authority);
+}
+
+const char *
+service_bundle_path(const struct service *service)
+{
+	return service->bundle_path;
+}
+
+const char *
+service_truststore_path(const struct service *service)
+{
+	return service->truststore_path;
+}
+
+bool
+service_is_ready(void *arg)
+{
+	struct service *service = arg;
+
+	return atomic_load(&service->is_ready);
+}
+
+/* ---- snapshots ---- */
+
+/* One request for a snapshot; it lives until the last part is in. */
+struct gathering {
+	struct loop *asker; /* borrowed */
+	struct snapshot_query query;
+	struct snapshot *whole;
+	unsigned missing;
+	void (*done)(struct snapshot *snapshot, void *arg);
+	void *arg;
+};
+
+struct part {
+	struct gathering *gathering;
+	struct snapshot *snapshot;
+};
+
+static void
+finish_gathering(void *arg)
+{
+	struct gathering *gathering = arg;
+
+	snapshot_seal(gathering->whole, &gathering->query);
+	gathering->done(gathering->whole, gathering->arg);
+	snapshot_query_fini(&gathering->query);
+	free(gathering);
+}
+
+/* In the asker's loop. */
+static void
+take_part(void *arg)
+{
+	struct part *part = arg;
+	struct gathering *gathering = part->gathering;
+
+	snapshot_merge(gathering->whole, &part->snapshot);
+	free(part);
+	if (--gathering->missing == 0)
+		finish_gathering(gathering);
+}
+
+/* In the worker's thread. */
+static void
+give_part(struct worker *worker, void *arg)
+{
+	struct part *part = arg;
+
+	part->snapshot = worker_snapshot(worker, &part->gathering->query);
+	loop_post(part->gathering->asker, take_part, part);
+}
+
+void
+service_gather(void *arg, struct loop *asker,
+    const struct snapshot_query *query,
+    void (*done)(struct snapshot *snapshot, void *arg), void *done_arg)
+{
+	struct service *service = arg;
+	struct gathering *gathering = xcalloc(1, sizeof(*gathering));
+
+	gathering->asker = asker;
+	gathering->whole = snapshot_new();
+	gathering->done = done;
+	gathering->arg = done_arg;
+	snapshot_query_copy(&gathering->query, query);
+	if (!atomic_load(&service->is_ready)) {
+		loop_post(asker, finish_gathering, gathering);
+		return;
+	}
+	gathering->missing = service->worker_count;
+	for (unsigned i = 0; i < service->worker_count; i++) {
+		struct part *part = xcalloc(1, sizeof(*part));
+
+		part->gathering = gathering;
+		worker_ask(service->workers[i], give_part, part);
+	}
+}
+
+/* What service_snapshot() wants from each worker, in its own thread. */
+struct direct_part {
+	struct snapshot *whole;
+	const struct snapshot_query *query;
+};
+
+static void
+add_directly(struct worker *worker, void *arg)
+{
+	struct direct_part *direct = arg;
+	struct snapshot *snapshot = worker_snapshot(worker, direct->query);
+
+	snapshot_merge(direct->whole, &snapshot);
+}
+
+struct snapshot *
+service_snapshot(struct service *service, const struct snapshot_query *query)
+{
+	struct direct_part direct = {snapshot_new(), query};
+
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_ask(service->workers[i], add_directly, &direct);
+	snapshot_seal(direct.whole, query);
+	return direct.whole;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_SERVICE_H
+#define PROXY_SERVICE_H
+
+/*
+ * The proxy as a whole: authority, listeners, workers.  serve and exec differ
+ * in what they do around it.  The main thread, unless said otherwise.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "accounting/snapshot.h"
+#include "proxy/base/loop.h"
+#include "proxy/options.h"
+
+#define SERVICE_ERROR_BYTES 600
+
+struct service;
+
+/*
+ * Opens the state directory and binds the listeners.  Borrows the options for
+ * its life.  Returns NULL with one line in `error` that names the option and
+ * the remedy.
+ */
+struct service *service_open(const struct options *options,
+    char error[SERVICE_ERROR_BYTES]);
+
+/* Starts the workers.  `admin` is where the admin server listens, NULL without
+ * one: it is never proxied to.  Returns false with one line in `error`. */
+bool service_start(struct service *service, const struct address *admin,
+    char error[SERVICE_ERROR_BYTES]);
+
+/* Stops accepting, lets exchanges end within --drain-timeout, and waits for
+ * the workers.  Snapshots can still be taken. */
+void service_drain(struct service *service);
+void service_close(struct service *service);
+
+/* Address `index` we listen on, as text; NULL beyond the last.  Borrowed. */
+const char *service_listen_text(const struct service *service, size_t index);
+
+/* The CA's certificate in PEM, and paths; borrowed. */
+const char *service_ca_pem(const struct service *service);
+const char *service_ca_path(const struct service *service);
+const char *service_bundle_path(const struct service *service);
+const char *service_truststore_path(const struct service *service);
+
+/* For admin_source: any thread. */
+bool service_is_ready(void *service);
+void service_gather(void *service, struct loop *asker,
+    const struct snapshot_query *query,
+    void (*done)(struct snapshot *snapshot, void *arg), void *arg);
+
+/* After service_drain(): the same at once.  Free with snapshot_free(). */
+struct snapshot *service_snapshot(struct service *service,
+    const struct snapshot_query *query);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_TEXT_H
+#define PROXY_TEXT_H
+
+/*
+ * Text that grows: message heads are written into one.  Embedded by value;
+ * all zero is empty.
+ */
+
+#include <stddef.h>
+
+#include "accounting/units.h"
+#include "proxy/head.h"
+
+struct text {
+	char *bytes; /* owned; not NUL-terminated */
+	size_t length;
+	size_t size;
+};
+
+void text_add(struct text *text, const void *bytes, size_t length);
+void text_add_string(struct text *text, const char *string);
+void text_add_span(struct text *text, struct span span);
+void text_addf(struct text *text, const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
+/* Adds "Name: value" and a line end. */
+void text_add_field(struct text *text, const char *name, const char *value);
+
+/* Empties, and keeps the memory. */
+void text_clear(struct text *text);
+void text_fini(struct text *text);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * An opaque relay.  Each way has its own end: a FIN on one side is passed on
+ * once all before it is written, and the other way goes on.  A full queue on
+ * one side pauses reading on the other.
+ */
+
+#include "proxy/tunnel.h"
+
+#include <stdlib.h>
+
+#include "accounting/memory.h"
+
+struct tunnel {
+	struct worker *worker;   /* borrowed */
+	struct stream *client;   /* borrowed, outlives the tunnel */
+	struct stream *upstream; /* owned; NULL once freed */
+	bool client_has_ended;
+	bool upstream_has_ended;
+	tunnel_ended_cb on_ended;
+	void *arg; /* borrowed */
+};
+
+/* Moves bytes one way. */
+static size_t
+pass(struct stream *from, struct stream *to, const char *bytes, size_t length)
+{
+	union {
+		const char *in;
+		char *out;
+	} cast = {bytes}; /* an iovec has no const; it is only read */
+	struct iovec part = {cast.out, length};
+
+	stream_write(to, &part, 1);
+	if (stream_is_full(to))
+		stream_pause(from);
+	return length;
+}
+
+static void
+end_if_done(struct tunnel *tunnel)
+{
+	if (tunnel->client_has_ended && tunnel->upstream_has_ended)
+		tunnel->on_ended(tunnel->arg);
+}
+
+static size_t
+on_upstream_bytes(void *arg, const char *bytes, size_t length)
+{
+	struct tunnel *tunnel = arg;
+
+	return pass(tunnel->upstream, tunnel->client, bytes, length);
+}
+
+static void
+on_upstream_drained(void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	stream_resume(tunnel->client);
+}
+
+static void
+on_upstream_ended(void *arg, enum stream_end how)
+{
+	struct tunnel *tunnel = arg;
+
+	tunnel->upstream_has_ended = true;
+	if (how != STREAM_END_FIN)
+		tunnel->on_ended(tunnel->arg);
+	else
+		stream_half_close(tunnel->client);
+}
+
+static void
+on_nothing(void *arg)
+{
+}
+
+static void
+on_upstream_finished(void *arg)
+{
+	end_if_done(arg);
+}
+
+static const struct stream_callbacks upstream_callbacks = {
+    .on_bytes = on_upstream_bytes,
+    .on_drained = on_upstream_drained,
+    .on_ended = on_upstream_ended,
+    .on_secured = on_nothing,
+    .on_finished = on_upstream_finished,
+};
+
+/* What either side had read already is shown again: by the loop, because the
+ * streams may be in the middle of showing it. */
+static void
+resume_both(void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	if (tunnel->upstream == NULL)
+		return;
+	stream_resume(tunnel->client);
+	stream_resume(tunnel->upstream);
+}
+
+struct tunnel *
+tunnel_new(struct worker *worker, struct stream *client,
+    struct stream **upstream, tunnel_ended_cb on_ended, void *arg)
+{
+	struct tunnel *tunnel = xcalloc(1, sizeof(*tunnel));
+
+	tunnel->worker = worker;
+	tunnel->client = client;
+	tunnel->upstream = *upstream;
+	*upstream = NULL;
+	tunnel->on_ended = on_ended;
+	tunnel->arg = arg;
+	stream_set_owner(tunnel->upstream, &upstream_callbacks, tunnel);
+	loop_later(worker->loop, resume_both, tunnel);
+	return tunnel;
+}
+
+void
+tunnel_free(struct tunnel **tunnelp)
+{
+	struct tunnel *tunnel = *tunnelp;
+
+	*tunnelp = NULL;
+	stream_close(&tunnel->upstream);
+	loop_later(tunnel->worker->loop, free, tunnel);
+}
+
+size_t
+tunnel_client_bytes(struct tunnel *tunnel, const char *bytes, size_t length)
+{
+	return pass(tunnel->client, tunnel->upstream, bytes, length);
+}
+
+void
+tunnel_client_drained(struct tunnel *tunnel)
+{
+	stream_resume(tunnel->upstream);
+}
+
+void
+tunnel_client_fin(struct tunnel *tunnel)
+{
+	tunnel->client_has_ended = true;
+	stream_half_close(tunnel->upstream);
+}
+
+void
+tunnel_client_finished(struct tunnel *tunnel)
+{
+	end_if_done(tunnel);
+}
+
+bool
+tunnel_is_broken(const struct tunnel *tunnel)
+{
+	return stream_has_failed(tunnel->client) ||
+	    stream_has_failed(tunnel->upstream);
+}

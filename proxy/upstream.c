@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Our connection to an origin.
+ *
+ * Bytes are parsed as they come and handed to the exchange that holds the
+ * lease.  While nobody does, anything that comes (a late byte, a FIN) makes
+ * the connection unfit, and the pool drops it.
+ */
+
+#include "proxy/upstream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "accounting/memory.h"
+#include "proxy/pool.h"
+
+struct upstream {
+	struct pool_place place;
+	struct worker *worker; /* borrowed */
+	struct origin origin;
+	struct stream *stream;      /* owned; NULL once closed */
+	struct http_parser *parser; /* owned */
+	const struct upstream_callbacks *callbacks; /* NULL: in the pool */
+	void *arg;                                  /* borrowed */
+	bool is_used;
+	bool has_surplus;
+};
+
+static void
+on_parsed_body(void *arg, const char *bytes, size_t length)
+{
+	struct upstream *upstream = arg;
+
+	if (upstream->stream != NULL)
+		upstream->callbacks->on_body(upstream->arg, bytes, length);
+}
+
+static void
+report_complete(struct upstream *upstream)
+{
+	size_t count;
+	const struct field *trailer = http_trailer(upstream->parser, &count);
+
+	upstream->callbacks->on_complete(upstream->arg, trailer, count);
+}
+
+/*
+ * Feeds the parser until the bytes or the lease end.  Returns how many were
+ * taken.  Each callback may close the upstream or give it back.
+ */
+static size_t
+parse(struct upstream *upstream, const char *bytes, size_t length)
+{
+	size_t offset = 0;
+
+	while (upstream->stream != NULL && upstream->callbacks != NULL) {
+		size_t taken;
+		enum http_progress progress = http_feed(upstream->parser,
+		    bytes + offset, length - offset, &taken);
+
+		offset += taken;
+		switch (progress) {
+		case HTTP_NEEDS_MORE:
+			return offset;
+		case HTTP_HAS_HEAD:
+			upstream->callbacks->on_head(upstream->arg,
+			    http_head(upstream->parser));
+			break;
+		case HTTP_HAS_MESSAGE:
+			upstream->has_surplus = offset < length;
+			report_complete(upstream);
+			break;
+		case HTTP_IS_BAD:
+			upstream->callbacks->on_failed(upstream->arg,
+			    UPSTREAM_MALFORMED);
+			break;
+		}
+	}
+	return offset;
+}
+
+static size_t
+on_bytes(void *arg, const char *bytes, size_t length)
+{
+	struct upstream *upstream = arg;
+
+	if (upstream->callbacks == NULL) {
+		pool_drop(upstream->worker->pool, upstream);
+		return length;
+	}
+	/* What is left after 101 is kept for the stream's next owner. */
+	return parse(upstream, bytes, length);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct upstream *upstream = arg;
+
+	if (upstream->callbacks != NULL)
+		upstream->callbacks->on_drained(upstream->arg);
+}
+
+static void
+report_end(struct upstream *upstream, enum stream_end how)
+{
+	enum upstream_failure failure =
+	    how == STREAM_END_FIN ? UPSTREAM_CLOSED : UPSTREAM_RESET;
+
+	/* A body that runs to the end is complete only after a clean end. */
+	if (how == STREAM_END_FIN && http_has_begun(upstream->parser) &&
+	    http_feed_eof(upstream->parser) == HTTP_HAS_MESSAGE)
+		report_complete(upstream);
+	else
+		upstream->callbacks->on_failed(upstream->arg, failure);
+}
+
+static void
+on_ended(void *arg, enum stream_end how)
+{
+	struct upstream *upstream = arg;
+
+	if (upstream->callbacks == NULL)
+		pool_drop(upstream->worker->pool, upstream);
+	else
+		report_end(upstream, how);
+}
+
+static void
+on_nothing(void *arg)
+{
+}
+
+static const struct stream_callbacks stream_callbacks = {
+    .on_bytes = on_bytes,
+    .on_drained = on_drained,
+    .on_ended = on_ended,
+    .on_secured = on_nothing,
+    .on_finished = on_nothing,
+};
+
+struct upstream *
+upstream_new(struct worker *worker, const struct origin *origin,
+    struct stream **stream)
+{
+	struct upstream *upstream = xcalloc(1, sizeof(*upstream));
+
+	worker->upstream_count++;
+	upstream->place.upstream = upstream;
+	upstream->worker = worker;
+	upstream->origin = *origin;
+	upstream->stream = *stream;
+	*stream = NULL;
+	upstream->parser = http_parser_new(HTTP_KIND_RESPONSE,
+	    worker->house->options->max_header_bytes, on_parsed_body, upstream);
+	stream_set_owner(upstream->stream, &stream_callbacks, upstream);
+	return upstream;
+}
+
+static void
+free_upstream(void *arg)
+{
+	struct upstream *upstream = arg;
+
+	http_parser_free(upstream->parser);
+	free(upstream);
+}
+
+static void
+count_end(struct upstream *upstream)
+{
+	struct counters *counters = ledger_counters(upstream->worker->ledger);
+
+	upstream->worker->upstream_count--;
+	counters->upstream_received_bytes +=
+	    (uint64_t)stream_received_bytes(upstream->stream);
+	counters->upstream_sent_bytes +=
+	    (uint64_t)stream_sent_bytes(upstream->stream);
+}
+
+void
+upstream_close(struct upstream **upstreamp)
+{
+	struct upstream *upstream = *upstreamp;
+
+	*upstreamp = NULL;
+	count_end(upstream);
+	stream_close(&upstream->stream);
+	loop_later(upstream->worker->loop, free_upstream, upstream);
+}
+
+struct stream *
+upstream_release(struct upstream **upstreamp)
+{
+	struct upstream *upstream = *upstreamp;
+	struct stream *stream = upstream->stream;
+
+	*upstreamp = NULL;
+	count_end(upstream);
+	upstream->stream = NULL;
+	loop_later(upstream->worker->loop, free_upstream, upstream);
+	return stream;
+}
+
+void
+upstream_set_owner(struct upstream *upstream,
+    const struct upstream_callbacks *callbacks, void *arg)
+{
+	if (callbacks == NULL) {
+		upstream->is_used = true;
+		http_next(upstream->parser);
+	}
+	upstream->callbacks = callbacks;
+	upstream->arg = arg;
+}
+
+struct stream *
+upstream_stream(struct upstream *upstream)
+{
+	return upstream->stream;
+}
+
+const struct origin *
+upstream_origin(const struct upstream *upstream)
+{
+	return &upstream->origin;
+}
+
+void
+upstream_expect_no_body(struct upstream *upstream)
+{
+	http_expect_no_body(upstream->parser);
+}
+
+void
+upstream_next(struct upstream *upstream)
+{
+	http_next(upstream->parser);
+}
+
+bool
+upstream_has_begun(const struct upstream *upstream)
+{
+	return http_has_begun(upstream->parser);
+}
+
+bool
+upstream_is_used(const struct upstream *upstream)
+{
+	return upstream->is_used;
+}
+
+bool
+upstream_has_surplus(const struct upstream *upstream)
+{
+	return upstream->has_surplus;
+}
+
+enum http_error
+upstream_http_error(const struct upstream *upstream)
+{
+	return http_error(upstream->parser);
+}
+
+struct pool_place *
+upstream_place(struct upstream *upstream)
+{
+	return &upstream->place;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The sweep over one connection: the only place where callers are looked at.
+ *
+ * A connection with an unproven response is sampled: what its kernel has
+ * acknowledged, and, where the caller is local, what lies unread in its
+ * socket.  One that is quiet is sampled ever less often.  A connection that
+ * has been idle for --probe-after gets the close probe.
+ */
+
+#include "proxy/client_parts.h"
+
+#include <inttypes.h>
+
+#include "accounting/evidence.h"
+#include "proxy/base/log.h"
+
+/* For a handshake, or the first byte inside CONNECT. */
+#define SETUP_TIMEOUT_US (30 * US_PER_S)
+
+/* A caller quiet for so long is looked at after an eighth of it more. */
+#define SAMPLE_BACKOFF 8
+#define MAX_SAMPLE_INTERVAL_US (10 * US_PER_S)
+
+static void
+find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
+{
+	struct owner *owner = &ledger_conn_record(client->record)->owner;
+
+	if (owner->pid > 0 || inode == 0 || budget->owners == 0)
+		return;
+	budget->owners--;
+	evidence_owner(client->worker->evidence, inode, owner);
+}
+
+/* Asks the local caller's kernel side, which is ours. */
+static void
+ask_peer(struct client *client, struct delivery *delivery,
+    struct sweep_budget *budget)
+{
+	struct peer_socket peer;
+
+	if (!client->is_local ||
+	    !evidence_peer(client->worker->evidence,
+	        stream_fd(client->stream), &peer))
+		return;
+	delivery->unread_bytes =
+	    peer.unread_bytes - stream_fin_bytes(client->stream);
+	if (delivery->unread_bytes < 0)
+		delivery->unread_bytes = 0;
+	ledger_conn_record(client->record)->owner.uid = peer.uid;
+	find_owner(client, peer.inode, budget);
+}
+
+static bool
+is_sample_due(const struct client *client, const struct conn_standing *standing,
+    mono_us now)
+{
+	mono_us interval = (now - standing->progress_at) / SAMPLE_BACKOFF;
+
+	if (interval > MAX_SAMPLE_INTERVAL_US)
+		interval = MAX_SAMPLE_INTERVAL_US;
+	return now - client->sampled_at >= interval;
+}
+
+/* Looks at the caller's end.  Returns whether the connection is still there. */
+static bool
+sample(struct client *client, mono_us now, struct sweep_budget *budget)
+{
+	struct delivery delivery;
+
+	client->sampled_at = now;
+	if (!evidence_sample(stream_fd(client->stream), &delivery) ||
+	    delivery.is_dead) {
+		client_close(client, CLOSE_CLIENT_RST);
+		return false;
+	}
+	ask_peer(client, &delivery, budget);
+	delivery.waiting_bytes +=
+	    (int64_t)stream_queued_bytes(client->stream);
+	ledger_delivery_seen(client->record, &delivery, now);
+	return true;
+}
+
+static bool
+may_probe(const struct client *client, const struct conn_standing *standing,
+    mono_us now)
+{
+	mono_us after = client->worker->house->options->probe_after_us;
+
+	return after > 0 && client->state == CLIENT_READING &&
+	    !client->has_fin && !http_has_begun(client->parser) &&
+	    now - standing->idle_since >= after &&
+	    now - standing->progress_at >= after;
+}
+
+/*
+ * The close probe: we half-close, and a caller that watches its idle
+ * connections closes too (RFC 9112 §9.6, DESIGN §1).
+ */
+static void
+probe(struct client *client, const struct conn_standing *standing, mono_us now,
+    struct sweep_budget *budget)
+{
+	if (budget->probes == 0)
+		return;
+	/* Whose manners will show, and what lies unread, is noted first. */
+	if (!sample(client, now, budget) || client_owes_bytes(client))
+		return;
+	budget->probes--;
+	ledger_counters(client->worker->ledger)->probes_sent++;
+	log_debug("c%" PRIu64 ": probed after %.1f s idle", client_id(client),
+	    (double)(now - standing->idle_since) / (double)US_PER_S);
+	client_finish(client, CLOSE_NOT_YET);
+}
+
+/* The caller's FIN came before ours was out or all was taken. */
+static bool
+is_half_closed_and_done(struct client *client)
+{
+	return client->has_fin &&
+	    (client->state == CLIENT_FINISHING ||
+	        client->state == CLIENT_WATCHED) &&
+	    !client_owes_bytes(client);
+}
+
+static void
+look(struct client *client, mono_us now, struct sweep_budget *budget)
+{
+	const struct options *options = client->worker->house->options;
+	struct conn_standing standing;
+
+	if (stream_has_failed(client->stream)) {
+		client_close(client, CLOSE_CLIENT_RST);
+		return;
+	}
+	if (is_half_closed_and_done(client)) {
+		client_close(client, CLOSE_CLIENT_FIN);
+		return;
+	}
+	ledger_conn_standing(client->record, &standing);
+	if (standing.is_unproven && is_sample_due(client, &standing, now) &&
+	    !sample(client, now, budget))
+		return;
+	if (may_probe(client, &standing, now))
+		probe(client, &standing, now, budget);
+	else if (client->state == CLIENT_WATCHED && !standing.is_unproven &&
+	    now - standing.probed_at >= options->probe_grace_us)
+		client_close(client, CLOSE_IDLE);
+}
+
+void
+client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
+{
+	switch (client->state) {
+	case CLIENT_READING:
+	case CLIENT_EXCHANGING:
+	case CLIENT_FINISHING:
+	case CLIENT_WATCHED:
+		look(client, now, budget);
+		return;
+	case CLIENT_SNIFFING:
+	case CLIENT_SECURING:
+		if (now - client->state_since >= SETUP_TIMEOUT_US)
+			client_close(client, CLOSE_TIMEOUT);
+		return;
+	case CLIENT_RELAYING:
+		if (tunnel_is_broken(client->tunnel))
+			client_close(client, CLOSE_TUNNEL_ENDED);
+		return;
+	case CLIENT_DIALLING:
+	case CLIENT_CLOSED:
+		return;
+	}
+}

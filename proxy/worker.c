@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One worker: accepts, sweeps, drains.
+ *
+ * The kernel spreads new connections over the workers' listeners.  When
+ * descriptors run out, a worker stops accepting for a moment instead of
+ * spinning on a listener that stays readable.
+ */
+
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "accounting/memory.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/client.h"
+#include "proxy/pool.h"
+#include "proxy/resolve.h"
+
+#define ACCEPTS_PER_TURN 64
+#define ACCEPT_PAUSE_MS 500
+
+#define SWEEP_MIN_US (50 * US_PER_MS)
+#define SWEEP_MAX_US US_PER_S
+#define SWEEPS_PER_PATIENCE 5
+
+#define PROBES_PER_S 100
+#define OWNERS_PER_SWEEP 4
+
+/* What callers said before we were told to stop is heard first: the FINs of a
+ * process that has just ended decide verdicts. */
+#define DRAIN_SETTLE_US (50 * US_PER_MS)
+#define DRAIN_POLL_US (20 * US_PER_MS)
+
+struct listener {
+	int fd;              /* owned */
+	struct event *event; /* owned */
+};
+
+struct worker_thread {
+	struct worker worker;
+	unsigned index;
+	pthread_t thread;
+	bool is_running; /* from worker_start() to worker_join() */
+	struct listener *listeners; /* owned */
+	size_t listener_count;
+	struct event *sweep_timer;  /* owned */
+	struct event *accept_timer; /* owned */
+	struct event *drain_timer;  /* owned */
+	mono_us sweep_interval_us;
+	mono_us drain_until;
+};
+
+static struct timeval
+timeval_of(mono_us us)
+{
+	return (struct timeval){.tv_sec = us / US_PER_S,
+	    .tv_usec = us % US_PER_S};
+}
+
+/* ---- accepting ---- */
+
+static void
+pause_accepting(struct worker_thread *thread)
+{
+	struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+	for (size_t i = 0; i < thread->listener_count; i++)
+		event_del(thread->listeners[i].event);
+	event_add(thread->accept_timer, &pause);
+	log_warn("accepting pauses: close connections, or raise the limit of "
+	         "open files");
+}
+
+static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_thread *thread = arg;
+
+	for (size_t i = 0; i < thread->listener_count; i++)
+		event_add(thread->listeners[i].event, NULL);
+}
+
+static bool
+is_exhausted(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	    error == ENOMEM;
+}
+
+static void
+on_connection(evutil_socket_t listener, short what, void *arg)
+{
+	struct worker_thread *thread = arg;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct address address = {
+		    .length = sizeof(address.sockaddr)};
+		int fd = accept4(listener,
+		    (struct sockaddr *)&address.sockaddr, &address.length,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			client_accept(&thread->worker, fd, &address);
+			continue;
+		}
+		if (is_exhausted(errno))
+			pause_accepting(thread);
+		/* Anything else concerns one caller that is gone already. */
+		return;
+	}
+}
+
+static void
+close_listeners(struct worker_thread *thread)
+{
+	for (size_t i = 0; i < thread->listener_count; i++) {
+		event_free(thread->listeners[i].event);
+		close(thread->listeners[i].fd);
+	}
+	thread->listener_count = 0;
+	event_del(thread->accept_timer);
+}
+
+/* ---- sweeping ---- */
+
+static unsigned
+probes_per_sweep(const struct worker_thread *thread)
+{
+	return (unsigned)(PROBES_PER_S * thread->sweep_interval_us / US_PER_S) +
+	    1;
+}
+
+static void
+on_sweep_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_thread *thread = arg;
+	struct worker *worker = &thread->worker;
+	struct sweep_budget budget = {.probes = probes_per_sweep(thread),
+	    .owners = OWNERS_PER_SWEEP};
+	mono_us now = clock_mono();
+	struct client *client;
+	struct client *next;
+
+	for (client = client_first(worker); client != NULL; client = next) {
+		next = client_next(client);
+		client_sweep(client, now, &budget);
+	}
+	pool_sweep(worker->pool, now);
+}
+
+static mono_us
+sweep_interval(const struct options *options)
+{
+	mono_us least = options->stall_after_us;
+
+	if (options->probe_after_us > 0 && options->probe_after_us < least)
+		least = options->probe_after_us;
+	if (options->probe_grace_us < least)
+		least = options->probe_grace_us;
+	least /= SWEEPS_PER_PATIENCE;
+	if (least < SWEEP_MIN_US)
+		return SWEEP_MIN_US;
+	return least > SWEEP_MAX_US ? SWEEP_MAX_US : least;
+}
+
+/* ---- draining ---- */
+
+static void
+on_drain_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_thread *thread = arg;
+	struct worker *worker = &thread->worker;
+	struct timeval again = timeval_of(DRAIN_POLL_US);
+	bool is_late = clock_mono() >= thread->drain_until;
+	struct client *client;
+	struct client *next;
+
+	for (client = client_first(worker); client != NULL; client = next) {
+		next = client_next(client);
+		if (is_late)
+			client_close(client, CLOSE_SHUTDOWN);
+		else
+			client_drain(client);
+	}
+	if (worker->client_count == 0)
+		loop_stop(worker->loop);
+	else
+		event_add(thread->drain_timer, &again);
+}
+
+static void
+begin_drain(void *arg)
+{
+	struct worker_thread *thread = arg;
+	struct timeval settle = timeval_of(DRAIN_SETTLE_US);
+
+	if (thread->worker.is_draining)
+		return;
+	thread->worker.is_draining = true;
+	thread->drain_until = clock_mono() +
+	    thread->worker.house->options->drain_timeout_us;
+	close_listeners(thread);
+	event_add(thread->drain_timer, &settle);
+}
+
+void
+worker_drain(struct worker_thread *thread)
+{
+	loop_post(thread->worker.loop, begin_drain, thread);
+}
+
+/* ---- life ---- */
+
+static struct event *
+new_timer(struct worker_thread *thread, short flags, event_callback_fn on_due)
+{
+	struct event *timer = event_new(loop_base(thread->worker.loop), -1,
+	    flags, on_due, thread);
+
+	if (timer == NULL)
+		abort();
+	return timer;
+}
+
+static void
+add_listeners(struct worker_thread *thread, const int *fds, size_t count)
+{
+	thread->listeners = xcalloc(count, sizeof(*thread->listeners));
+	for (size_t i = 0; i < count; i++) {
+		struct listener *listener = &thread->listeners[i];
+
+		listener->fd = fds[i];
+		listener->event = event_new(loop_base(thread->worker.loop),
+		    fds[i], EV_READ | EV_PERSIST, on_connection, thread);
+		if (listener->event == NULL)
+			abort();
+		event_add(listener->event, NULL);
+	}
+	thread->listener_count = count;
+}
+
+static bool
+furnish(struct worker_thread *thread, const struct house *house,
+    char error[TLS_ERROR_BYTES])
+{
+	const struct options *options = house->options;
+	struct worker *worker = &thread->worker;
+	struct ledger_config config = {
+	    .patience = {options->stall_after_us, options->probe_grace_us},
+	    .routes = options->routes,
+	    .callers = house->callers,
+	    .suspicion = house->suspicion,
+	    .shard = thread->index,
+	    .shard_count = options->workers,
+	};
+
+	worker->house = house;
+	TAILQ_INIT(&worker->clients);
+	worker->loop = loop_new();
+	worker->ledger = ledger_new(&config, clock_wall(), clock_mono());
+	worker->evidence = evidence_source_new();
+	worker->resolver = resolver_new(worker->loop, options);
+	worker->pool = pool_new();
+	worker->tls_client = tls_client_new(options->upstream_ca, error);
+	return worker->tls_client != NULL;
+}
+
+static void *
+run(void *arg)
+{
+	struct worker_thread *thread = arg;
+
+	loop_run(thread->worker.loop);
+	return NULL;
+}
+
+struct worker_thread *
+worker_start(const struct house *house, unsigned index, const int *listeners,
+    size_t listener_count, char error[TLS_ERROR_BYTES])
+{
+	struct worker_thread *thread = xcalloc(1, sizeof(*thread));
+	struct timeval interval;
+	int failure;
+
+	thread->index = index;
+	if (!furnish(thread, house, error)) {
+		worker_free(thread);
+		return NULL;
+	}
+	thread->sweep_interval_us = sweep_interval(house->options);
+	interval = timeval_of(thread->sweep_interval_us);
+	thread->sweep_timer = new_timer(thread, EV_PERSIST, on_sweep_due);
+	thread->accept_timer = new_timer(thread, 0, on_accept_again);
+	thread->drain_timer = new_timer(thread, 0, on_drain_poll);
+	add_listeners(thread, listeners, listener_count);
+	event_add(thread->sweep_timer, &interval);
+	failure = pthread_create(&thread->thread, NULL, run, thread);
+	if (failure != 0) {
+		snprintf(error, TLS_ERROR_BYTES, "cannot start a thread: %s",
+		    strerror(failure));
+		close_listeners(thread);
+		worker_free(thread);
+		return NULL;
+	}
+	thread->is_running = true;
+	return thread;
+}
+
+void
+worker_join(struct worker_thread *thread)
+{
+	pthread_join(thread->thread, NULL);
+	thread->is_running = false;
+}
+
+static void
+free_timer(struct event *timer)
+{
+	if (timer != NULL)
+		event_free(timer);
+}
+
+void
+worker_free(struct worker_thread *thread)
+{
+	struct worker *worker = &thread->worker;
+
+	free_timer(thread->sweep_timer);
+	free_timer(thread->accept_timer);
+	free_timer(thread->drain_timer);
+	pool_free(worker->pool);
+	resolver_free(worker->resolver);
+	/* What waits for later is run now, and may still tell the ledger. */
+	loop_free(worker->loop);
+	tls_client_free(worker->tls_client);
+	evidence_source_free(worker->evidence);
+	ledger_free(worker->ledger);
+	text_fini(&worker->scratch);
+	free(thread->listeners);
+	free(thread);
+}
+
+/* ---- asking ---- */
+
+struct question {
+	struct worker *worker; /* borrowed */
+	worker_ask_cb ask;
+	void *arg;
+};
+
+static void
+answer(void *arg)
+{
+	struct question *question = arg;
+
+	question->ask(question->worker, question->arg);
+	free(question);
+}
+
+void
+worker_ask(struct worker_thread *thread, worker_ask_cb ask, void *arg)
+{
+	struct question *question;
+
+	if (!thread->is_running) {
+		ask(&thread->worker, arg);
+		return;
+	}
+	question = xcalloc(1, sizeof(*question));
+	*question = (struct question){&thread->worker, ask, arg};
+	loop_post(thread->worker.loop, answer, question);
+}
+
+struct snapshot *
+worker_snapshot(struct worker *worker, const struct snapshot_query *query)
+{
+	struct snapshot *snapshot;
+	struct client *client;
+
+	/* Bytes are counted by the streams, until their end. */
+	for (client = client_first(worker); client != NULL;
+	     client = client_next(client))
+		client_note_bytes(client);
+	snapshot = ledger_snapshot(worker->ledger, query, clock_wall(),
+	    clock_mono());
+	snapshot->gauges.upstream_idle = pool_idle_count(worker->pool);
+	snapshot->gauges.upstream_active =
+	    worker->upstream_count - snapshot->gauges.upstream_idle;
+	return snapshot;
+}

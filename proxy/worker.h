@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+/*
+ * One worker: a thread with its own loop, listeners, upstream pool and shard
+ * of the ledger.  What a connection needs, it finds here.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "accounting/callers.h"
+#include "accounting/evidence.h"
+#include "accounting/ledger.h"
+#include "accounting/suspicion.h"
+#include "proxy/base/loop.h"
+#include "proxy/options.h"
+#include "proxy/text.h"
+#include "proxy/tls.h"
+
+struct client;
+struct pool;
+struct resolver;
+
+TAILQ_HEAD(client_list, client);
+
+/* What all workers share.  Read-only once they run, or with locks inside. */
+struct house {
+	const struct options *options;
+	struct tls_server *tls_server; /* borrowed */
+	struct callers *callers;       /* borrowed */
+	struct suspicion *suspicion;   /* borrowed */
+	const struct address *own;     /* where we listen, admin included: never
+	                                  proxied to; borrowed */
+	size_t own_count;
+	const char *via_name;          /* borrowed */
+	bool judges_exits; /* exec: unread at a process's end is evidence */
+};
+
+struct worker {
+	const struct house *house;     /* borrowed */
+	struct loop *loop;             /* owned */
+	struct ledger *ledger;         /* owned */
+	struct evidence_source *evidence; /* owned */
+	struct tls_client *tls_client; /* owned */
+	struct resolver *resolver;     /* owned */
+	struct pool *pool;             /* owned */
+	struct text scratch; /* owned: heads are written here */
+	struct client_list clients;    /* each ends itself */
+	size_t client_count;
+	size_t upstream_count; /* leased and idle */
+	bool is_draining; /* no new connections, no keep-alive */
+};
+
+struct worker_thread;
+
+/*
+ * Starts worker `index`, listening on each of `listeners` (descriptors that
+ * are bound with SO_REUSEPORT; taken).  Returns NULL with a line in `error`.
+ */
+struct worker_thread *worker_start(const struct house *house, unsigned index,
+    const int *listeners, size_t listener_count,
+    char error[TLS_ERROR_BYTES]);
+
+/* From any thread: stop accepting, let exchanges end, close idle connections,
+ * and what is left after --drain-timeout.  The thread ends then. */
+void worker_drain(struct worker_thread *thread);
+
+/* Waits for the thread's end, after worker_drain().  Its accounts can still be
+ * asked for. */
+void worker_join(struct worker_thread *thread);
+
+/* After worker_join(). */
+void worker_free(struct worker_thread *thread);
+
+/* In the worker's thread: what it can tell.  Free with snapshot_free(). */
+struct snapshot *worker_snapshot(struct worker *worker,
+    const struct snapshot_query *query);
+
+/* From any thread: runs `ask` with the worker in its thread, or, after
+ * worker_join(), at once in the caller's. */
+typedef void (*worker_ask_cb)(struct worker *worker, void *arg);
+void worker_ask(struct worker_thread *thread, worker_ask_cb ask, void *arg);
+
+#endif
