@@ -1,11 +1,14 @@
-# leakproxy.  Targets: make (program), deps, demo, check, lint, unit, e2e,
-# tsan, fuzz, bench, format, install, clean.
+# leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
+# tsan, bench, format, install, clean.
 # SAN=address|thread builds the same targets into build/asan or build/tsan.
+
+# V=1 shows the commands.
+Q   := $(if $(V),,@)
+SAY := @$(if $(V),:,echo)
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
-CC      ?= gcc
 VERSION := 0.1.0
 
 B_      := build
@@ -42,28 +45,100 @@ LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o)
 UNIT_SRC       := $(wildcard tests/unit/*_test.c)
 UNIT_BIN       := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all deps demo check lint unit e2e tsan fuzz bench format install clean
+.PHONY: all demo check unit-programs lint unit e2e tsan bench format install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(B)/leakproxy
 
 $(B)/leakproxy: $(B)/proxy/main.o $(LIB_OBJ) $(LLHTTP_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(LLHTTP_INC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) "  CC  $@"
+	$(Q)$(CC) $(CPPFLAGS) $(LLHTTP_INC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
-	$(CC) $(LLHTTP_INC) -std=gnu11 -g $(OPT) -w -c -o $@ $<
+	$(SAY) "  CC  $@"
+	$(Q)$(CC) $(LLHTTP_INC) -std=gnu11 -g $(OPT) -w -c -o $@ $<
 
 $(B)/tests/unit/%_test: $(B)/tests/unit/%_test.o $(LIB_OBJ) $(LLHTTP_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# ---- what it takes ----
+
+DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
+	libjansson-dev uthash-dev ca-certificates \
+	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
+		echo libllhttp-dev || echo node-llhttp)
+DEPS_DEMO  := golang-go docker-registry openssl python3
+DEPS_CHECK := libcmocka-dev clang clang-format clang-tidy python3-pytest \
+	python3-requests curl git iproute2 procps skopeo prometheus \
+	openjdk-17-jdk-headless node-undici
+SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Installs what is missing, and nothing when all is there.  Debian would start
+# the registry and Prometheus as services; nobody asked for that.
+define install
+	@tests/lint/install-packages $(SUDO) $(1)
+endef
+
+.PHONY: deps deps-build deps-demo deps-check
+deps: deps-build deps-demo deps-check
+deps-build:
+	$(call install,$(DEPS_BUILD))
+deps-demo:
+	$(call install,$(DEPS_DEMO))
+deps-check:
+	$(call install,$(DEPS_CHECK))
+
+# ---- the main job ----
+
+demo: deps-build deps-demo
+	@$(MAKE) --no-print-directory all
+	@tests/demo/run
+
+# ---- tests ----
+
+unit-programs: $(UNIT_BIN)
 unit: $(UNIT_BIN)
-	@for t in $(UNIT_BIN); do $$t || exit 1; done
+	@tests/unit/run $(UNIT_BIN)
+
+lint:
+	@tests/lint/run
+
+e2e: all
+	LEAKPROXY=$(abspath $(B)/leakproxy) /usr/bin/python3 -m pytest -q \
+		-p no:cacheprovider tests/e2e $(PYTEST_ARGS)
+
+# Threads under ThreadSanitizer: the units that have threads, then real load.
+tsan:
+	@$(MAKE) --no-print-directory SAN=thread all \
+		build/tsan/tests/unit/loop_test \
+		build/tsan/tests/unit/leaf_cache_test \
+		build/tsan/tests/unit/callers_test \
+		build/tsan/tests/unit/suspicion_test \
+		build/tsan/tests/unit/admin_server_test
+	@tests/unit/run build/tsan/tests/unit/*_test
+	LEAKPROXY=$(abspath build/tsan/leakproxy) /usr/bin/python3 -m pytest \
+		-q -p no:cacheprovider tests/e2e -m threads
+
+# Everything, with the address sanitizer; installs what it needs.
+check: deps
+	@tests/check
+
+bench: all
+	@tests/bench/run
+
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all
+	install -D -m 755 $(B)/leakproxy $(DESTDIR)$(PREFIX)/bin/leakproxy
 
 clean:
 	rm -rf build

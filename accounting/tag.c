@@ -315,8 +315,6 @@ parse_dictionary(struct cursor *cursor, struct tags *tags)
 	for (;;) {
 		if (!parse_member(cursor, tags))
 			return false;
-		/* Also eats what may trail the dictionary; HTTP has trimmed
-		 * the tabs there. */
 		skip(cursor, " \t");
 		if (cursor->at == cursor->end)
 			return true;

@@ -34,8 +34,10 @@ judge_closed(const struct facts *facts)
 {
 	if (!is_all_taken(facts))
 		return judge(VERDICT_ABANDONED, EVIDENCE_EARLY_CLOSE);
+	/* After a response that told it to close, our FIN was no probe. */
 	return judge(VERDICT_DRAINED,
-	    facts->probed_at != 0 ? EVIDENCE_PROBE : EVIDENCE_CLOSED);
+	    facts->probed_at != 0 && !facts->said_close ? EVIDENCE_PROBE
+	                                                : EVIDENCE_CLOSED);
 }
 
 /*
@@ -50,7 +52,7 @@ judge_reset(const struct facts *facts)
 		return judge(VERDICT_UNDRAINED, EVIDENCE_EXIT);
 	if (is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
 	    facts->unread_bytes <= 0)
-		return judge(VERDICT_DRAINED, EVIDENCE_PROBE);
+		return judge_closed(facts);
 	return judge(VERDICT_ABANDONED, EVIDENCE_RESET);
 }
 

@@ -24,8 +24,8 @@
 #define PATH_BYTES 4096
 
 static bool
-add_certificate(STACK_OF(PKCS12_SAFEBAG) **bags, X509 *certificate,
-    ASN1_OBJECT *any_usage)
+add_certificate(
+    STACK_OF(PKCS12_SAFEBAG) * *bags, X509 *certificate, ASN1_OBJECT *any_usage)
 {
 	PKCS12_SAFEBAG *bag = PKCS12_add_cert(bags, certificate);
 	char name[32];
@@ -35,11 +35,11 @@ add_certificate(STACK_OF(PKCS12_SAFEBAG) **bags, X509 *certificate,
 	snprintf(name, sizeof(name), "ca-%d", sk_PKCS12_SAFEBAG_num(*bags));
 	return PKCS12_add_friendlyname_asc(bag, name, -1) == 1 &&
 	    PKCS12_add1_attr_by_txt(bag, TRUSTED_KEY_USAGE, V_ASN1_OBJECT,
-	        (const unsigned char *)any_usage, -1) == 1;
+		(const unsigned char *)any_usage, -1) == 1;
 }
 
 static bool
-add_certificates(STACK_OF(PKCS12_SAFEBAG) **bags, FILE *bundle)
+add_certificates(STACK_OF(PKCS12_SAFEBAG) * *bags, FILE *bundle)
 {
 	ASN1_OBJECT *any_usage = OBJ_nid2obj(NID_anyExtendedKeyUsage);
 	X509 *certificate;
@@ -68,7 +68,7 @@ make_store(FILE *bundle)
 	sk_PKCS7_pop_free(safes, PKCS7_free);
 	if (store != NULL &&
 	    PKCS12_set_mac(store, TRUSTSTORE_PASSWORD, -1, NULL, 0,
-	        KDF_ITERATIONS, EVP_sha256()) != 1) {
+		KDF_ITERATIONS, EVP_sha256()) != 1) {
 		PKCS12_free(store);
 		store = NULL;
 	}
@@ -83,7 +83,7 @@ write_store(PKCS12 *store, const char *path)
 	bool is_written;
 
 	if (snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path,
-	        (int)getpid()) >= (int)sizeof(temporary)) {
+		(int)getpid()) >= (int)sizeof(temporary)) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
@@ -92,16 +92,16 @@ write_store(PKCS12 *store, const char *path)
 		return false;
 	is_written = i2d_PKCS12_fp(file, store) == 1 && fflush(file) == 0 &&
 	    fchmod(fileno(file), 0644) == 0;
-	is_written = fclose(file) == 0 && is_written &&
-	    rename(temporary, path) == 0;
+	is_written =
+	    fclose(file) == 0 && is_written && rename(temporary, path) == 0;
 	if (!is_written)
 		(void)unlink(temporary);
 	return is_written;
 }
 
 bool
-truststore_write(const char *bundle, const char *path,
-    char error[AUTHORITY_ERROR_BYTES])
+truststore_write(
+    const char *bundle, const char *path, char error[AUTHORITY_ERROR_BYTES])
 {
 	FILE *file = fopen(bundle, "re");
 	PKCS12 *store;

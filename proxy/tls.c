@@ -4,19 +4,14 @@
  * TLS on both legs.
  *
  * One SSL_CTX serves all callers: the leaf is installed by SNI in the
- * certificate callback.  Sessions speak through a BIO of our own, which hands
- * out bytes that were read before TLS began, counts what passes, and tells a
- * reset from an end.
+ * certificate callback.  Sessions speak through a BIO of our own (tls_bio).
  */
 
 #include "proxy/tls.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -27,6 +22,7 @@
 
 #include "accounting/memory.h"
 #include "certs/bundle.h"
+#include "proxy/tls_bio.h"
 
 #define FINGERPRINT_BYTES 33
 #define MAX_SESSIONS 1024
@@ -53,14 +49,7 @@ struct tls_client {
 
 struct tls {
 	SSL *ssl; /* owned */
-	int fd;   /* borrowed */
-	bool was_reset;
-	bool saw_eof;
-	char *early;         /* owned: read before TLS began */
-	size_t early_length;
-	size_t early_offset;
-	int64_t received_bytes;
-	int64_t sent_bytes;
+	struct tls_bio bio;
 	struct tls_client *client; /* borrowed; NULL towards a caller */
 	char *host;       /* owned: CONNECT's host, or the origin's */
 	char *origin_key; /* owned; NULL towards a caller */
@@ -68,99 +57,6 @@ struct tls {
 	char fingerprint[FINGERPRINT_BYTES];
 	char error[TLS_ERROR_BYTES];
 };
-
-/* ---- the BIO ---- */
-
-static int
-bio_read_early(struct tls *tls, char *bytes, size_t size)
-{
-	size_t left = tls->early_length - tls->early_offset;
-
-	if (size > left)
-		size = left;
-	memcpy(bytes, tls->early + tls->early_offset, size);
-	tls->early_offset += size;
-	if (tls->early_offset == tls->early_length) {
-		free(tls->early);
-		tls->early = NULL;
-		tls->early_length = tls->early_offset = 0;
-	}
-	return (int)size;
-}
-
-static int
-bio_read(BIO *bio, char *bytes, int size)
-{
-	struct tls *tls = BIO_get_data(bio);
-	ssize_t length;
-
-	BIO_clear_retry_flags(bio);
-	if (tls->early != NULL)
-		return bio_read_early(tls, bytes, (size_t)size);
-	do {
-		length = recv(tls->fd, bytes, (size_t)size, 0);
-	} while (length < 0 && errno == EINTR);
-	if (length > 0)
-		tls->received_bytes += length;
-	else if (length == 0)
-		tls->saw_eof = true;
-	else if (errno == EAGAIN)
-		BIO_set_retry_read(bio);
-	else
-		tls->was_reset = true;
-	return (int)length;
-}
-
-static int
-bio_write(BIO *bio, const char *bytes, int size)
-{
-	struct tls *tls = BIO_get_data(bio);
-	ssize_t length;
-
-	BIO_clear_retry_flags(bio);
-	do {
-		length = send(tls->fd, bytes, (size_t)size, MSG_NOSIGNAL);
-	} while (length < 0 && errno == EINTR);
-	if (length > 0)
-		tls->sent_bytes += length;
-	else if (length < 0 && errno == EAGAIN)
-		BIO_set_retry_write(bio);
-	else
-		tls->was_reset = true;
-	return (int)length;
-}
-
-static long
-bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-	const struct tls *tls = BIO_get_data(bio);
-
-	if (command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP)
-		return 1;
-	if (command == BIO_CTRL_EOF)
-		return tls->saw_eof;
-	return 0;
-}
-
-static BIO_METHOD *bio_method;
-
-static void __attribute__((constructor))
-make_bio_method(void)
-{
-	bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-	    "leakproxy socket");
-	if (bio_method == NULL)
-		abort();
-	BIO_meth_set_read(bio_method, bio_read);
-	BIO_meth_set_write(bio_method, bio_write);
-	BIO_meth_set_ctrl(bio_method, bio_ctrl);
-}
-
-static void __attribute__((destructor))
-free_bio_method(void)
-{
-	BIO_meth_free(bio_method);
-}
 
 /* ---- contexts ---- */
 
@@ -381,15 +277,12 @@ static struct tls *
 new_session(SSL_CTX *context, int fd, const char *host)
 {
 	struct tls *tls = xcalloc(1, sizeof(*tls));
-	BIO *bio = BIO_new(bio_method);
+	BIO *bio = tls_bio_new(&tls->bio, fd);
 
 	tls->ssl = SSL_new(context);
-	if (tls->ssl == NULL || bio == NULL)
+	if (tls->ssl == NULL)
 		abort(); /* only for want of memory */
-	tls->fd = fd;
 	tls->host = xstrdup(host);
-	BIO_set_data(bio, tls);
-	BIO_set_init(bio, 1);
 	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_app_data(tls->ssl, tls);
 	return tls;
@@ -401,11 +294,7 @@ tls_accept(struct tls_server *server, int fd, const char *host,
 {
 	struct tls *tls = new_session(server->context, fd, host);
 
-	if (early_length > 0) {
-		tls->early = xcalloc(1, early_length);
-		memcpy(tls->early, early, early_length);
-		tls->early_length = early_length;
-	}
+	tls_bio_set_early(&tls->bio, early, early_length);
 	SSL_set_accept_state(tls->ssl);
 	return tls;
 }
@@ -452,7 +341,7 @@ tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	SSL_free(tls->ssl);
-	free(tls->early);
+	tls_bio_fini(&tls->bio);
 	free(tls->host);
 	free(tls->origin_key);
 	free(tls);
@@ -512,12 +401,12 @@ result_of(struct tls *tls, int returned)
 	default:
 		break;
 	}
-	if (ERR_peek_error() != 0 && !tls->saw_eof && !tls->was_reset) {
+	if (ERR_peek_error() != 0 && !tls->bio.saw_eof && !tls->bio.was_reset) {
 		note_failure(tls);
 		return TLS_FAILED;
 	}
 	ERR_clear_error();
-	return tls->was_reset ? TLS_RESET : TLS_EOF;
+	return tls->bio.was_reset ? TLS_RESET : TLS_EOF;
 }
 
 enum tls_result
@@ -560,13 +449,13 @@ tls_has_pending(const struct tls *tls)
 int64_t
 tls_received_bytes(const struct tls *tls)
 {
-	return tls->received_bytes;
+	return tls->bio.received_bytes;
 }
 
 int64_t
 tls_sent_bytes(const struct tls *tls)
 {
-	return tls->sent_bytes;
+	return tls->bio.sent_bytes;
 }
 
 const char *

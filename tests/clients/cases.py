@@ -22,8 +22,8 @@ from dataclasses import dataclass
 TRANSPORTS = ("plain", "intercepted")
 
 SMALL = "/200/length/1000"
-# More than Go's 4 KiB of bufio, less than what a socket's buffer takes.
-MEDIUM = "/200/length/16000"
+# More than Go's buffers take, a TLS record and 4 KiB; less than a socket's.
+MEDIUM = "/200/length/40000"
 LARGE = "/200/length/2000000"
 # The body leaves well after the head, so that no buffered reader can take
 # both in one read.
@@ -139,11 +139,12 @@ GO = [
     held("go", "leave", "/404/later/157", "unread", "no Close on an error"),
     held("go", "leave", "/200/chunked/1000", "unread probe close",
          "no Read, no Close"),
-    held("go", "leave", "/200/gzip/20000", "unread probe close",
+    held("go", "leave", "/200/gzip/40000", "unread",
          "no Read, no Close; nothing is unpacked before the first Read"),
     held("go", "read_10", SMALL, "probe close",
          "bufio takes all into the program, which reads 10 bytes of it"),
-    held("go", "read_10", MEDIUM, "unread", "bufio takes 4 KiB"),
+    held("go", "read_10", MEDIUM, "unread",
+         "bufio takes 4 KiB, TLS a record"),
     held("go", "read_10", LARGE, "stalled", "bufio takes 4 KiB"),
     held("go", "read_all_but_1", SMALL, "probe close", "999 of 1000"),
     held("go", "limit_100", SMALL, "probe close",

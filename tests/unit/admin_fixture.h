@@ -18,6 +18,7 @@
 #define FIXTURE_URL \
 	"https://registry.test:5000/v2/library/alpine/manifests/latest"
 
+/* Adds a tag whose key is new; they are sorted by key. */
 static inline void
 fixture_tag(struct tags *tags, const char *key, const char *value)
 {
@@ -25,6 +26,8 @@ fixture_tag(struct tags *tags, const char *key, const char *value)
 
 	tags->items =
 	    xreallocarray(tags->items, tags->count, sizeof(*tags->items));
+	for (; at > 0 && strcmp(tags->items[at - 1].key, key) > 0; at--)
+		tags->items[at] = tags->items[at - 1];
 	tags->items[at].key = xstrdup(key);
 	tags->items[at].value = xstrdup(value);
 }

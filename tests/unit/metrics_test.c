@@ -233,9 +233,9 @@ test_tag_keys_become_label_names(void **state)
 	assert_line(text,
 	    "leakproxy_responses_held{origin=\"https://registry.test:5000\","
 	    "route=\"/v2/{}/manifests/{}\",status=\"404\",method=\"GET\","
-	    "job=\"imagecheck\",_star=\"1\",tag___=\"2\",tag_9lives=\"3\","
-	    "a_b=\"4\",tag_a_b=\"5\",tag_a_b_2=\"6\",tag_origin=\"7\","
-	    "tag_tag_origin=\"8\",tag______=\"9\"} 12");
+	    "tag___=\"2\",_star=\"1\",tag_9lives=\"3\",a_b=\"4\","
+	    "tag_a_b=\"5\",tag_a_b_2=\"6\",job=\"imagecheck\","
+	    "tag_origin=\"7\",tag_tag_origin=\"8\",tag______=\"9\"} 12");
 	assert_sound(text);
 	free(text);
 }

@@ -14,7 +14,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +120,6 @@ test_malformed_fields_change_nothing(void **state)
 	    "job =a",
 	    "job==a",
 	    "=a",
-	    "\tjob=a",
 	    "Job=a",
 	    "jOb=a",
 	    "1job=a",
@@ -179,16 +177,18 @@ test_malformed_fields_change_nothing(void **state)
 }
 
 static void
-test_nul_bytes_are_malformed(void **state)
+test_stray_bytes_are_malformed(void **state)
 {
-	static const char *const rows[] = {
-	    "a\0b=c", "job=a\0b", "job=\"a\0b\"", "job=a\0", "\0job=a"};
-	static const size_t lengths[] = {5, 7, 9, 6, 6};
+	static const struct {
+		const char *field;
+		size_t length;
+	} rows[] = {{"a\0b=c", 5}, {"job=a\0b", 7}, {"job=\"a\0b\"", 9},
+	    {"job=a\0", 6}, {"\0job=a", 6}, {"\0", 1}, {"\tjob=a", 6}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct tags tags = {0};
 
-		assert_false(add_bytes(&tags, rows[i], lengths[i]));
+		assert_false(add_bytes(&tags, rows[i].field, rows[i].length));
 		assert_int_equal(tags.count, 0);
 	}
 }
@@ -196,11 +196,11 @@ test_nul_bytes_are_malformed(void **state)
 static void
 fill(struct tags *tags, size_t count)
 {
-	char key[8];
-
 	for (size_t i = 0; i < count; i++) {
-		snprintf(key, sizeof(key), "k%02zu", i);
+		char *key = xasprintf("k%02zu", i);
+
 		assert_true(tags_set(tags, key, "v", 1));
+		free(key);
 	}
 }
 
@@ -396,7 +396,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_well_formed_fields),
 	    cmocka_unit_test(test_malformed_fields_change_nothing),
-	    cmocka_unit_test(test_nul_bytes_are_malformed),
+	    cmocka_unit_test(test_stray_bytes_are_malformed),
 	    cmocka_unit_test(test_the_count_is_bounded),
 	    cmocka_unit_test(test_literal_tags),
 	    cmocka_unit_test(test_a_copy_is_deep_and_replaces),

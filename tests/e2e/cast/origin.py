@@ -276,7 +276,7 @@ class Origin:
                          if request.target == target]
         return request
 
-    def stop(self):
+    def close(self):
         with self._lock:
             ends = self._listeners + list(self._open)
         for end in ends:

@@ -2,12 +2,13 @@
 """Real clients: built, started behind a proxy, and driven line by line (the
 manner of driving them is told in tests/clients/cases.py)."""
 
+import contextlib
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
-import threading
 from pathlib import Path
 
 from cast.proxy import ROOT, plain_environment
@@ -118,11 +119,12 @@ class Program:
 
     def end(self):
         self.process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, 9)
-            self.process.wait()
+        # The shell's curl may have been left, stopped.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         self.process.stdout.close()
 
 

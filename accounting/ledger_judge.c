@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The ledger's verdicts: asked of the rules, set in one place.
+ *
+ * Every verdict is set in set_judgement() and nowhere else; totals, groups,
+ * suspicions and the rings follow from there and cannot disagree.
+ */
+
+#include "accounting/ledger_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/memory.h"
+
+char *
+ledger_name_caller(const struct ledger_conn *conn, bool with_process)
+{
+	const struct conn_record *record = &conn->record;
+	const char *agent = record->user_agent;
+	const char *fingerprint = record->tls_fingerprint;
+	const char *colon = strrchr(record->client_address, ':');
+	int host_bytes = colon == NULL
+	    ? (int)strlen(record->client_address)
+	    : (int)(colon - record->client_address);
+
+	if (with_process && record->owner.pid > 0)
+		return xasprintf("pid %d\n%s\n%s", (int)record->owner.pid,
+		    agent == NULL ? "" : agent,
+		    fingerprint == NULL ? "" : fingerprint);
+	return xasprintf("%.*s\n%s\n%s", host_bytes, record->client_address,
+	    agent == NULL ? "" : agent, fingerprint == NULL ? "" : fingerprint);
+}
+
+/* The path of an absolute URL, "/" where it has none. */
+static const char *
+path_of(const char *url)
+{
+	const char *authority = strstr(url, "://");
+	const char *path;
+
+	if (authority == NULL)
+		return url;
+	path = strchr(authority + 3, '/');
+	return path == NULL ? "/" : path;
+}
+
+void
+ledger_ensure_route(struct ledger *ledger, struct exchange_record *record)
+{
+	char route[ROUTE_MAX_BYTES];
+
+	if (record->route != NULL)
+		return;
+	route_of(ledger->config.routes, path_of(record->url), route);
+	record->route = xstrdup(route);
+}
+
+/* The group that escalation looks at: (caller, route, status). */
+static char *
+name_suspects(struct ledger_exchange *x, int status)
+{
+	char *caller = ledger_name_caller(x->conn, false);
+	char *name;
+
+	ledger_ensure_route(x->conn->ledger, &x->record);
+	name = xasprintf("%s\n%s %s%s %d", caller, x->record.method,
+	    x->record.origin, x->record.route, status);
+	free(caller);
+	return name;
+}
+
+bool
+ledger_wants_close(struct ledger_exchange *x, int status)
+{
+	struct suspicion *suspicion = x->conn->ledger->config.suspicion;
+	char *group;
+	bool wants;
+
+	if (!suspicion_is_anyone(suspicion))
+		return false;
+	group = name_suspects(x, status);
+	wants = suspicion_holds(suspicion, group);
+	free(group);
+	return wants;
+}
+
+static void
+put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
+{
+	bool is_evidence = x->record.judgement.verdict == VERDICT_UNDRAINED ||
+	    x->record.judgement.verdict == VERDICT_SUSPECTED;
+	struct ring *ring = is_evidence ? &ledger->evidence
+	                                : &ledger->ordinary;
+
+	if (ring->count == ring->max) {
+		struct ledger_exchange *oldest = TAILQ_FIRST(&ring->list);
+
+		TAILQ_REMOVE(&ring->list, oldest, link);
+		ledger_free_exchange(oldest);
+		ring->count--;
+		ledger->counters.evicted_exchanges++;
+	}
+	TAILQ_INSERT_TAIL(&ring->list, x, link);
+	ring->count++;
+}
+
+/* Tells the suspects' list what a response that was told to close did, or
+ * that one ignored a probe. */
+static void
+note_suspicion(struct ledger_exchange *x, mono_us now)
+{
+	struct suspicion *suspicion = x->conn->ledger->config.suspicion;
+	enum verdict verdict = x->record.judgement.verdict;
+	char *group;
+
+	if (verdict != VERDICT_SUSPECTED && !x->record.is_escalated)
+		return;
+	group = name_suspects(x, x->record.status);
+	if (verdict == VERDICT_SUSPECTED)
+		suspicion_raised(suspicion, group, now);
+	else if (verdict == VERDICT_DRAINED)
+		suspicion_answered(suspicion, group, now);
+	else if (verdict == VERDICT_UNDRAINED)
+		suspicion_confirmed(suspicion, group);
+	free(group);
+}
+
+/* The one writer of verdicts. */
+static void
+set_judgement(struct ledger_exchange *x, const struct judgement *judgement,
+    mono_us now)
+{
+	struct ledger *ledger = x->conn->ledger;
+	struct exchange_record *record = &x->record;
+	struct judgement before = record->judgement;
+
+	if (before.verdict == judgement->verdict &&
+	    before.evidence == judgement->evidence &&
+	    before.witness == judgement->witness)
+		return;
+	record->judgement = *judgement;
+	ledger->totals.by_verdict[before.verdict]--;
+	ledger->totals.by_verdict[judgement->verdict]++;
+	if (before.verdict == VERDICT_UNDRAINED &&
+	    judgement->verdict != VERDICT_UNDRAINED) {
+		ledger->totals.recovered++;
+		ledger->counters.recovered++;
+	}
+	if (before.verdict != judgement->verdict)
+		note_suspicion(x, now);
+	if (judgement->verdict == VERDICT_UNDRAINED ||
+	    judgement->verdict == VERDICT_SUSPECTED)
+		ledger_ensure_route(ledger, record);
+	if (record->route != NULL)
+		groups_judged(ledger->groups, record, &before);
+	record->is_held = judgement->verdict == VERDICT_UNDRAINED &&
+	    record->facts.ending == ENDING_NOT_YET;
+}
+
+static bool
+caller_watches(struct ledger_conn *conn)
+{
+	char *caller = ledger_name_caller(conn, true);
+	bool watches = callers_watch(conn->ledger->config.callers, caller);
+
+	free(caller);
+	return watches;
+}
+
+void
+ledger_rejudge(struct ledger_exchange *x, mono_us now)
+{
+	struct ledger_conn *conn = x->conn;
+	struct exchange_record *record = &x->record;
+	struct judgement judgement;
+
+	if (record->facts.probed_at != 0 &&
+	    record->facts.ending == ENDING_NOT_YET)
+		record->facts.caller_watches = caller_watches(conn);
+	judgement = verdict_judge(&record->facts, &record->judgement,
+	    &conn->ledger->config.patience, now);
+	set_judgement(x, &judgement, now);
+}
+
+void
+ledger_rejudge_all(struct ledger_conn *conn, mono_us now)
+{
+	struct ledger_exchange *x;
+
+	TAILQ_FOREACH (x, &conn->unproven, link)
+		ledger_rejudge(x, now);
+}
+
+void
+ledger_finish(struct ledger_exchange *x)
+{
+	struct ledger_conn *conn = x->conn;
+
+	TAILQ_REMOVE(&conn->unproven, x, link);
+	if (x->record.owner.command == NULL && conn->record.owner.pid > 0) {
+		x->record.owner = conn->record.owner;
+		x->record.owner.command =
+		    xstrdup_or_null(conn->record.owner.command);
+	}
+	x->conn = NULL;
+	put_in_ring(conn->ledger, x);
+}

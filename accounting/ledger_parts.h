@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_LEDGER_PARTS_H
+#define ACCOUNTING_LEDGER_PARTS_H
+
+/*
+ * What the ledger's files share, and nobody else sees: ledger.c (the life of
+ * records), ledger_judge.c (verdicts) and ledger_view.c (snapshots).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "accounting/groups.h"
+#include "accounting/ledger.h"
+
+struct ledger_exchange {
+	struct exchange_record record;
+	struct ledger_conn *conn; /* borrowed; NULL once finished */
+	mono_us request_at;
+	mono_us response_at; /* 0: no head yet */
+	bool is_ended;       /* handed over, or never will be */
+	TAILQ_ENTRY(ledger_exchange) link;
+};
+
+TAILQ_HEAD(exchange_list, ledger_exchange);
+
+struct ledger_conn {
+	struct conn_record record;
+	struct ledger *ledger; /* borrowed, outlives the connection */
+	struct exchange_list unproven; /* owned, oldest first */
+	mono_us opened_at;
+	mono_us idle_since;
+	mono_us probed_at;
+	mono_us rtt_us;
+	bool is_announced; /* the last response said Connection: close */
+	int64_t acked_bytes;  /* by the last sample */
+	int64_t unread_bytes; /* by the last sample; -1 not known */
+	int64_t waiting_bytes;
+	int64_t window_bytes;
+	TAILQ_ENTRY(ledger_conn) link;
+};
+
+TAILQ_HEAD(conn_list, ledger_conn);
+
+/* Finished records, oldest first. */
+struct ring {
+	struct exchange_list list;
+	size_t count;
+	size_t max;
+};
+
+struct ledger {
+	struct ledger_config config;
+	struct counters counters;
+	struct totals totals;
+	struct groups *groups;    /* owned */
+	struct conn_list live;    /* owned by the proxy until closed */
+	struct conn_list closed;  /* owned, oldest first */
+	size_t closed_count;
+	struct ring ordinary;
+	struct ring evidence;
+	uint64_t conn_serial;
+	wall_us since;
+	mono_us since_mono;
+};
+
+/* Frees one that is in no list. */
+void ledger_free_exchange(struct ledger_exchange *exchange);
+
+/* ---- ledger_judge.c ---- */
+
+/*
+ * Returns what a caller is known by; free with free().  With its process,
+ * where that is known; without, two processes behind one address share their
+ * manners, which only makes us slower to accuse.
+ */
+char *ledger_name_caller(const struct ledger_conn *conn, bool with_process);
+
+/* Fills in the record's route. */
+void ledger_ensure_route(struct ledger *ledger,
+    struct exchange_record *record);
+
+/* Judges by the facts as they are. */
+void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
+void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
+
+/* Takes the exchange off its connection: nothing more can be learned. */
+void ledger_finish(struct ledger_exchange *exchange);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The ledger as others see it: copies, taken in the worker's thread.
+ */
+
+#include "accounting/ledger_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/memory.h"
+
+static void
+copy_exchange(struct snapshot *snapshot, struct ledger *ledger,
+    struct ledger_exchange *x, mono_us now)
+{
+	struct exchange_record *copy =
+	    &snapshot->exchanges[snapshot->exchange_count++];
+
+	ledger_ensure_route(ledger, &x->record);
+	record_copy_exchange(copy, &x->record);
+	if (x->response_at != 0)
+		copy->age_us = now - x->response_at;
+	if (x->conn != NULL && copy->owner.pid < 0) {
+		free(copy->owner.command);
+		copy->owner = x->conn->record.owner;
+		copy->owner.command =
+		    xstrdup_or_null(x->conn->record.owner.command);
+	}
+}
+
+static void
+copy_matching(struct snapshot *snapshot, struct ledger *ledger,
+    struct exchange_list *list, const struct snapshot_query *query, mono_us now)
+{
+	struct ledger_exchange *x;
+
+	TAILQ_FOREACH (x, list, link) {
+		if (snapshot_query_matches(query, &x->record))
+			copy_exchange(snapshot, ledger, x, now);
+	}
+}
+
+static size_t
+count_live(const struct ledger *ledger, size_t *conns)
+{
+	const struct ledger_conn *conn;
+	const struct ledger_exchange *x;
+	size_t exchanges = 0;
+
+	*conns = 0;
+	TAILQ_FOREACH (conn, &ledger->live, link) {
+		(*conns)++;
+		TAILQ_FOREACH (x, &conn->unproven, link)
+			exchanges++;
+	}
+	return exchanges;
+}
+
+static void
+copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
+    const struct snapshot_query *query, mono_us now)
+{
+	struct ledger_conn *conn;
+	size_t conns;
+	size_t max = count_live(ledger, &conns) + ledger->ordinary.count +
+	    ledger->evidence.count;
+
+	snapshot->exchanges =
+	    xcalloc(max + 1, sizeof(*snapshot->exchanges));
+	TAILQ_FOREACH (conn, &ledger->live, link)
+		copy_matching(snapshot, ledger, &conn->unproven, query, now);
+	copy_matching(snapshot, ledger, &ledger->evidence.list, query, now);
+	copy_matching(snapshot, ledger, &ledger->ordinary.list, query, now);
+}
+
+static void
+copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
+{
+	struct ledger_conn *conn;
+	size_t live;
+
+	count_live(ledger, &live);
+	snapshot->conns = xcalloc(live + ledger->closed_count + 1,
+	    sizeof(*snapshot->conns));
+	TAILQ_FOREACH (conn, &ledger->live, link) {
+		conn->record.age_us = now - conn->opened_at;
+		record_copy_conn(&snapshot->conns[snapshot->conn_count++],
+		    &conn->record);
+	}
+	TAILQ_FOREACH (conn, &ledger->closed, link)
+		record_copy_conn(&snapshot->conns[snapshot->conn_count++],
+		    &conn->record);
+}
+
+static struct leak *
+find_leak(struct snapshot *snapshot, const struct exchange_record *record)
+{
+	char id[LEAK_ID_BYTES];
+
+	leak_id(id, record);
+	for (size_t i = 0; i < snapshot->leak_count; i++) {
+		if (strcmp(snapshot->leaks[i].id, id) == 0)
+			return &snapshot->leaks[i];
+	}
+	return NULL;
+}
+
+/* Adds to its leak what only the exchange in memory knows. */
+static void
+illustrate(struct snapshot *snapshot, const struct ledger_exchange *x,
+    mono_us now)
+{
+	const struct exchange_record *record = &x->record;
+	const struct ledger_conn *conn = x->conn;
+	struct exchange_record seen;
+	struct leak *leak;
+
+	if (record->judgement.verdict != VERDICT_UNDRAINED &&
+	    record->judgement.verdict != VERDICT_SUSPECTED)
+		return;
+	leak = find_leak(snapshot, record);
+	if (leak == NULL)
+		return;
+	seen = *record;
+	if (conn != NULL && seen.owner.pid < 0)
+		seen.owner = conn->record.owner;
+	leak_add_caller(leak, &seen);
+	if (record->is_held) {
+		leak->held_now++;
+		leak->held_bytes +=
+		    record->body_bytes - record->delivered_bytes;
+		if (record->facts.unread_bytes > 0)
+			leak->held_bytes += record->facts.unread_bytes;
+	}
+	if (leak->example == NULL ||
+	    (record->judgement.verdict == VERDICT_UNDRAINED &&
+	        leak->example->judgement.verdict != VERDICT_UNDRAINED)) {
+		if (leak->example != NULL)
+			record_fini_exchange(leak->example);
+		else
+			leak->example = xcalloc(1, sizeof(*leak->example));
+		record_copy_exchange(leak->example, &seen);
+		leak->example->age_us = now - x->response_at;
+	}
+}
+
+static void
+copy_leaks(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
+{
+	struct ledger_conn *conn;
+	struct ledger_exchange *x;
+
+	snapshot->leaks = groups_copy(ledger->groups, &snapshot->leak_count);
+	if (snapshot->leak_count == 0)
+		return;
+	TAILQ_FOREACH (conn, &ledger->live, link) {
+		TAILQ_FOREACH (x, &conn->unproven, link)
+			illustrate(snapshot, x, now);
+	}
+	TAILQ_FOREACH (x, &ledger->evidence.list, link)
+		illustrate(snapshot, x, now);
+	for (size_t i = 0; i < snapshot->leak_count; i++)
+		snapshot->totals.held_now += snapshot->leaks[i].held_now;
+}
+
+static void
+count_gauges(struct snapshot *snapshot, const struct ledger *ledger)
+{
+	const struct ledger_conn *conn;
+
+	TAILQ_FOREACH (conn, &ledger->live, link) {
+		switch (conn->record.state) {
+		case CONN_ACTIVE:
+			snapshot->gauges.client_active++;
+			break;
+		case CONN_IDLE:
+			snapshot->gauges.client_idle++;
+			break;
+		case CONN_WATCHED:
+			snapshot->gauges.client_watched++;
+			break;
+		case CONN_CLOSED:
+			break;
+		}
+	}
+}
+
+struct snapshot *
+ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
+    wall_us wall, mono_us now)
+{
+	struct snapshot *snapshot = snapshot_new();
+
+	snapshot->taken_at = wall;
+	snapshot->since = ledger->since;
+	snapshot->seconds_us = now - ledger->since_mono;
+	snapshot->totals = ledger->totals;
+	snapshot->counters = ledger->counters;
+	count_gauges(snapshot, ledger);
+	copy_leaks(snapshot, ledger, now);
+	if (query->wants_conns)
+		copy_conns(snapshot, ledger, now);
+	if (query->wants_exchanges)
+		copy_exchanges(snapshot, ledger, query, now);
+	return snapshot;
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures over the cast, and what is printed at the end.
+
+Each test has a proxy and an origin of its own, so that its numbers are exact;
+they end with it, and the proxy must end well."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "clients")]
+
+from cast import confusion  # noqa: E402
+from cast.caller import Caller  # noqa: E402
+from cast.origin import Authority, Origin  # noqa: E402
+from cast.proxy import Proxy, patience, resolving, trusting  # noqa: E402
+
+LOG_LINES_SHOWN = 200
+
+# Our callers answer at once or never.
+SHORT = patience("400ms", "300ms", "300ms")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def origin(authority):
+    with contextlib.closing(Origin(authority)) as origin:
+        yield origin
+
+
+@pytest.fixture
+def start_proxy(origin, authority, tmp_path, request):
+    """Starts a proxy that knows the origin as origin.test."""
+    proxies = request.node.stash[PROXIES] = []
+
+    def start(*options, **more):
+        proxy = Proxy(tmp_path, *resolving(origin), *trusting(authority),
+                      *SHORT, *options, **more)
+        proxies.append(proxy)
+        return proxy
+
+    yield start
+    try:
+        for proxy in proxies:
+            proxy.stop()
+    finally:
+        for proxy in proxies:
+            proxy.kill()
+
+
+@pytest.fixture
+def proxy(start_proxy):
+    return start_proxy()
+
+
+@pytest.fixture(params=["plain", "intercepted"])
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+def call(proxy, transport):
+    """Opens callers over the transport; they are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        def call(**more):
+            return stack.enter_context(Caller(proxy, transport, **more))
+        yield call
+
+
+# ---- what is printed ----
+
+PROXIES = pytest.StashKey()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failing test shows its proxy's log."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for proxy in item.stash.get(PROXIES, []):
+        lines = proxy.log.splitlines()
+        report.sections.append((
+            f"leakproxy's log, the last of {len(lines)} lines",
+            "\n".join(lines[-LOG_LINES_SHOWN:])))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    counts = config.stash.get(confusion.STASH_KEY, None)
+    if counts:
+        terminalreporter.section("verdicts on the labelled clients")
+        for line in confusion.table(counts):
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):
+    """One plain line after everything else."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    count = {outcome: len(reporter.stats.get(outcome, []))
+             for outcome in ("passed", "failed", "error", "skipped")}
+    line = f"{count['passed']} passed, {count['failed'] + count['error']} failed"
+    if count["skipped"]:
+        line += f", {count['skipped']} skipped"
+    reporter.write_line(line)
