@@ -145,15 +145,15 @@ ledger_conn_probed(struct ledger_conn *conn, mono_us now)
 }
 
 /* Whether the caller's answer to our FIN tells something of its manners: it
- * does not where the response told it to close, nor where the connection was
- * held on better evidence than its silence. */
+ * does not where the response told it to close, where its process ended, nor
+ * where the connection was held on better evidence than its silence. */
 static bool
 shows_manners(const struct ledger_conn *conn)
 {
 	const struct ledger_exchange *x = TAILQ_FIRST(&conn->unproven);
 	const struct judgement *judgement;
 
-	if (conn->is_announced)
+	if (conn->is_announced || conn->owner_exited)
 		return false;
 	if (x == NULL)
 		return true;
@@ -419,6 +419,7 @@ ledger_owner_exited(struct ledger_conn *conn)
 {
 	struct ledger_exchange *x;
 
+	conn->owner_exited = true;
 	TAILQ_FOREACH (x, &conn->unproven, link)
 		x->record.facts.owner_exited = true;
 }

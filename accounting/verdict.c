@@ -40,18 +40,26 @@ judge_closed(const struct facts *facts)
 	                                                : EVIDENCE_CLOSED);
 }
 
-/*
- * A kernel answers close() by RST when bytes lie unread, so a reset after
- * full delivery means that the body was dropped; unless what lay unread may
- * have been our own close_notify, which no caller has to read.
- */
-static struct judgement
-judge_reset(const struct facts *facts)
+/* What lay unread, and made the kernel reset, may have been our own
+ * close_notify, which no caller has to read. */
+static bool
+is_reset_by_notify(const struct facts *facts)
 {
-	if (facts->owner_exited && facts->unread_bytes > 0)
+	return is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
+	    facts->unread_bytes <= 0;
+}
+
+/* A kernel answers close() by RST when bytes lie unread, so a reset after
+ * full delivery means that the body was dropped. */
+static struct judgement
+judge_reset(const struct facts *facts, const struct patience *patience,
+    mono_us now)
+{
+	/* A process may end while it reads; untouched for a while is held. */
+	if (facts->owner_exited && facts->unread_bytes > 0 &&
+	    now - facts->progress_at >= patience->probe_grace_us)
 		return judge(VERDICT_UNDRAINED, EVIDENCE_EXIT);
-	if (is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
-	    facts->unread_bytes <= 0)
+	if (is_reset_by_notify(facts))
 		return judge_closed(facts);
 	return judge(VERDICT_ABANDONED, EVIDENCE_RESET);
 }
@@ -60,34 +68,39 @@ judge_reset(const struct facts *facts)
  * What was proven held and then ended.  Told to close, it kept the connection
  * beyond the grace: no later close undoes that.  Otherwise a clean close
  * after full delivery shows that the caller had read on, or that it answers
- * probes late and that its silence proved nothing.
+ * probes late and that its silence proved nothing; unless the whole process
+ * ended, which closes everything and answers nothing.
  */
 static struct judgement
 judge_ended_undrained(const struct facts *facts, const struct judgement *before)
 {
-	struct judgement now;
 
 	if (facts->ending == ENDING_OURS || before->evidence == EVIDENCE_CLOSE)
 		return *before;
-	now = facts->ending == ENDING_CLIENT_FIN ? judge_closed(facts)
-	                                         : judge_reset(facts);
-	if (now.verdict != VERDICT_DRAINED)
+	if (facts->owner_exited && before->witness == WITNESS_WATCHER)
 		return *before;
-	return now;
+	if (facts->ending == ENDING_CLIENT_FIN ? is_all_taken(facts)
+	                                       : is_reset_by_notify(facts))
+		return judge_closed(facts);
+	return *before;
 }
 
 static struct judgement
-judge_ended(const struct facts *facts, const struct judgement *before)
+judge_ended(const struct facts *facts, const struct judgement *before,
+    const struct patience *patience, mono_us now)
 {
 	if (before->verdict == VERDICT_UNDRAINED)
 		return judge_ended_undrained(facts, before);
+	/* The end of a process closes everything and answers nothing. */
+	if (before->verdict == VERDICT_SUSPECTED && facts->owner_exited)
+		return *before;
 	if (facts->is_truncated)
 		return judge(VERDICT_UNPROVEN, EVIDENCE_NOTHING);
 	switch (facts->ending) {
 	case ENDING_CLIENT_FIN:
 		return judge_closed(facts);
 	case ENDING_CLIENT_RST:
-		return judge_reset(facts);
+		return judge_reset(facts, patience, now);
 	case ENDING_OURS:
 	case ENDING_NOT_YET:
 		break;
@@ -143,7 +156,7 @@ verdict_judge(const struct facts *facts, const struct judgement *before,
 	if (facts->was_reused)
 		return judge(VERDICT_DRAINED, EVIDENCE_REUSE);
 	if (facts->ending != ENDING_NOT_YET)
-		return judge_ended(facts, before);
+		return judge_ended(facts, before, patience, now);
 	return judge_live(facts, patience, now);
 }
 

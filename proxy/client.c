@@ -146,15 +146,14 @@ note_delivery(struct client *client)
 	ledger_delivery_ended(client->record, &delivery);
 }
 
-/* Unread when its process ended (exec): the reset came with the end. */
+/* Whether the process that held the caller's socket was ending with it: then
+ * its close says nothing about the response. */
 static void
-note_exit(struct client *client, enum close_reason reason)
+note_exit(struct client *client)
 {
 	const struct owner *owner = &ledger_conn_record(client->record)->owner;
 
-	if (client->worker->house->judges_exits &&
-	    reason == CLOSE_CLIENT_RST && owner->pid > 0 &&
-	    evidence_is_exiting(owner->pid))
+	if (owner->pid > 0 && evidence_is_exiting(owner->pid))
 		ledger_owner_exited(client->record);
 }
 
@@ -190,7 +189,7 @@ client_close(struct client *client, enum close_reason reason)
 	client_note_bytes(client);
 	count_bytes(client);
 	note_delivery(client);
-	note_exit(client, reason);
+	note_exit(client);
 	if (client->exchange != NULL)
 		exchange_abort(&client->exchange);
 	if (client->tunnel != NULL)

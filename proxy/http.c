@@ -204,6 +204,9 @@ http_parser_new(enum http_kind kind, size_t max_head_bytes,
 void
 http_next(struct http_parser *parser)
 {
+	/* An interim response leaves the request unanswered. */
+	if (parser->head.status / 100 != 1)
+		parser->has_no_body = false;
 	head_fini(&parser->head);
 	free(parser->partial);
 	free(parser->trailer);
@@ -213,7 +216,6 @@ http_next(struct http_parser *parser)
 	parser->trailer_length = 0;
 	parser->phase = PHASE_HEAD;
 	parser->error = HTTP_OK;
-	parser->has_no_body = false;
 	parser->is_complete = false;
 	parser->header_count = 0;
 	parser->empty_lines = 0;
@@ -604,6 +606,8 @@ http_feed(struct http_parser *parser, const char *bytes, size_t length,
 enum http_progress
 http_feed_eof(struct http_parser *parser)
 {
+	if (parser->phase == PHASE_BAD)
+		return HTTP_IS_BAD;
 	if (parser->phase == PHASE_HEAD && parser->partial_length == 0)
 		return HTTP_NEEDS_MORE;
 	if (parser->phase == PHASE_DONE)

@@ -236,7 +236,6 @@ furnish_house(struct service *service, const struct address *admin)
 	    .own = service->own,
 	    .own_count = count,
 	    .via_name = service->via_name,
-	    .judges_exits = service->options->command == COMMAND_EXEC,
 	};
 }
 

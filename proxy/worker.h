@@ -37,7 +37,6 @@ struct house {
 	                                  proxied to; borrowed */
 	size_t own_count;
 	const char *via_name;          /* borrowed */
-	bool judges_exits; /* exec: unread at a process's end is evidence */
 };
 
 struct worker {

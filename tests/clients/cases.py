@@ -12,7 +12,7 @@ its standard input, does with the body what its manner says, and prints one
 line: {"step": N, "status": 200, "read": 1000}, or {"step": N, "error": "..."}.
 It keeps what it holds until its standard input ends.
 
-A target's path says what the origin answers: /STATUS/FRAMING/SIZE, see
+A target's path ends in what the origin answers, /STATUS/FRAMING/SIZE; see
 tests/e2e/cast/origin.py.
 """
 
@@ -38,28 +38,32 @@ class Truth(enum.Enum):
     NONE = "no body"
 
 
-# The verdicts that are true of it while the program lives.  SUSPECTED is
-# never more than "ignored our FIN": true of whoever does not look.
+# What may truly be said in the end of a response that is not held, and on
+# what evidence.
 VERDICTS = {
-    Truth.DRAINED: {"drained"},
-    Truth.HELD: {"undrained"},
+    Truth.DRAINED: {"drained": {"reuse", "probe", "closed"}},
     # The library may have taken a small body whole from the kernel when the
     # program drops it: then the close is clean.
-    Truth.DROPPED: {"abandoned", "drained"},
-    Truth.NONE: {"none"},
+    Truth.DROPPED: {"abandoned": {"reset", "early-close"},
+                    "drained": {"closed"}},
+    Truth.NONE: {"none": {None}},
 }
 
-EVIDENCE = {
-    "drained": {"reuse", "probe", "closed"},
-    "undrained": {"unread", "stalled", "probe", "close"},
-    "abandoned": {"reset", "early-close"},
-    "none": {None},
+# What the kernels can show of a held response, and which evidence proves it
+# then.  Where they show nothing, because all lies in the program's own
+# buffers, an ignored probe is proof for a known watcher alone; the first
+# response of a group may stay suspected, and escalation proves the next
+# (DESIGN §2).
+SHOWN = {
+    "stalled": {"stalled"},
+    "unread": {"unread", "probe", "close"},
+    "nothing": {"probe", "close"},
 }
 
 # Moves of the harness: "step" makes a request; "settle" waits until each
-# response so far has an answer, or until a false one would have come.  The
-# last step finds the group under suspicion, if ever it comes under it.
-USUAL = ("step", "step", "settle", "step", "settle")
+# response so far has an answer, or until a false one would have come;
+# "escalate" is another step for a held one that is merely suspected.
+USUAL = ("step", "step", "settle", "step", "settle", "escalate")
 ONCE = ("step", "settle")
 
 
@@ -70,11 +74,7 @@ class Case:
     path: str
     truth: Truth
     story: str
-    # What an undrained verdict may rest on.  Where "probe" is among it, the
-    # first response may stay suspected: nothing in the kernel tells a body
-    # that lies in the program's own buffer from one that was read, and a
-    # caller that never answered a probe is no witness (DESIGN §2).
-    evidence: frozenset = frozenset()
+    shows: frozenset = frozenset()  # of SHOWN, for a held one
     # Truth of responses with another status than the path's.
     others: tuple = ()
     # Does not look at its idle connections, so that an answered probe is not
@@ -106,9 +106,9 @@ def none(program, manner, path, story, **more):
     return Case(program, manner, path, Truth.NONE, story, **more)
 
 
-def held(program, manner, path, evidence, story, **more):
+def held(program, manner, path, shows, story, **more):
     return Case(program, manner, path, Truth.HELD, story,
-                evidence=frozenset(evidence.split()), **more)
+                shows=frozenset(shows.split()), **more)
 
 
 GO = [
@@ -132,24 +132,24 @@ GO = [
             "connection rests until it is probed"),
 
     held("go", "leave", LATER, "unread", "no Read, no Close"),
-    held("go", "leave", SMALL, "unread probe close",
+    held("go", "leave", SMALL, "unread nothing",
          "no Read, no Close; bufio may take the body along with the head"),
     held("go", "leave", MEDIUM, "unread", "no Read, no Close"),
     held("go", "leave", LARGE, "stalled", "no Read, no Close"),
     held("go", "leave", "/404/later/157", "unread", "no Close on an error"),
-    held("go", "leave", "/200/chunked/1000", "unread probe close",
+    held("go", "leave", "/200/chunked/1000", "unread nothing",
          "no Read, no Close"),
     held("go", "leave", "/200/gzip/40000", "unread",
          "no Read, no Close; nothing is unpacked before the first Read"),
-    held("go", "read_10", SMALL, "probe close",
+    held("go", "read_10", SMALL, "nothing",
          "bufio takes all into the program, which reads 10 bytes of it"),
     held("go", "read_10", MEDIUM, "unread",
          "bufio takes 4 KiB, TLS a record"),
     held("go", "read_10", LARGE, "stalled", "bufio takes 4 KiB"),
-    held("go", "read_all_but_1", SMALL, "probe close", "999 of 1000"),
-    held("go", "limit_100", SMALL, "probe close",
+    held("go", "read_all_but_1", SMALL, "nothing", "999 of 1000"),
+    held("go", "limit_100", SMALL, "nothing",
          "the io.LimitReader ends before the body does"),
-    held("go", "decode", "/200/json/1600", "probe close",
+    held("go", "decode", "/200/json/1600", "nothing",
          "one value, and then more whitespace than the decoder reads"),
     held("go", "decode", "/200/json_later/400", "unread",
          "one value; the last chunk, which has no data, comes later"),

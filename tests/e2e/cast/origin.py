@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A scripted origin, plain and TLS, one thread a connection.
 
-A path says what is answered: /STATUS/FRAMING/SIZE, for example
+A path's end says what is answered, /STATUS/FRAMING/SIZE, for example
 
     /200/length/1000     Content-Length
     /200/later/1000      the same, the body some time after the head
@@ -160,7 +160,7 @@ FRAMINGS = {name.removeprefix("send_"): send
 
 
 def answer_by_path(exchange):
-    status, framing, size = exchange.request.path[1:].split("/")
+    status, framing, size = exchange.request.path.split("/")[-3:]
     if status == "401" and exchange.request.value("Authorization"):
         status, framing = "200", "length"
     FRAMINGS[framing](exchange, int(status), int(size))
