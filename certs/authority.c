@@ -30,6 +30,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 #define VALID_DAYS 3652
@@ -38,8 +39,8 @@
 
 /* RFC 5280, ub-common-name */
 #define NAME_MAX_BYTES 64
-/* So much of the host's name that the date still fits. */
-#define HOST_MAX_BYTES 32
+/* So much of the host's name that the rest still fits. */
+#define HOST_MAX_BYTES 28
 
 #define FOR_OTHERS (S_IRWXG | S_IRWXO)
 
@@ -205,12 +206,17 @@ set_random_serial(X509 *certificate)
 	return is_set;
 }
 
-/* Two authorities in one trust store should be told apart by their names. */
-static void
+/*
+ * Clients look roots up by name, and one that trusts two of the same name may
+ * pick the wrong one.  So besides what a person wants to know the name holds
+ * some random digits, for authorities made on the same day.
+ */
+static bool
 write_name(char name[NAME_MAX_BYTES + 1], time_t now)
 {
 	char host[HOST_MAX_BYTES + 1] = "";
 	char date[sizeof("YYYY-MM-DD")] = "";
+	unsigned char id[3];
 	struct tm utc;
 
 	/* A name that was cut need not be terminated. */
@@ -222,7 +228,12 @@ write_name(char name[NAME_MAX_BYTES + 1], time_t now)
 	}
 	if (gmtime_r(&now, &utc) != NULL)
 		strftime(date, sizeof(date), "%Y-%m-%d", &utc);
-	snprintf(name, NAME_MAX_BYTES + 1, "leakproxy CA (%s, %s)", host, date);
+	if (RAND_bytes(id, sizeof(id)) != 1)
+		return false;
+	snprintf(name, NAME_MAX_BYTES + 1,
+	    "leakproxy CA (%s, %s, %02x%02x%02x)", host, date, id[0], id[1],
+	    id[2]);
+	return true;
 }
 
 static bool
@@ -231,9 +242,9 @@ set_names(X509 *certificate, time_t now)
 	X509_NAME *subject = X509_get_subject_name(certificate);
 	char name[NAME_MAX_BYTES + 1];
 
-	write_name(name, now);
-	return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_ASC,
-		   (const unsigned char *)name, -1, -1, 0) == 1 &&
+	return write_name(name, now) &&
+	    X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_ASC,
+		(const unsigned char *)name, -1, -1, 0) == 1 &&
 	    X509_set_issuer_name(certificate, subject) == 1;
 }
 

@@ -5,9 +5,10 @@
  *
  * A head is collected whole, checked for what llhttp lets pass (8.1.0 takes a
  * bare CR for a line's end, CVE-2023-30589) and only then parsed, so that the
- * spans it reports lie in one block.  Bodies are parsed as they come.  The
- * framing is decided by llhttp and checked against our own reading of the
- * fields: where two readings differ, the message is refused.
+ * spans it reports lie in one block; a trailer likewise.  Bodies are parsed as
+ * they come.  The framing is decided by llhttp and checked against our own
+ * reading of the fields and of the lines between chunks: where two readings
+ * differ, the message is refused.
  */
 
 #include "proxy/http.h"
@@ -30,6 +31,17 @@ enum phase {
 	PHASE_BAD,
 };
 
+/* What the next byte of a chunked body is. */
+enum chunk_place {
+	CHUNK_SIZE,
+	CHUNK_EXTENSION,
+	CHUNK_SIZE_LF,
+	CHUNK_DATA,
+	CHUNK_DATA_CR,
+	CHUNK_DATA_LF,
+	CHUNK_TRAILER,
+};
+
 struct http_parser {
 	llhttp_t llhttp;
 	enum http_kind kind;
@@ -38,13 +50,15 @@ struct http_parser {
 	bool has_no_body; /* whatever the head says: HEAD, CONNECT */
 	bool is_complete; /* llhttp reported the message's end */
 	size_t max_head_bytes;
-	char *partial;    /* owned: the head so far, when it comes in pieces */
+	char *partial;    /* owned: the head or trailer so far */
 	size_t partial_length;
 	size_t empty_lines;
 	struct head head;
 	size_t header_count; /* fields before the trailer */
-	char *trailer;       /* owned: names and values of the trailer */
-	size_t trailer_length;
+	char *trailer;       /* owned: as received */
+	enum chunk_place place;
+	int64_t chunk_left;
+	size_t chunk_line_length;
 	struct span name;    /* of the field whose value is next */
 	bool has_value;
 	http_body_cb on_body;
@@ -79,31 +93,13 @@ on_llhttp_status(llhttp_t *llhttp, const char *at, size_t length)
 	return 0;
 }
 
-/* Trailer spans lie in the caller's buffer, maybe in pieces: collect them. */
-static void
-collect_trailer(struct http_parser *parser, const char *at, size_t length)
-{
-	size_t end = parser->trailer_length;
-
-	if (end + length > parser->max_head_bytes) {
-		parser->error = HTTP_HEAD_TOO_LARGE;
-		return;
-	}
-	parser->trailer = xreallocarray(parser->trailer, end + length + 1, 1);
-	memcpy(parser->trailer + end, at, length);
-	parser->trailer_length = end + length;
-}
-
 static int
 on_llhttp_field(llhttp_t *llhttp, const char *at, size_t length)
 {
 	struct http_parser *parser = llhttp->data;
 
-	if (parser->phase == PHASE_HEAD)
-		parser->name = (struct span){at, length};
-	else
-		collect_trailer(parser, at, length);
-	return parser->error == HTTP_OK ? 0 : HPE_USER;
+	parser->name = (struct span){at, length};
+	return 0;
 }
 
 static int
@@ -111,10 +107,6 @@ on_llhttp_value(llhttp_t *llhttp, const char *at, size_t length)
 {
 	struct http_parser *parser = llhttp->data;
 
-	if (parser->phase != PHASE_HEAD) {
-		collect_trailer(parser, at, length);
-		return parser->error == HTTP_OK ? 0 : HPE_USER;
-	}
 	/* Trailing whitespace is no part of the value (RFC 9112 §5.1). */
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
@@ -123,26 +115,15 @@ on_llhttp_value(llhttp_t *llhttp, const char *at, size_t length)
 	return 0;
 }
 
-/* A trailer line's parts are separated by NUL, which neither can contain. */
-static int
-on_llhttp_part_complete(llhttp_t *llhttp)
-{
-	struct http_parser *parser = llhttp->data;
-
-	if (parser->phase != PHASE_HEAD)
-		collect_trailer(parser, "", 1);
-	return parser->error == HTTP_OK ? 0 : HPE_USER;
-}
-
 static int
 on_llhttp_value_complete(llhttp_t *llhttp)
 {
 	struct http_parser *parser = llhttp->data;
 
-	if (parser->phase == PHASE_HEAD && !parser->has_value)
+	if (!parser->has_value)
 		head_add(&parser->head, parser->name, (struct span){"", 0});
 	parser->has_value = false;
-	return on_llhttp_part_complete(llhttp);
+	return 0;
 }
 
 static int
@@ -178,7 +159,6 @@ static const llhttp_settings_t settings = {
     .on_url = on_llhttp_url,
     .on_status = on_llhttp_status,
     .on_header_field = on_llhttp_field,
-    .on_header_field_complete = on_llhttp_part_complete,
     .on_header_value = on_llhttp_value,
     .on_header_value_complete = on_llhttp_value_complete,
     .on_headers_complete = on_llhttp_headers_complete,
@@ -213,7 +193,9 @@ http_next(struct http_parser *parser)
 	parser->partial = NULL;
 	parser->partial_length = 0;
 	parser->trailer = NULL;
-	parser->trailer_length = 0;
+	parser->place = CHUNK_SIZE;
+	parser->chunk_left = 0;
+	parser->chunk_line_length = 0;
 	parser->phase = PHASE_HEAD;
 	parser->error = HTTP_OK;
 	parser->is_complete = false;
@@ -241,22 +223,24 @@ refuse(struct http_parser *parser, enum http_error error)
 }
 
 /* Line ends are CR LF and nothing else (RFC 9112 §2.2), lines are not folded
- * (§5.2), and no NUL comes along (RFC 9110 §5.5). */
+ * (§5.2), and no NUL comes along (RFC 9110 §5.5).  What is before `from` was
+ * checked before. */
 static enum http_error
-check_bytes(const char *block, size_t length)
+check_bytes(const char *block, size_t from, size_t length)
 {
+	const char *start = block + from;
 	const char *end = block + length;
 
-	if (memchr(block, '\0', length) != NULL)
+	if (memchr(start, '\0', length - from) != NULL)
 		return HTTP_NUL;
-	for (const char *p = block; (p = memchr(p, '\r', (size_t)(end - p))) !=
+	for (const char *p = start; (p = memchr(p, '\r', (size_t)(end - p))) !=
 	     NULL; p += 2) {
 		if (p + 1 == end || p[1] != '\n')
 			return HTTP_BARE_CR;
 		if (p + 2 < end && (p[2] == ' ' || p[2] == '\t'))
 			return HTTP_FOLDED;
 	}
-	for (const char *p = block; p < end &&
+	for (const char *p = start; p < end &&
 	     (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) {
 		if (p == block || p[-1] != '\r')
 			return HTTP_BARE_LF;
@@ -312,6 +296,47 @@ is_token(struct span span)
 	return span.length > 0;
 }
 
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* llhttp 8 takes other protocols' names, blanks in a target, and a status of
+ * one digit (RFC 9112 §3, §4). */
+static bool
+is_start_line(const struct http_parser *parser, const char *block)
+{
+	static const char protocol[] = " HTTP/";
+	struct span method = parser->head.method;
+	struct span target = parser->head.target;
+
+	if (parser->kind == HTTP_KIND_RESPONSE)
+		return strncmp(block, "HTTP/", 5) == 0 && block[8] == ' ' &&
+		    is_digit(block[9]) && is_digit(block[10]) &&
+		    is_digit(block[11]) &&
+		    (block[12] == ' ' || block[12] == '\r');
+	for (size_t i = 0; i < target.length; i++) {
+		if ((unsigned char)target.at[i] <= ' ' || target.at[i] == 0x7f)
+			return false;
+	}
+	return target.length > 0 &&
+	    target.at == method.at + method.length + 1 &&
+	    strncmp(target.at + target.length, protocol,
+	        strlen(protocol)) == 0;
+}
+
+/* Fields from `first` on.  llhttp 8 takes "Host : x" for a field's start. */
+static bool
+are_names_tokens(const struct head *head, size_t first)
+{
+	for (size_t i = first; i < head->field_count; i++) {
+		if (!is_token(head->fields[i].name))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Runs llhttp over the head.  A method that it does not know is any token to
  * us (RFC 9110 §9.1): it is shown POST instead, which has the same framing.
@@ -345,7 +370,7 @@ static bool
 are_all_digits(struct span span)
 {
 	for (size_t i = 0; i < span.length; i++) {
-		if (span.at[i] < '0' || span.at[i] > '9')
+		if (!is_digit(span.at[i]))
 			return false;
 	}
 	return span.length > 0 && span.length <= 19;
@@ -416,7 +441,7 @@ static enum http_progress
 parse_head(struct http_parser *parser, char *block, size_t length)
 {
 	struct head *head = &parser->head;
-	enum http_error error = check_bytes(block, length);
+	enum http_error error = check_bytes(block, 0, length);
 	llhttp_errno_t code;
 
 	head->block = block;
@@ -425,10 +450,14 @@ parse_head(struct http_parser *parser, char *block, size_t length)
 	code = execute_head(parser, block, length);
 	if (code != HPE_OK && code != HPE_PAUSED && code != HPE_PAUSED_UPGRADE)
 		return refuse(parser, error_of_llhttp(code));
+	if (!is_start_line(parser, block))
+		return refuse(parser, HTTP_SYNTAX);
 	head->status = parser->llhttp.status_code;
 	head->http_minor = parser->llhttp.http_minor;
 	if (parser->llhttp.http_major != 1)
 		return refuse(parser, HTTP_VERSION);
+	if (!are_names_tokens(head, 0))
+		return refuse(parser, HTTP_FIELD_NAME);
 	error = check_framing(parser);
 	if (error != HTTP_OK)
 		return refuse(parser, error);
@@ -460,8 +489,20 @@ skip_empty_lines(struct http_parser *parser, const char *bytes, size_t length)
 {
 	size_t skipped = 0;
 
-	while (parser->kind == HTTP_KIND_REQUEST && parser->partial_length == 0 &&
-	    length - skipped >= 2 && memcmp(bytes + skipped, "\r\n", 2) == 0 &&
+	if (parser->kind != HTTP_KIND_REQUEST)
+		return 0;
+	/* One may come in two pieces. */
+	if (parser->partial_length == 1 && parser->partial[0] == '\r' &&
+	    length > 0 && bytes[0] == '\n' &&
+	    parser->empty_lines < MAX_EMPTY_LINES) {
+		free(parser->partial);
+		parser->partial = NULL;
+		parser->partial_length = 0;
+		parser->empty_lines++;
+		skipped = 1;
+	}
+	while (parser->partial_length == 0 && length - skipped >= 2 &&
+	    memcmp(bytes + skipped, "\r\n", 2) == 0 &&
 	    parser->empty_lines < MAX_EMPTY_LINES) {
 		skipped += 2;
 		parser->empty_lines++;
@@ -469,27 +510,34 @@ skip_empty_lines(struct http_parser *parser, const char *bytes, size_t length)
 	return skipped;
 }
 
-/* A head that will never end properly must not wait for its limit. */
+/* A block that will never end properly must not wait for its limit. */
 static enum http_error
-check_partial(const struct http_parser *parser)
+check_partial(const struct http_parser *parser, size_t checked)
 {
 	size_t length = parser->partial_length;
 
+	if (length > parser->max_head_bytes)
+		return HTTP_HEAD_TOO_LARGE;
 	/* The last byte may be a CR whose LF is on its way. */
-	if (length > 0 && parser->partial[length - 1] == '\r')
+	if (parser->partial[length - 1] == '\r')
 		length--;
-	return check_bytes(parser->partial, length);
+	/* Nor was it known what would follow the last line's end. */
+	return check_bytes(parser->partial, checked < 2 ? 0 : checked - 2,
+	    length);
 }
 
+/*
+ * Collects bytes up to an empty line.  Returns HTTP_HAS_HEAD when parser's
+ * partial is whole.
+ */
 static enum http_progress
-collect_head(struct http_parser *parser, const char *bytes, size_t length,
+collect(struct http_parser *parser, const char *bytes, size_t length,
     size_t *taken)
 {
 	size_t before = parser->partial_length;
 	size_t search_from = before < 3 ? 0 : before - 3;
-	size_t head_length;
+	enum http_error error;
 	const char *end;
-	char *block;
 
 	parser->partial =
 	    xreallocarray(parser->partial, before + length + 1, 1);
@@ -498,23 +546,30 @@ collect_head(struct http_parser *parser, const char *bytes, size_t length,
 	end = find_head_end(parser->partial + search_from,
 	    parser->partial_length - search_from);
 	*taken = length;
-	if (end == NULL) {
-		enum http_error error = check_partial(parser);
-
-		if (error == HTTP_OK &&
-		    parser->partial_length > parser->max_head_bytes)
-			error = HTTP_HEAD_TOO_LARGE;
-		return error == HTTP_OK ? HTTP_NEEDS_MORE
-		                        : refuse(parser, error);
+	if (end != NULL) {
+		parser->partial_length = (size_t)(end - parser->partial);
+		*taken = parser->partial_length - before;
+		return parser->partial_length > parser->max_head_bytes
+		    ? refuse(parser, HTTP_HEAD_TOO_LARGE)
+		    : HTTP_HAS_HEAD;
 	}
-	head_length = (size_t)(end - parser->partial);
-	*taken = head_length - before;
-	if (head_length > parser->max_head_bytes)
-		return refuse(parser, HTTP_HEAD_TOO_LARGE);
-	block = parser->partial;
+	error = check_partial(parser, before);
+	return error == HTTP_OK ? HTTP_NEEDS_MORE : refuse(parser, error);
+}
+
+static enum http_progress
+collect_head(struct http_parser *parser, const char *bytes, size_t length,
+    size_t *taken)
+{
+	enum http_progress progress = collect(parser, bytes, length, taken);
+	char *block = parser->partial;
+	size_t block_length = parser->partial_length;
+
+	if (progress != HTTP_HAS_HEAD)
+		return progress;
 	parser->partial = NULL;
 	parser->partial_length = 0;
-	return parse_head(parser, block, head_length);
+	return parse_head(parser, block, block_length);
 }
 
 static enum http_progress
@@ -536,29 +591,153 @@ feed_head(struct http_parser *parser, const char *bytes, size_t length,
 
 /* ---- the body ---- */
 
-/* Turns the collected trailer into fields of the head. */
-static void
-add_trailer(struct http_parser *parser)
+static int
+hex_digit(char c)
 {
-	const char *at = parser->trailer;
-	const char *end = at + parser->trailer_length;
+	if (is_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 
-	while (at < end) {
-		const char *value = at + strlen(at) + 1;
+static enum http_error
+check_chunk_size(struct http_parser *parser, char c)
+{
+	int digit = hex_digit(c);
 
-		head_add(&parser->head, (struct span){at, strlen(at)},
-		    (struct span){value, strlen(value)});
-		at = value + strlen(value) + 1;
+	if (digit >= 0) {
+		if (parser->chunk_left > INT64_MAX >> 4 ||
+		    ++parser->chunk_line_length > parser->max_head_bytes)
+			return HTTP_CHUNK;
+		parser->chunk_left = parser->chunk_left << 4 | digit;
+		return HTTP_OK;
 	}
+	if (parser->chunk_line_length == 0 || (c != ';' && c != '\r'))
+		return HTTP_CHUNK;
+	parser->place = c == ';' ? CHUNK_EXTENSION : CHUNK_SIZE_LF;
+	return HTTP_OK;
+}
+
+/* Checks one byte between the data of two chunks: llhttp 8 does not look at
+ * what stands where CR and LF should be (RFC 9112 §7.1). */
+static enum http_error
+check_chunk_line(struct http_parser *parser, char c)
+{
+	switch (parser->place) {
+	case CHUNK_SIZE:
+		return check_chunk_size(parser, c);
+	case CHUNK_EXTENSION:
+		if (c == '\r')
+			parser->place = CHUNK_SIZE_LF;
+		else if (((unsigned char)c < ' ' && c != '\t') ||
+		    ++parser->chunk_line_length > parser->max_head_bytes)
+			return HTTP_CHUNK;
+		return HTTP_OK;
+	case CHUNK_SIZE_LF:
+		parser->chunk_line_length = 0;
+		parser->place =
+		    parser->chunk_left > 0 ? CHUNK_DATA : CHUNK_TRAILER;
+		return c == '\n' ? HTTP_OK : HTTP_CHUNK;
+	case CHUNK_DATA_CR:
+		parser->place = CHUNK_DATA_LF;
+		return c == '\r' ? HTTP_OK : HTTP_CHUNK;
+	case CHUNK_DATA_LF:
+		parser->place = CHUNK_SIZE;
+		return c == '\n' ? HTTP_OK : HTTP_CHUNK;
+	case CHUNK_DATA:
+	case CHUNK_TRAILER:
+		break;
+	}
+	return HTTP_CHUNK;
+}
+
+/* Checks the framing up to the trailer.  Returns how many bytes that are. */
+static size_t
+check_chunks(struct http_parser *parser, const char *bytes, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && parser->place != CHUNK_TRAILER &&
+	    parser->error == HTTP_OK) {
+		size_t data = length - at;
+
+		if (parser->place != CHUNK_DATA) {
+			parser->error = check_chunk_line(parser, bytes[at++]);
+			continue;
+		}
+		if (data >= (uint64_t)parser->chunk_left) {
+			data = (size_t)parser->chunk_left;
+			parser->place = CHUNK_DATA_CR;
+		}
+		parser->chunk_left -= (int64_t)data;
+		at += data;
+	}
+	return at;
 }
 
 static enum http_progress
 complete(struct http_parser *parser)
 {
 	parser->phase = PHASE_DONE;
-	if (parser->trailer != NULL)
-		add_trailer(parser);
 	return HTTP_HAS_MESSAGE;
+}
+
+static enum http_progress
+feed_trailer(struct http_parser *parser, const char *bytes, size_t length,
+    size_t *taken)
+{
+	enum http_progress progress = collect(parser, bytes, length, taken);
+	enum http_error error;
+	llhttp_errno_t code;
+
+	if (progress != HTTP_HAS_HEAD)
+		return progress;
+	error = check_bytes(parser->partial, 0, parser->partial_length);
+	if (error != HTTP_OK)
+		return refuse(parser, error);
+	parser->trailer = parser->partial;
+	parser->partial = NULL;
+	/* Without the line end before it, which llhttp has seen. */
+	code = llhttp_execute(&parser->llhttp, parser->trailer + 2,
+	    parser->partial_length - 2);
+	parser->partial_length = 0;
+	if (!parser->is_complete)
+		return refuse(parser, error_of_llhttp(code));
+	if (!are_names_tokens(&parser->head, parser->header_count))
+		return refuse(parser, HTTP_FIELD_NAME);
+	return complete(parser);
+}
+
+static enum http_progress
+feed_chunked(struct http_parser *parser, const char *bytes, size_t length,
+    size_t *taken)
+{
+	size_t checked = check_chunks(parser, bytes, length);
+	enum http_progress progress;
+	llhttp_errno_t code;
+
+	*taken = checked;
+	if (parser->error != HTTP_OK)
+		return refuse(parser, parser->error);
+	if (checked > 0) {
+		code = llhttp_execute(&parser->llhttp, bytes, checked);
+		if (code != HPE_OK)
+			return refuse(parser, error_of_llhttp(code));
+	}
+	if (parser->place != CHUNK_TRAILER)
+		return HTTP_NEEDS_MORE;
+	/* A trailer begins behind a line end, as an empty line's end does. */
+	if (parser->partial == NULL) {
+		parser->partial = xstrdup("\r\n");
+		parser->partial_length = 2;
+	}
+	if (checked == length)
+		return HTTP_NEEDS_MORE;
+	progress = feed_trailer(parser, bytes + checked, length - checked,
+	    taken);
+	*taken += checked;
+	return progress;
 }
 
 static enum http_progress
@@ -570,6 +749,8 @@ feed_body(struct http_parser *parser, const char *bytes, size_t length,
 	*taken = 0;
 	if (parser->is_complete)
 		return complete(parser);
+	if (parser->head.framing == BODY_CHUNKED)
+		return feed_chunked(parser, bytes, length, taken);
 	code = llhttp_execute(&parser->llhttp, bytes, length);
 	*taken = length;
 	if (parser->is_complete) {
@@ -579,9 +760,7 @@ feed_body(struct http_parser *parser, const char *bytes, size_t length,
 	}
 	if (code == HPE_OK)
 		return HTTP_NEEDS_MORE;
-	return refuse(parser, parser->error != HTTP_OK
-	        ? parser->error
-	        : error_of_llhttp(code));
+	return refuse(parser, error_of_llhttp(code));
 }
 
 enum http_progress

@@ -81,8 +81,10 @@ new_context(const SSL_METHOD *method)
 	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_options(context,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	/* An end without close_notify is ours to see: OpenSSL would answer it
+	 * with an alert, whose bytes then seem to wait for the caller. */
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
+	        SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD_BYTES);
 	return context;
@@ -397,7 +399,7 @@ result_of(struct tls *tls, int returned)
 	case SSL_ERROR_WANT_WRITE:
 		return TLS_WANT_WRITE;
 	case SSL_ERROR_ZERO_RETURN:
-		return TLS_CLOSED;
+		return tls->bio.saw_eof ? TLS_EOF : TLS_CLOSED;
 	default:
 		break;
 	}

@@ -57,7 +57,10 @@ def start_proxy(origin, authority, tmp_path, request):
 
 @pytest.fixture
 def proxy(start_proxy):
-    return start_proxy()
+    """Its books must balance in the end."""
+    proxy = start_proxy()
+    yield proxy
+    proxy.check_totals()
 
 
 @pytest.fixture(params=["plain", "intercepted"])

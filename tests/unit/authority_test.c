@@ -232,6 +232,22 @@ test_the_certificate_is_a_narrow_ca(void **state)
 	authority_free(authority);
 }
 
+/* Clients look roots up by name: two of the same name get mixed up. */
+static void
+test_no_two_authorities_have_one_name(void **state)
+{
+	struct fixture *fixture = *state;
+	struct authority *first = open_well(fixture->state);
+	struct authority *second = open_well(fixture->directory);
+
+	assert_int_not_equal(
+	    X509_NAME_cmp(X509_get_subject_name(authority_certificate(first)),
+		X509_get_subject_name(authority_certificate(second))),
+	    0);
+	authority_free(first);
+	authority_free(second);
+}
+
 static void
 test_the_second_run_finds_it(void **state)
 {
@@ -644,6 +660,7 @@ main(void)
 	    IN_A_DIRECTORY(test_the_first_run_makes_what_is_missing),
 	    IN_A_DIRECTORY(test_a_strict_umask_does_not_lock_us_out),
 	    IN_A_DIRECTORY(test_the_certificate_is_a_narrow_ca),
+	    IN_A_DIRECTORY(test_no_two_authorities_have_one_name),
 	    IN_A_DIRECTORY(test_the_second_run_finds_it),
 	    IN_A_DIRECTORY(test_paths_are_absolute),
 	    IN_A_DIRECTORY(test_processes_that_start_together_agree),

@@ -140,8 +140,11 @@ find_fault(const struct facts *facts, const struct judgement *before,
 		return is_held == may_accuse(facts, now)
 		    ? NULL
 		    : "held or not held against the rules";
-	if (got->verdict == VERDICT_OPEN || got->verdict == VERDICT_SUSPECTED)
+	if (got->verdict == VERDICT_OPEN)
 		return "nothing is open after the end";
+	if (got->verdict == VERDICT_SUSPECTED &&
+	    (before->verdict != VERDICT_SUSPECTED || !facts->owner_exited))
+		return "suspected by the end of the connection";
 	if (is_held && before->verdict != VERDICT_UNDRAINED &&
 	    got->evidence != EVIDENCE_EXIT)
 		return "accused by the end of the connection";

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: MIT
+"""Each kind of evidence, and each verdict, by a caller that does exactly one
+thing with its response."""
+
+import contextlib
+import os
+import threading
+
+import pytest
+
+from cast.caller import Caller
+from cast.origin import pattern
+from cast.proxy import established, split_authority
+from cast.waiting import wait_until
+
+SMALL = "/200/length/1000"
+LARGE = "/200/length/2000000"
+LATER = "/200/later/1000"
+
+TLS_RECORD_BYTES = 22  # around each piece of a body, in TLS 1.3
+
+
+# ---- drained ----
+
+
+def test_reuse_proves_drained(proxy, call):
+    """The next request on a connection: the response before was read."""
+    caller = call()
+    assert caller.fetch(f"{SMALL}?first") == pattern(1000)
+    caller.fetch(f"{SMALL}?second")
+
+    proxy.wait_for("?first", "drained", evidence="reuse", body_bytes=1000,
+                   delivered_bytes=1000, held=False)
+
+
+def test_a_clean_close_proves_drained(proxy, call):
+    """The caller takes the whole body, and closes."""
+    caller = call()
+    caller.fetch(SMALL)
+    caller.close()
+
+    proxy.wait_for(SMALL, "drained", evidence="closed", delivered_bytes=1000)
+
+
+def test_an_answered_probe_proves_drained(proxy, call):
+    """The connection rests in the caller's pool, which sees our FIN."""
+    caller = call()
+    caller.fetch(SMALL)
+    caller.answer_probe()
+
+    proxy.wait_for(SMALL, "drained", evidence="probe")
+
+
+def test_an_idle_connection_is_told_how_long(call):
+    """Whoever minds Keep-Alive never sends a request across our FIN."""
+    assert "timeout=" in call().get(SMALL).value("Keep-Alive")
+
+
+# ---- abandoned, none, unproven ----
+
+
+def test_a_reset_abandons(proxy, call):
+    """Closed with the body unread: the kernel sends RST."""
+    caller = call()
+    caller.get(LARGE)
+    caller.reset()
+
+    exchange = proxy.wait_for(LARGE, "abandoned", evidence="reset", held=False)
+    assert exchange["delivered_bytes"] < 2000000
+
+
+def test_an_early_close_abandons(proxy, origin, call):
+    """The caller has read all that came, and leaves before the rest does."""
+    is_gone = threading.Event()
+
+    def send_half(exchange):
+        exchange.head(200, "Content-Length: 2000")
+        exchange.body(pattern(1000))
+        is_gone.wait(10)
+
+    origin.script["/half"] = send_half
+    caller = call()
+    caller.get("/half")
+    caller.read(1000)
+    caller.close()
+
+    proxy.wait_for("/half", "abandoned", evidence="early-close", held=False)
+    is_gone.set()
+
+
+@pytest.mark.parametrize("method, path", [
+    ("HEAD", SMALL), ("GET", "/204/none/0"), ("GET", "/304/none/0"),
+    ("GET", "/200/length/0")])
+def test_no_body_no_verdict(proxy, call, method, path):
+    """Nothing to drain: nothing to judge, however long the caller sits."""
+    call().get(path, method=method)
+
+    proxy.wait_for(path, "none", evidence=None, held=False)
+
+
+def test_a_truncated_response_is_unproven(proxy, origin, call):
+    """The origin broke off: that is not the caller's doing."""
+    def break_off(exchange):
+        exchange.head(200, "Content-Length: 2000")
+        exchange.body(pattern(1000))
+        exchange.must_close = True
+
+    origin.script["/broken"] = break_off
+    caller = call()
+    caller.get("/broken")
+    with pytest.raises((EOFError, OSError)):
+        caller.read(2000)
+
+    proxy.wait_for("/broken", "unproven", held=False)
+
+
+# ---- undrained ----
+
+
+def test_a_body_in_the_callers_socket_is_unread(proxy, call, transport):
+    """The caller never reads.  Its kernel is ours too, and says how much lies
+    there, and whose it is."""
+    caller = call()
+    caller.get(LATER)
+
+    exchange = proxy.wait_for(LATER, "undrained", held=True,
+                              delivered_bytes=1000)
+    overhead = TLS_RECORD_BYTES if transport == "intercepted" else 0
+    assert exchange["evidence"] == "unread" or exchange["witness"] == "unread"
+    assert exchange["unread_bytes"] == 1000 + overhead == caller.unread()
+    assert exchange["pid"] == os.getpid()
+    assert exchange["fd"] == caller.socket.fileno()
+    assert exchange["command"]
+
+
+def test_unread_is_seen_over_ipv6(start_proxy, transport):
+    """The same for a caller that comes over IPv6."""
+    proxy = start_proxy("--listen", "[::1]:0")
+    address = split_authority(proxy.ready["listen"][1])
+    with Caller(proxy, transport, address=address) as caller:
+        caller.get(LATER)
+
+        exchange = proxy.wait_for(LATER, "undrained", held=True)
+        assert exchange["unread_bytes"] >= 1000
+        assert exchange["client_address"].startswith("[::1]:")
+        assert exchange["fd"] == caller.socket.fileno()
+
+
+def test_a_stalled_reader_recovers(proxy, call):
+    """The caller stops in the middle of a large body, and is held; it reads
+    on, and is not."""
+    caller = call(window=65536)
+    caller.get(f"{LARGE}?stalled")
+    caller.read(10)
+    stalled = proxy.wait_for("?stalled", "undrained", evidence="stalled",
+                             held=True)
+    assert stalled["delivered_bytes"] < 2000000
+
+    caller.read(2000000 - 10)
+    caller.fetch(SMALL)
+
+    proxy.wait_for("?stalled", "drained", evidence="reuse", held=False,
+                   delivered_bytes=2000000)
+    assert proxy.totals()["recovered"] == 1
+    assert proxy.metric("leakproxy_recovered_total") == 1
+
+
+def test_a_slow_reader_is_no_leak(proxy, call):
+    """It takes a little at a time, for longer than any patience."""
+    caller = call(window=16384)
+    seen = set()
+    caller.get(LARGE)
+    for _ in range(40):
+        caller.read(2000000 // 40)
+        seen.add(proxy.exchange(LARGE)["verdict"])
+        threading.Event().wait(0.03)
+    caller.close()
+
+    proxy.wait_for(LARGE, "drained", evidence="closed")
+    assert seen == {"open"}
+
+
+def test_a_held_response_that_ends_stays_undrained(proxy, call):
+    """A client timeout closes what was leaked: it was leaked all the same."""
+    caller = call()
+    caller.get(LATER)
+    proxy.wait_for(LATER, "undrained", held=True)
+    assert proxy.totals()["held_now"] == 1
+
+    caller.close()
+
+    wait_until(lambda: not proxy.exchange(LATER)["held"], "not held any more")
+    assert proxy.exchange(LATER)["verdict"] == "undrained"
+    assert proxy.totals()["held_now"] == 0
+
+
+def test_strict_judges_at_once(start_proxy, transport):
+    """--strict: each response says close.  Who drained it closes; who did
+    not, does not."""
+    proxy = start_proxy("--strict")
+    with Caller(proxy, transport) as drains, Caller(proxy, transport) as keeps:
+        assert drains.get(f"{SMALL}?drained").value("Connection") == "close"
+        drains.read(1000)
+        drains.close()
+        keeps.get(f"{SMALL}?kept")
+        keeps.read(999)
+
+        proxy.wait_for("?drained", "drained")
+        proxy.wait_for("?kept", "undrained", evidence="close", held=True)
+
+
+# ---- suspected, and the second witness ----
+
+
+def test_an_ignored_probe_alone_is_a_suspicion(proxy, call):
+    """A pool that does not watch its idle connections ignores our FIN, and
+    closes when it next looks: it had drained all the time."""
+    caller = call()
+    caller.fetch(SMALL)
+    proxy.wait_for(SMALL, "suspected", evidence="probe", witness=None,
+                   held=False)
+    leaks = proxy.leaks()["leaks"]
+    assert [(leak["undrained"], leak["suspected"]) for leak in leaks] == \
+        [(0, 1)]
+
+    caller.close()
+
+    proxy.wait_for(SMALL, "drained", evidence="probe")
+    assert proxy.totals()["recovered"] == 0
+
+
+def become_a_watcher(proxy, call):
+    for target in f"{SMALL}?watch=1", f"{SMALL}?watch=2":
+        caller = call()
+        caller.fetch(target)
+        caller.answer_probe()
+        proxy.wait_for(target, "drained", evidence="probe")
+
+
+def test_a_watchers_silence_is_proof(proxy, call):
+    """A caller that answered two probes at once has read 999 of 1000 bytes,
+    and does not answer the third: it still owes a read."""
+    become_a_watcher(proxy, call)
+    caller = call()
+    caller.get(f"{SMALL}?held")
+    caller.read(999)
+
+    proxy.wait_for("?held", "undrained", evidence="probe", witness="watcher",
+                   held=True, unread_bytes=0)
+
+
+def test_one_late_answer_takes_the_proof_back(proxy, call):
+    """The watcher closes an idle connection late, by a timer of its own: its
+    silence elsewhere proved nothing."""
+    become_a_watcher(proxy, call)
+    held, late = call(), call()
+    held.get(f"{SMALL}?held")
+    held.read(999)
+    late.fetch(f"{SMALL}?late")
+    proxy.wait_for("?held", "undrained", witness="watcher")
+    proxy.wait_for("?late", "undrained", witness="watcher")
+
+    late.close()
+
+    proxy.wait_for("?late", "drained", evidence="probe")
+    proxy.wait_for("?held", "suspected", held=False)
+
+
+def test_escalation_turns_suspicion_into_proof(proxy, call):
+    """Once a group is suspected, its next responses say close, and are judged
+    by that; other routes are left alone."""
+    first = call()
+    first.get(f"{SMALL}?first")
+    first.read(999)
+    proxy.wait_for("?first", "suspected")
+
+    drains, keeps, other = call(), call(), call()
+    assert drains.get(f"{SMALL}?drained").value("Connection") == "close"
+    drains.read(1000)
+    drains.close()
+    assert keeps.get(f"{SMALL}?kept").value("Connection") == "close"
+    keeps.read(999)
+    assert other.get("/404/length/157").value("Connection") != "close"
+
+    proxy.wait_for("?drained", "drained", escalated=True)
+    proxy.wait_for("?kept", "undrained", evidence="close", escalated=True,
+                   held=True)
+
+
+def test_pipelining_proves_nothing(proxy, call):
+    """A request that came before the response before it was handed over does
+    not show that it was read."""
+    caller = call(window=16384)
+    caller.request(f"{LARGE}?first")
+    caller.request(f"{SMALL}?second")
+
+    proxy.wait_for("?first", "undrained", evidence="stalled", held=True)
+
+
+# ---- the books ----
+
+
+def test_held_now_is_what_ss_shows(proxy, call):
+    """Three callers hold, one rests, one has gone: the proxy says three, and
+    names the sockets that ss shows."""
+    holders = [call() for _ in range(3)]
+    for number, holder in enumerate(holders):
+        holder.get(f"{LATER}?held={number}")
+    rests, goes = call(), call()
+    rests.fetch(f"{SMALL}?rests")
+    goes.fetch(f"{SMALL}?goes")
+    goes.close()
+    for number in range(3):
+        proxy.wait_for(f"?held={number}", "undrained", held=True)
+
+    held = [exchange for exchange in proxy.exchanges() if exchange["held"]]
+    sockets = "\n".join(established(proxy.pid))
+    assert len(held) == proxy.totals()["held_now"] == 3
+    for exchange in held:
+        assert exchange["client_address"] in sockets
+    [leak] = [leak for leak in proxy.leaks()["leaks"] if leak["held_now"]]
+    assert leak["undrained"] == leak["held_now"] == 3
+    [caller] = leak["callers"]
+    assert sorted(caller["fds"]) == sorted(
+        holder.socket.fileno() for holder in holders)
+
+    for holder in holders:
+        holder.close()
+    wait_until(lambda: proxy.totals()["held_now"] == 0, "nothing held")
+
+
+def test_every_response_is_in_one_column(proxy, call):
+    """exchanges = none + open + drained + undrained + suspected + abandoned +
+    unproven, at any time."""
+    with contextlib.ExitStack() as stack:
+        for path in SMALL, LATER, LARGE, "/204/none/0", "/404/length/157":
+            caller = stack.enter_context(call())
+            caller.get(path)
+            proxy.check_totals()
+        call().fetch(SMALL + "?drained")
+        proxy.wait_for(LATER, "undrained")
+    wait_until(lambda: proxy.totals()["open"] == 0, "nothing open")
+    totals = proxy.check_totals()
+    assert totals["exchanges"] == 6
+    assert totals["none"] == 1
