@@ -121,9 +121,14 @@ void
 groups_released(struct groups *groups, const struct exchange_record *exchange,
     double held_s)
 {
-	struct leak_releases *releases =
-	    &find_group(groups, exchange)->leak.releases;
+	struct leak *leak = &find_group(groups, exchange)->leak;
+	struct leak_releases *releases = &leak->releases;
 
+	/* The process let go of everything: no age of this leak's own. */
+	if (exchange->facts.owner_exited) {
+		leak->held_to_exit++;
+		return;
+	}
 	releases->count++;
 	releases->sum_s += held_s;
 	releases->sum_squares_s += held_s * held_s;

@@ -145,6 +145,7 @@ leak_absorb(struct leak *into, struct leak *from)
 	into->undrained += from->undrained;
 	into->suspected += from->suspected;
 	into->held_now += from->held_now;
+	into->held_to_exit += from->held_to_exit;
 	into->held_bytes += from->held_bytes;
 	for (size_t i = 0; i < EVIDENCE_COUNT; i++)
 		into->by_evidence[i] += from->by_evidence[i];

@@ -30,7 +30,8 @@ struct leak_caller {
 	size_t fd_count;
 };
 
-/* How long held responses were held, for those whose connection ended. */
+/* How long held responses were held, for those whose connection ended before
+ * its process did. */
 struct leak_releases {
 	uint64_t count;
 	double sum_s;
@@ -47,6 +48,7 @@ struct leak {
 	uint64_t undrained;
 	uint64_t suspected;
 	uint64_t held_now;
+	uint64_t held_to_exit; /* held until their process ended */
 	int64_t held_bytes; /* body bytes of the responses held now that the
 	                       caller has not read: unread or not delivered */
 	uint64_t by_evidence[EVIDENCE_COUNT]; /* of the undrained */

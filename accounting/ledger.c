@@ -189,7 +189,7 @@ static void
 end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 {
 	struct facts *facts = &x->record.facts;
-	bool was_held = x->record.is_held;
+	enum verdict before = x->record.judgement.verdict;
 
 	facts->ending = record_close_ending(reason);
 	facts->ended_at = now;
@@ -197,7 +197,9 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	    facts->is_complete;
 	ledger_rejudge(x, now);
 	x->record.is_held = false;
-	if (was_held && x->record.judgement.verdict == VERDICT_UNDRAINED)
+	/* Also where the end itself was the proof (EVIDENCE_EXIT). */
+	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
+	    (before == VERDICT_UNDRAINED || facts->owner_exited))
 		groups_released(x->conn->ledger->groups, &x->record,
 		    (double)(now - x->response_at) / (double)US_PER_S);
 	ledger_finish(x);

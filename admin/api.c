@@ -241,6 +241,7 @@ leak_json(const struct leak *leak, int64_t observed_us)
 	put_number(json, "undrained", leak->undrained);
 	put_number(json, "suspected", leak->suspected);
 	put_number(json, "held_now", leak->held_now);
+	put_number(json, "held_to_exit", leak->held_to_exit);
 	put_known(json, "held_bytes", leak->held_bytes);
 	json_object_set_new(json, "per_hour",
 	    observed_us <= 0 ? json_null()

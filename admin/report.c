@@ -36,6 +36,16 @@ count_leaks(const struct snapshot *snapshot)
 
 /* ---- head ---- */
 
+static uint64_t
+count_to_exit(const struct snapshot *snapshot)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < snapshot->leak_count; i++)
+		count += snapshot->leaks[i].held_to_exit;
+	return count;
+}
+
 static void
 put_leaking(struct page *page, const struct snapshot *snapshot)
 {
@@ -58,7 +68,7 @@ put_leaking(struct page *page, const struct snapshot *snapshot)
 		page_printf(page, " ", "in %s", period);
 		page_printf(page, " ", "(%s)", rate);
 	}
-	page_printf(page, ", ", "%" PRIu64 " held now", totals->held_now);
+	story_put_held(page, ", ", totals->held_now, count_to_exit(snapshot));
 }
 
 static void

@@ -52,6 +52,19 @@ format_clock(wall_us at, wall_us today, char text[TEXT_NUMBER_BYTES])
 /* ---- a leak ---- */
 
 void
+story_put_held(struct page *page, const char *gap, uint64_t now,
+    uint64_t to_exit)
+{
+	if (now > 0 || to_exit == 0) {
+		page_printf(page, gap, "%" PRIu64 " held now", now);
+		gap = ", ";
+	}
+	if (to_exit > 0)
+		page_printf(page, gap,
+		    "%" PRIu64 " held to exit", to_exit);
+}
+
+void
 story_put_head(struct page *page, const char *title, const struct leak *leak,
     int64_t observed_us)
 {
@@ -60,7 +73,7 @@ story_put_head(struct page *page, const char *title, const struct leak *leak,
 
 	page_begin(page, title, (unsigned)strlen(title) + 3);
 	if (story_is_proven(leak)) {
-		page_printf(page, "", "%" PRIu64 " held now", leak->held_now);
+		story_put_held(page, "", leak->held_now, leak->held_to_exit);
 		page_printf(
 		    page, ", ", "%" PRIu64 " undrained", leak->undrained);
 		gap = ", ";

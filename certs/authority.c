@@ -166,28 +166,19 @@ install_file(
 		abort();
 	/* mkostemp() opens with mode 0600; only then may it become wider. */
 	file = mkostemp(temporary, O_CLOEXEC);
-	if (file == -1) {
-		fail(error,
-		    "%s cannot be written: %s: give its directory to the "
-		    "user who runs leakproxy",
-		    path, strerror(errno));
-		free(temporary);
-		return false;
-	}
-	is_installed = fchmod(file, mode) == 0 &&
+	is_installed = file != -1 && fchmod(file, mode) == 0 &&
 	    write_all(file, bytes, (size_t)length) && fsync(file) == 0 &&
 	    link(temporary, path) == 0;
-	if (!is_installed && errno == EEXIST)
-		fail(error,
-		    "%s was made by another process meanwhile: start again",
-		    path);
-	else if (!is_installed)
-		fail(error,
-		    "%s cannot be written: %s: free some space or choose "
-		    "another state directory",
-		    path, strerror(errno));
-	unlink(temporary);
-	close(file);
+	if (!is_installed)
+		fail(error, "%s cannot be written: %s: %s", path,
+		    strerror(errno),
+		    errno == EEXIST
+			? "another process has just made it: start again"
+			: "make room, or choose another state directory");
+	if (file != -1) {
+		unlink(temporary);
+		close(file);
+	}
 	free(temporary);
 	return is_installed;
 }
@@ -368,6 +359,18 @@ open_file(const char *path, mode_t forbidden, char error[AUTHORITY_ERROR_BYTES])
 	return NULL;
 }
 
+/* What is wrong with a file of the pair; the ways out are the same. */
+static bool
+refuse(const struct authority *authority, const char *path, const char *flaw,
+    char error[AUTHORITY_ERROR_BYTES])
+{
+	return fail(error,
+	    "%s %s: restore it, or remove it and %s to make new ones", path,
+	    flaw,
+	    path == authority->key_path ? authority->certificate_path
+					: authority->key_path);
+}
+
 /* Nobody is there to type it. */
 static int
 no_passphrase(char *buffer, int size, int is_writing, void *arg)
@@ -386,18 +389,13 @@ load_key(struct authority *authority, char error[AUTHORITY_ERROR_BYTES])
 	authority->key =
 	    PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL);
 	BIO_free(file);
-	if (authority->key == NULL)
-		return fail(error,
-		    "%s holds no private key in PEM without a passphrase: "
-		    "restore it, or remove it and %s to make new ones",
-		    path, authority->certificate_path);
 	/* Leaves are signed with SHA-256, which other kinds refuse. */
-	if (!EVP_PKEY_is_a(authority->key, "EC") &&
-	    !EVP_PKEY_is_a(authority->key, "RSA"))
-		return fail(error,
-		    "%s is neither an ECDSA nor an RSA key: remove it and %s "
-		    "to make new ones",
-		    path, authority->certificate_path);
+	if (authority->key == NULL ||
+	    (!EVP_PKEY_is_a(authority->key, "EC") &&
+		!EVP_PKEY_is_a(authority->key, "RSA")))
+		return refuse(authority, path,
+		    "holds no ECDSA or RSA key in PEM without a passphrase",
+		    error);
 	return true;
 }
 
@@ -412,10 +410,8 @@ load_certificate(struct authority *authority, char error[AUTHORITY_ERROR_BYTES])
 	    PEM_read_bio_X509(file, NULL, no_passphrase, NULL);
 	BIO_free(file);
 	if (authority->certificate == NULL)
-		return fail(error,
-		    "%s holds no certificate in PEM: restore it, or remove it "
-		    "and %s to make new ones",
-		    authority->certificate_path, authority->key_path);
+		return refuse(authority, authority->certificate_path,
+		    "holds no certificate in PEM", error);
 	return true;
 }
 
@@ -445,10 +441,8 @@ check_pair(const struct authority *authority, char error[AUTHORITY_ERROR_BYTES])
 		    authority->certificate_path, authority->key_path);
 	/* 1 is a CA by its basicConstraints, and none of the old ways. */
 	if (X509_check_ca(certificate) != 1)
-		return fail(error,
-		    "%s is no CA certificate (CA:TRUE, keyCertSign): remove "
-		    "it and %s to make new ones",
-		    authority->certificate_path, authority->key_path);
+		return refuse(authority, authority->certificate_path,
+		    "is no CA certificate (CA:TRUE, keyCertSign)", error);
 	if (X509_cmp_current_time(start) >= 0)
 		return fail(error,
 		    "%s is not valid before %s: set the clock right",

@@ -213,9 +213,14 @@ add_extensions(X509 *certificate, X509 *issuer)
 	X509V3_set_ctx_nodb(&about);
 	for (size_t i = 0;
 	     is_added && i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-		X509_EXTENSION *extension = X509V3_EXT_nconf_nid(
-		    NULL, &about, extensions[i].nid, extensions[i].value);
+		X509_EXTENSION *extension;
 
+		/* An authority from elsewhere may have none to refer to. */
+		if (extensions[i].nid == NID_authority_key_identifier &&
+		    X509_get0_subject_key_id(issuer) == NULL)
+			continue;
+		extension = X509V3_EXT_nconf_nid(
+		    NULL, &about, extensions[i].nid, extensions[i].value);
 		is_added = extension != NULL &&
 		    X509_add_ext(certificate, extension, -1) == 1;
 		X509_EXTENSION_free(extension);

@@ -7,13 +7,14 @@
  * bare CR for a line's end, CVE-2023-30589) and only then parsed, so that the
  * spans it reports lie in one block; a trailer likewise.  Bodies are parsed as
  * they come.  The framing is decided by llhttp and checked against our own
- * reading of the fields and of the lines between chunks: where two readings
- * differ, the message is refused.
+ * reading of the fields: where two readings differ, the message is refused.
+ * The lines between chunks are read here, strictly.
  */
 
 #include "proxy/http.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -602,7 +603,15 @@ hex_digit(char c)
 }
 
 static enum http_error
-check_chunk_size(struct http_parser *parser, char c)
+execute(struct http_parser *parser, const char *bytes, size_t length)
+{
+	llhttp_errno_t code = llhttp_execute(&parser->llhttp, bytes, length);
+
+	return code == HPE_OK ? HTTP_OK : error_of_llhttp(code);
+}
+
+static enum http_error
+read_chunk_size(struct http_parser *parser, char c)
 {
 	int digit = hex_digit(c);
 
@@ -619,14 +628,29 @@ check_chunk_size(struct http_parser *parser, char c)
 	return HTTP_OK;
 }
 
-/* Checks one byte between the data of two chunks: llhttp 8 does not look at
- * what stands where CR and LF should be (RFC 9112 §7.1). */
 static enum http_error
-check_chunk_line(struct http_parser *parser, char c)
+end_chunk_size(struct http_parser *parser)
+{
+	char line[32];
+	int length = snprintf(line, sizeof(line), "%llx\r\n",
+	    (unsigned long long)parser->chunk_left);
+
+	parser->chunk_line_length = 0;
+	parser->place = parser->chunk_left > 0 ? CHUNK_DATA : CHUNK_TRAILER;
+	return execute(parser, line, (size_t)length);
+}
+
+/*
+ * Reads one byte between the data of two chunks (RFC 9112 §7.1).  llhttp 8
+ * takes anything for the LF of such a line and refuses most extensions, so it
+ * is shown what the line says and not the line.
+ */
+static enum http_error
+read_chunk_line(struct http_parser *parser, char c)
 {
 	switch (parser->place) {
 	case CHUNK_SIZE:
-		return check_chunk_size(parser, c);
+		return read_chunk_size(parser, c);
 	case CHUNK_EXTENSION:
 		if (c == '\r')
 			parser->place = CHUNK_SIZE_LF;
@@ -635,16 +659,13 @@ check_chunk_line(struct http_parser *parser, char c)
 			return HTTP_CHUNK;
 		return HTTP_OK;
 	case CHUNK_SIZE_LF:
-		parser->chunk_line_length = 0;
-		parser->place =
-		    parser->chunk_left > 0 ? CHUNK_DATA : CHUNK_TRAILER;
-		return c == '\n' ? HTTP_OK : HTTP_CHUNK;
+		return c == '\n' ? end_chunk_size(parser) : HTTP_CHUNK;
 	case CHUNK_DATA_CR:
 		parser->place = CHUNK_DATA_LF;
 		return c == '\r' ? HTTP_OK : HTTP_CHUNK;
 	case CHUNK_DATA_LF:
 		parser->place = CHUNK_SIZE;
-		return c == '\n' ? HTTP_OK : HTTP_CHUNK;
+		return c == '\n' ? execute(parser, "\r\n", 2) : HTTP_CHUNK;
 	case CHUNK_DATA:
 	case CHUNK_TRAILER:
 		break;
@@ -652,18 +673,20 @@ check_chunk_line(struct http_parser *parser, char c)
 	return HTTP_CHUNK;
 }
 
-/* Checks the framing up to the trailer.  Returns how many bytes that are. */
-static size_t
-check_chunks(struct http_parser *parser, const char *bytes, size_t length)
+/* Reads up to the trailer.  *taken is how many bytes that are. */
+static enum http_error
+read_chunks(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
+	enum http_error error = HTTP_OK;
 	size_t at = 0;
 
-	while (at < length && parser->place != CHUNK_TRAILER &&
-	    parser->error == HTTP_OK) {
+	while (
+	    at < length && parser->place != CHUNK_TRAILER && error == HTTP_OK) {
 		size_t data = length - at;
 
 		if (parser->place != CHUNK_DATA) {
-			parser->error = check_chunk_line(parser, bytes[at++]);
+			error = read_chunk_line(parser, bytes[at++]);
 			continue;
 		}
 		if (data >= (uint64_t)parser->chunk_left) {
@@ -671,9 +694,11 @@ check_chunks(struct http_parser *parser, const char *bytes, size_t length)
 			parser->place = CHUNK_DATA_CR;
 		}
 		parser->chunk_left -= (int64_t)data;
+		error = execute(parser, bytes + at, data);
 		at += data;
 	}
-	return at;
+	*taken = at;
+	return error;
 }
 
 static enum http_progress
@@ -713,18 +738,12 @@ static enum http_progress
 feed_chunked(struct http_parser *parser, const char *bytes, size_t length,
     size_t *taken)
 {
-	size_t checked = check_chunks(parser, bytes, length);
+	enum http_error error = read_chunks(parser, bytes, length, taken);
+	size_t before_trailer = *taken;
 	enum http_progress progress;
-	llhttp_errno_t code;
 
-	*taken = checked;
-	if (parser->error != HTTP_OK)
-		return refuse(parser, parser->error);
-	if (checked > 0) {
-		code = llhttp_execute(&parser->llhttp, bytes, checked);
-		if (code != HPE_OK)
-			return refuse(parser, error_of_llhttp(code));
-	}
+	if (error != HTTP_OK)
+		return refuse(parser, error);
 	if (parser->place != CHUNK_TRAILER)
 		return HTTP_NEEDS_MORE;
 	/* A trailer begins behind a line end, as an empty line's end does. */
@@ -732,11 +751,11 @@ feed_chunked(struct http_parser *parser, const char *bytes, size_t length,
 		parser->partial = xstrdup("\r\n");
 		parser->partial_length = 2;
 	}
-	if (checked == length)
+	if (before_trailer == length)
 		return HTTP_NEEDS_MORE;
-	progress = feed_trailer(parser, bytes + checked, length - checked,
-	    taken);
-	*taken += checked;
+	progress = feed_trailer(
+	    parser, bytes + before_trailer, length - before_trailer, taken);
+	*taken += before_trailer;
 	return progress;
 }
 

@@ -40,9 +40,9 @@ def start_proxy(origin, authority, tmp_path, request):
     """Starts a proxy that knows the origin as origin.test."""
     proxies = request.node.stash[PROXIES] = []
 
-    def start(*options, **more):
+    def start(*options, patience=SHORT, **more):
         proxy = Proxy(tmp_path, *resolving(origin), *trusting(authority),
-                      *SHORT, *options, **more)
+                      *patience, *options, **more)
         proxies.append(proxy)
         return proxy
 

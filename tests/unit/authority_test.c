@@ -429,7 +429,8 @@ test_an_authority_of_ones_own_is_taken(void **state)
 
 	write_wish(fixture, &good_wish);
 	authority_free(open_well(fixture->state));
-	write_pair(fixture, EVP_RSA_gen(2048), &good_wish, EVP_sha256());
+	write_pair(fixture, EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048),
+	    &good_wish, EVP_sha256());
 	authority_free(open_well(fixture->state));
 }
 
@@ -575,11 +576,11 @@ test_what_is_wrong_is_said_in_one_line(void **state)
 	    {remove_key, "ca-key.pem", "ca.pem is there and /"},
 	    {remove_certificate, "ca.pem", "ca-key.pem is there and /"},
 	    {dangle_certificate, "ca.pem", "No such file"},
-	    {garble_key, "ca-key.pem", "no private key"},
+	    {garble_key, "ca-key.pem", "no ECDSA or RSA key"},
 	    {empty_certificate, "ca.pem", "no certificate"},
 	    {encrypt_key, "ca-key.pem", "without a passphrase"},
 	    {swap_key, "ca-key.pem", "do not belong together"},
-	    {use_ed25519, "ca-key.pem", "neither an ECDSA nor an RSA"},
+	    {use_ed25519, "ca-key.pem", "no ECDSA or RSA key"},
 	    {pipe_for_key, "ca-key.pem", "no regular file"},
 	    {no_ca, "ca.pem", "no CA certificate"},
 	    {no_constraints, "ca.pem", "no CA certificate"},

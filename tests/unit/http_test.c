@@ -28,7 +28,8 @@
 
 #define TEN "aaaaaaaaaa"
 
-enum { ERROR_COUNT = 0
+enum {
+	ERROR_COUNT = 0
 #define HTTP_ERROR(name, status, token, text) +1
 #include "proxy/http_errors.def"
 #undef HTTP_ERROR
@@ -56,8 +57,8 @@ struct bytes {
 	size_t length;
 };
 
-#define B(literal) \
-	{ \
+#define B(literal)                           \
+	{                                    \
 		literal, sizeof(literal) - 1 \
 	}
 
@@ -252,8 +253,8 @@ feed_end(struct reader *reader)
 		return;
 	case HTTP_NEEDS_MORE:
 	case HTTP_HAS_HEAD:
-		assert_int_equal(http_feed_eof(reader->parser),
-		    HTTP_NEEDS_MORE);
+		assert_int_equal(
+		    http_feed_eof(reader->parser), HTTP_NEEDS_MORE);
 		return;
 	}
 }
@@ -298,8 +299,7 @@ join(const struct conversation *conversation, char *block, size_t size)
 
 /* What the transcript has to be: each message ends behind its own bytes. */
 static void
-write_wanted(
-    const struct conversation *conversation, char *wanted, size_t size)
+write_wanted(const struct conversation *conversation, char *wanted, size_t size)
 {
 	size_t position = 0;
 	size_t length = 0;
@@ -358,23 +358,38 @@ converse_all(const struct conversation *rows, size_t count)
 /* ---- what is taken ---- */
 
 /* A message, alone on its connection. */
-#define ONE(kind, literal, text) \
-	{ \
-		kind, false, false, { { B(literal), text } } \
+#define ONE(kind, literal, text)                 \
+	{                                        \
+		kind, false, false,              \
+		{                                \
+			{                        \
+				B(literal), text \
+			}                        \
+		}                                \
 	}
 #define REQUEST(literal, text) ONE(HTTP_KIND_REQUEST, literal, text)
 #define RESPONSE(literal, text) ONE(HTTP_KIND_RESPONSE, literal, text)
 
 /* To HEAD or CONNECT. */
-#define BODILESS(literal, text) \
-	{ \
-		HTTP_KIND_RESPONSE, true, false, { { B(literal), text } } \
+#define BODILESS(literal, text)                  \
+	{                                        \
+		HTTP_KIND_RESPONSE, true, false, \
+		{                                \
+			{                        \
+				B(literal), text \
+			}                        \
+		}                                \
 	}
 
 /* The connection ends behind it. */
-#define LAST(kind, literal, text) \
-	{ \
-		HTTP_KIND_##kind, false, true, { { B(literal), text } } \
+#define LAST(kind, literal, text)                \
+	{                                        \
+		HTTP_KIND_##kind, false, true,   \
+		{                                \
+			{                        \
+				B(literal), text \
+			}                        \
+		}                                \
 	}
 
 static void
@@ -382,26 +397,26 @@ test_requests_without_body(void **state)
 {
 	static const struct conversation rows[] = {
 	    REQUEST("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-	        "GET http://a/ 1 none keep {Host=a} <> {}"),
+		"GET http://a/ 1 none keep {Host=a} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\n\r\n", "GET / 1 none keep {} <> {}"),
 	    REQUEST("GET /a?b=c&d=%20 HTTP/1.1\r\n\r\n",
-	        "GET /a?b=c&d=%20 1 none keep {} <> {}"),
+		"GET /a?b=c&d=%20 1 none keep {} <> {}"),
 	    REQUEST("HEAD / HTTP/1.1\r\n\r\n", "HEAD / 1 none keep {} <> {}"),
 	    REQUEST(
-	        "OPTIONS * HTTP/1.1\r\n\r\n", "OPTIONS * 1 none keep {} <> {}"),
+		"OPTIONS * HTTP/1.1\r\n\r\n", "OPTIONS * 1 none keep {} <> {}"),
 	    REQUEST("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
-	        "CONNECT a:443 1 none keep {Host=a:443} <> {}"),
+		"CONNECT a:443 1 none keep {Host=a:443} <> {}"),
 	    REQUEST("CONNECT [::1]:443 HTTP/1.1\r\n\r\n",
-	        "CONNECT [::1]:443 1 none keep {} <> {}"),
+		"CONNECT [::1]:443 1 none keep {} <> {}"),
 	    REQUEST("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
-	        "POST / 1 none:0 keep {Content-Length=0} <> {}"),
+		"POST / 1 none:0 keep {Content-Length=0} <> {}"),
 	    /* Without either length field there is no body (RFC 9112 §6.3). */
 	    REQUEST("POST / HTTP/1.1\r\nConnection: close\r\n\r\n",
-	        "POST / 1 none close {Connection=close} <> {}"),
+		"POST / 1 none close {Connection=close} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nConnection: Upgrade\r\n"
-	            "Upgrade: websocket\r\n\r\n",
-	        "GET / 1 none keep {Connection=Upgrade|Upgrade=websocket} "
-	        "<> {}"),
+		    "Upgrade: websocket\r\n\r\n",
+		"GET / 1 none keep {Connection=Upgrade|Upgrade=websocket} "
+		"<> {}"),
 	};
 
 	CONVERSE(rows);
@@ -412,15 +427,15 @@ test_fields_are_read_as_they_came(void **state)
 {
 	static const struct conversation rows[] = {
 	    REQUEST("GET / HTTP/1.1\r\nA: 1\r\nb: 2\r\nA: 3\r\n\r\n",
-	        "GET / 1 none keep {A=1|b=2|A=3} <> {}"),
+		"GET / 1 none keep {A=1|b=2|A=3} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nA:1\r\nB: \t 2 \t\r\nC: d  e\r\n\r\n",
-	        "GET / 1 none keep {A=1|B=2|C=d  e} <> {}"),
+		"GET / 1 none keep {A=1|B=2|C=d  e} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nA:\r\nB: \r\nC: :\r\n\r\n",
-	        "GET / 1 none keep {A=|B=|C=:} <> {}"),
+		"GET / 1 none keep {A=|B=|C=:} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nX: caf\xc3\xa9\r\n\r\n",
-	        "GET / 1 none keep {X=caf\xc3\xa9} <> {}"),
+		"GET / 1 none keep {X=caf\xc3\xa9} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\n!#$%&'*+-.^_`|~09azAZ: x\r\n\r\n",
-	        "GET / 1 none keep {!#$%&'*+-.^_`|~09azAZ=x} <> {}"),
+		"GET / 1 none keep {!#$%&'*+-.^_`|~09azAZ=x} <> {}"),
 	};
 
 	CONVERSE(rows);
@@ -432,21 +447,21 @@ test_who_keeps_the_connection(void **state)
 	static const struct conversation rows[] = {
 	    REQUEST("GET / HTTP/1.0\r\n\r\n", "GET / 0 none close {} <> {}"),
 	    REQUEST("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
-	        "GET / 0 none keep {Connection=Keep-Alive} <> {}"),
+		"GET / 0 none keep {Connection=Keep-Alive} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nConnection: CLOSE\r\n\r\n",
-	        "GET / 1 none close {Connection=CLOSE} <> {}"),
+		"GET / 1 none close {Connection=CLOSE} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nConnection: x , close,\r\n\r\n",
-	        "GET / 1 none close {Connection=x , close,} <> {}"),
+		"GET / 1 none close {Connection=x , close,} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nConnection: x\r\n"
-	            "Connection: close\r\n\r\n",
-	        "GET / 1 none close {Connection=x|Connection=close} <> {}"),
+		    "Connection: close\r\n\r\n",
+		"GET / 1 none close {Connection=x|Connection=close} <> {}"),
 	    REQUEST("GET / HTTP/1.1\r\nConnection: closed\r\n\r\n",
-	        "GET / 1 none keep {Connection=closed} <> {}"),
+		"GET / 1 none keep {Connection=closed} <> {}"),
 	    REQUEST("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
-	        "GET / 0 none close {Connection=keep-alive, close} <> {}"),
+		"GET / 0 none close {Connection=keep-alive, close} <> {}"),
 	    /* Not a field that anybody should heed (RFC 9112 §C.2.2). */
 	    REQUEST("GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n",
-	        "GET / 0 none close {Proxy-Connection=keep-alive} <> {}"),
+		"GET / 0 none close {Proxy-Connection=keep-alive} <> {}"),
 	};
 
 	CONVERSE(rows);
@@ -457,22 +472,22 @@ test_any_token_is_a_method(void **state)
 {
 	static const struct conversation rows[] = {
 	    REQUEST("BREW / HTTP/1.1\r\nA: b\r\n\r\n",
-	        "BREW / 1 none keep {A=b} <> {}"),
+		"BREW / 1 none keep {A=b} <> {}"),
 	    REQUEST("get / HTTP/1.1\r\n\r\n", "get / 1 none keep {} <> {}"),
 	    REQUEST("G / HTTP/1.1\r\n\r\n", "G / 1 none keep {} <> {}"),
 	    REQUEST("GETS / HTTP/1.1\r\n\r\n", "GETS / 1 none keep {} <> {}"),
 	    REQUEST("M-SEARCH * HTTP/1.1\r\n\r\n",
-	        "M-SEARCH * 1 none keep {} <> {}"),
+		"M-SEARCH * 1 none keep {} <> {}"),
 	    REQUEST("!#$%&'*+-.^_`|~ / HTTP/1.1\r\n\r\n",
-	        "!#$%&'*+-.^_`|~ / 1 none keep {} <> {}"),
+		"!#$%&'*+-.^_`|~ / 1 none keep {} <> {}"),
 	    REQUEST("BREW / HTTP/1.1\r\nContent-Length: 3\r\n\r\npot",
-	        "BREW / 1 length:3 keep {Content-Length=3} <pot> {}"),
+		"BREW / 1 length:3 keep {Content-Length=3} <pot> {}"),
 	    REQUEST("BREW / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-	            "3\r\npot\r\n0\r\n\r\n",
-	        "BREW / 1 chunked keep {Transfer-Encoding=chunked} <pot> {}"),
+		    "3\r\npot\r\n0\r\n\r\n",
+		"BREW / 1 chunked keep {Transfer-Encoding=chunked} <pot> {}"),
 	    /* A known one with an unusual body. */
 	    REQUEST("GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\npot",
-	        "GET / 1 length:3 keep {Content-Length=3} <pot> {}"),
+		"GET / 1 length:3 keep {Content-Length=3} <pot> {}"),
 	};
 
 	CONVERSE(rows);
@@ -483,27 +498,27 @@ test_request_bodies(void **state)
 {
 	static const struct conversation rows[] = {
 	    REQUEST("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
-	        "POST / 1 length:5 keep {Content-Length=5} <hello> {}"),
+		"POST / 1 length:5 keep {Content-Length=5} <hello> {}"),
 	    REQUEST("PUT / HTTP/1.1\r\nContent-Length: 005 \r\n\r\n\r\n\r\nx",
-	        "PUT / 1 length:5 keep {Content-Length=005} <\r\n\r\nx> {}"),
+		"PUT / 1 length:5 keep {Content-Length=005} <\r\n\r\nx> {}"),
 	    REQUEST("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
-	        "POST / 0 length:1 close {Content-Length=1} <x> {}"),
+		"POST / 0 length:1 close {Content-Length=1} <x> {}"),
 	    REQUEST("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n"
-	            "5\r\nhello\r\n00a\r\n0123456789\r\n0\r\n\r\n",
-	        "POST / 1 chunked keep {Transfer-Encoding=Chunked} "
-	        "<hello0123456789> {}"),
+		    "5\r\nhello\r\n00a\r\n0123456789\r\n0\r\n\r\n",
+		"POST / 1 chunked keep {Transfer-Encoding=Chunked} "
+		"<hello0123456789> {}"),
 	    REQUEST("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-	            "0\r\n\r\n",
-	        "POST / 1 chunked keep {Transfer-Encoding=chunked} <> {}"),
+		    "0\r\n\r\n",
+		"POST / 1 chunked keep {Transfer-Encoding=chunked} <> {}"),
 	    /* Data that looks like framing is data. */
 	    REQUEST("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-	            "7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n",
-	        "POST / 1 chunked keep {Transfer-Encoding=chunked} "
-	        "<\r\n0\r\n\r\n> {}"),
+		    "7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n",
+		"POST / 1 chunked keep {Transfer-Encoding=chunked} "
+		"<\r\n0\r\n\r\n> {}"),
 	    REQUEST("POST / HTTP/1.1\r\nConnection: Upgrade\r\n"
-	            "Upgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
-	        "POST / 1 length:2 keep {Connection=Upgrade|Upgrade=h2c|"
-	        "Content-Length=2} <hi> {}"),
+		    "Upgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
+		"POST / 1 length:2 keep {Connection=Upgrade|Upgrade=h2c|"
+		"Content-Length=2} <hi> {}"),
 	};
 
 	CONVERSE(rows);
@@ -517,20 +532,20 @@ static void
 test_chunk_extensions_and_trailers(void **state)
 {
 	static const struct conversation rows[] = {
-	    RESPONSE(CHUNKED_HEAD "5;a\r\nhello\r\n0\r\n\r\n",
-	        CHUNKED "<hello> {}"),
-	    RESPONSE(CHUNKED_HEAD "5;a=b;c\r\nhello\r\n0;e\r\n\r\n",
-	        CHUNKED "<hello> {}"),
+	    RESPONSE(
+		CHUNKED_HEAD "5;a\r\nhello\r\n0\r\n\r\n", CHUNKED "<hello> {}"),
+	    RESPONSE(CHUNKED_HEAD "5;a=b;c=\"d e\"\r\nhello\r\n0;e\r\n\r\n",
+		CHUNKED "<hello> {}"),
 	    RESPONSE(CHUNKED_HEAD "1\r\nx\r\n0\r\nA: b\r\n\r\n",
-	        CHUNKED "<x> {A=b}"),
+		CHUNKED "<x> {A=b}"),
 	    RESPONSE(CHUNKED_HEAD "0\r\nA: b\r\nC:\r\nD:  e f\r\nA: g\r\n\r\n",
-	        CHUNKED "<> {A=b|C=|D=e f|A=g}"),
+		CHUNKED "<> {A=b|C=|D=e f|A=g}"),
 	    /* As in a header (RFC 9112 §5.1). */
-	    RESPONSE(CHUNKED_HEAD "0\r\nA: \t b \t\r\n\r\n",
-	        CHUNKED "<> {A=b}"),
+	    RESPONSE(
+		CHUNKED_HEAD "0\r\nA: \t b \t\r\n\r\n", CHUNKED "<> {A=b}"),
 	    RESPONSE(CHUNKED_HEAD "a\r\n0123456789\r\nA\r\n0123456789\r\n"
-	                          "0\r\n\r\n",
-	        CHUNKED "<01234567890123456789> {}"),
+				  "0\r\n\r\n",
+		CHUNKED "<01234567890123456789> {}"),
 	};
 
 	CONVERSE(rows);
@@ -541,34 +556,34 @@ test_responses(void **state)
 {
 	static const struct conversation rows[] = {
 	    RESPONSE("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-	        "200 OK 1 length:2 keep {Content-Length=2} <hi> {}"),
+		"200 OK 1 length:2 keep {Content-Length=2} <hi> {}"),
 	    RESPONSE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-	        "200 OK 1 none:0 keep {Content-Length=0} <> {}"),
+		"200 OK 1 none:0 keep {Content-Length=0} <> {}"),
 	    RESPONSE("HTTP/1.1 404 Not Found, sorry\r\n"
-	             "Content-Length: 0\r\n\r\n",
-	        "404 Not Found, sorry 1 none:0 keep {Content-Length=0} <> {}"),
+		     "Content-Length: 0\r\n\r\n",
+		"404 Not Found, sorry 1 none:0 keep {Content-Length=0} <> {}"),
 	    RESPONSE("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
-	        "200  1 none:0 keep {Content-Length=0} <> {}"),
+		"200  1 none:0 keep {Content-Length=0} <> {}"),
 	    RESPONSE("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
-	        "200  1 none:0 keep {Content-Length=0} <> {}"),
+		"200  1 none:0 keep {Content-Length=0} <> {}"),
 	    RESPONSE("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-	        "200 OK 0 length:2 close {Content-Length=2} <hi> {}"),
+		"200 OK 0 length:2 close {Content-Length=2} <hi> {}"),
 	    RESPONSE("HTTP/1.1 200 OK\r\nConnection: close\r\n"
-	             "Content-Length: 2\r\n\r\nhi",
-	        "200 OK 1 length:2 close {Connection=close|Content-Length=2} "
-	        "<hi> {}"),
+		     "Content-Length: 2\r\n\r\nhi",
+		"200 OK 1 length:2 close {Connection=close|Content-Length=2} "
+		"<hi> {}"),
 	    /* Until the connection ends, and not before. */
 	    LAST(RESPONSE, "HTTP/1.1 200 OK\r\n\r\n",
-	        "200 OK 1 to-eof keep {} <> {}"),
+		"200 OK 1 to-eof keep {} <> {}"),
 	    LAST(RESPONSE, "HTTP/1.1 200 OK\r\nA: b\r\n\r\nto the\r\n\r\nend",
-	        "200 OK 1 to-eof keep {A=b} <to the\r\n\r\nend> {}"),
+		"200 OK 1 to-eof keep {A=b} <to the\r\n\r\nend> {}"),
 	    LAST(RESPONSE, "HTTP/1.0 200 OK\r\n\r\nend",
-	        "200 OK 0 to-eof close {} <end> {}"),
+		"200 OK 0 to-eof close {} <end> {}"),
 	    /* A clean end between messages is no message and no error. */
 	    LAST(RESPONSE, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-	        "200 OK 1 length:2 keep {Content-Length=2} <hi> {}"),
+		"200 OK 1 length:2 keep {Content-Length=2} <hi> {}"),
 	    LAST(REQUEST, "GET / HTTP/1.1\r\n\r\n",
-	        "GET / 1 none keep {} <> {}"),
+		"GET / 1 none keep {} <> {}"),
 	};
 
 	CONVERSE(rows);
@@ -580,25 +595,25 @@ test_responses_that_cannot_have_a_body(void **state)
 {
 	static const struct conversation rows[] = {
 	    RESPONSE("HTTP/1.1 204 No Content\r\n\r\n",
-	        "204 No Content 1 none keep {} <> {}"),
+		"204 No Content 1 none keep {} <> {}"),
 	    RESPONSE("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
-	        "204 No Content 1 none:5 keep {Content-Length=5} <> {}"),
+		"204 No Content 1 none:5 keep {Content-Length=5} <> {}"),
 	    RESPONSE("HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n",
-	        "304 Not Modified 1 none:99 keep {Content-Length=99} <> {}"),
+		"304 Not Modified 1 none:99 keep {Content-Length=99} <> {}"),
 	    RESPONSE("HTTP/1.1 304 x\r\nTransfer-Encoding: chunked\r\n\r\n",
-	        "304 x 1 none keep {Transfer-Encoding=chunked} <> {}"),
+		"304 x 1 none keep {Transfer-Encoding=chunked} <> {}"),
 	    RESPONSE("HTTP/1.1 100 Continue\r\n\r\n",
-	        "100 Continue 1 none keep {} <> {}"),
+		"100 Continue 1 none keep {} <> {}"),
 	    RESPONSE("HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\n",
-	        "103 x 1 none:5 keep {Content-Length=5} <> {}"),
+		"103 x 1 none:5 keep {Content-Length=5} <> {}"),
 	    RESPONSE("HTTP/1.1 101 x\r\nConnection: Upgrade\r\n"
-	             "Upgrade: websocket\r\n\r\n",
-	        "101 x 1 none keep {Connection=Upgrade|Upgrade=websocket} "
-	        "<> {}"),
+		     "Upgrade: websocket\r\n\r\n",
+		"101 x 1 none keep {Connection=Upgrade|Upgrade=websocket} "
+		"<> {}"),
 	    BODILESS("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-	        "200 OK 1 none:5 keep {Content-Length=5} <> {}"),
+		"200 OK 1 none:5 keep {Content-Length=5} <> {}"),
 	    BODILESS(CHUNKED_HEAD,
-	        "200 OK 1 none keep {Transfer-Encoding=chunked} <> {}"),
+		"200 OK 1 none keep {Transfer-Encoding=chunked} <> {}"),
 	    BODILESS("HTTP/1.1 200 OK\r\n\r\n", "200 OK 1 none keep {} <> {}"),
 	};
 
@@ -611,34 +626,40 @@ test_pipelined_messages(void **state)
 {
 	static const struct conversation rows[] = {
 	    {HTTP_KIND_REQUEST, false, false,
-	        {{B("GET /1 HTTP/1.1\r\n\r\n"), "GET /1 1 none keep {} <> {}"},
-	            {B("POST /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nGET"),
-	                "POST /2 1 length:3 keep {Content-Length=3} <GET> {}"},
-	            {B("GET /3 HTTP/1.1\r\nA: b\r\n\r\n"),
-	                "GET /3 1 none keep {A=b} <> {}"}}},
+		{{B("GET /1 HTTP/1.1\r\n\r\n"), "GET /1 1 none keep {} <> {}"},
+		    {B("POST /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nGET"),
+			"POST /2 1 length:3 keep {Content-Length=3} <GET> {}"},
+		    {B("GET /3 HTTP/1.1\r\nA: b\r\n\r\n"),
+			"GET /3 1 none keep {A=b} <> {}"}}},
 	    {HTTP_KIND_REQUEST, false, false,
-	        {{B("POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-	            "1\r\nx\r\n0\r\nT: u\r\n\r\n"),
-	             "POST /1 1 chunked keep {Transfer-Encoding=chunked} "
-	             "<x> {T=u}"},
-	            {B("BREW /2 HTTP/1.1\r\nConnection: close\r\n\r\n"),
-	                "BREW /2 1 none close {Connection=close} <> {}"},
-	            {B("GET /3 HTTP/1.0\r\n\r\n"),
-	                "GET /3 0 none close {} <> {}"}}},
+		{{B("POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+		    "1\r\nx\r\n0\r\nT: u\r\n\r\n"),
+		     "POST /1 1 chunked keep {Transfer-Encoding=chunked} "
+		     "<x> {T=u}"},
+		    {B("BREW /2 HTTP/1.1\r\nConnection: close\r\n\r\n"),
+			"BREW /2 1 none close {Connection=close} <> {}"},
+		    {B("GET /3 HTTP/1.0\r\n\r\n"),
+			"GET /3 0 none close {} <> {}"}}},
 	    {HTTP_KIND_RESPONSE, false, true,
-	        {{B(CHUNKED_HEAD "2\r\nhi\r\n0\r\n\r\n"), CHUNKED "<hi> {}"},
-	            {B("HTTP/1.1 204 x\r\n\r\n"), "204 x 1 none keep {} <> {}"},
-	            {B("HTTP/1.1 200 OK\r\n\r\nend"),
-	                "200 OK 1 to-eof keep {} <end> {}"}}},
+		{{B(CHUNKED_HEAD "2\r\nhi\r\n0\r\n\r\n"), CHUNKED "<hi> {}"},
+		    {B("HTTP/1.1 204 x\r\n\r\n"), "204 x 1 none keep {} <> {}"},
+		    {B("HTTP/1.1 200 OK\r\n\r\nend"),
+			"200 OK 1 to-eof keep {} <end> {}"}}},
+	    {HTTP_KIND_RESPONSE, false, false,
+		{{B(CHUNKED_HEAD "1;a\r\nx\r\n0\r\nT: u\r\n\r\n"),
+		     CHUNKED "<x> {T=u}"},
+		    {B(CHUNKED_HEAD "2;a=b\r\nhi\r\n0\r\n\r\n"),
+			CHUNKED "<hi> {}"},
+		    {B(CHUNKED_HEAD "0\r\n\r\n"), CHUNKED "<> {}"}}},
 	    /* Empty lines before a request are no part of it; the second
 	     * request comes behind one that a careless client added. */
 	    {HTTP_KIND_REQUEST, false, false,
-	        {{B("\r\n\r\n\r\n\r\nGET /1 HTTP/1.1\r\n\r\n"),
-	             "GET /1 1 none keep {} <> {}"},
-	            {B("POST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"),
-	                "POST /2 1 length:1 keep {Content-Length=1} <x> {}"},
-	            {B("\r\nGET /3 HTTP/1.1\r\n\r\n"),
-	                "GET /3 1 none keep {} <> {}"}}},
+		{{B("\r\n\r\n\r\n\r\nGET /1 HTTP/1.1\r\n\r\n"),
+		     "GET /1 1 none keep {} <> {}"},
+		    {B("POST /2 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"),
+			"POST /2 1 length:1 keep {Content-Length=1} <x> {}"},
+		    {B("\r\nGET /3 HTTP/1.1\r\n\r\n"),
+			"GET /3 1 none keep {} <> {}"}}},
 	};
 
 	CONVERSE(rows);
@@ -734,8 +755,8 @@ test_field_lines_that_are_refused(void **state)
 	    REQUEST("GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", "bad BARE_LF"),
 	    REQUEST("GET / HTTP/1.1\r\nA: b\r\n\nC: d\r\n\r\n", "bad BARE_LF"),
 	    REQUEST("\nGET / HTTP/1.1\r\n\r\n", "bad BARE_LF"),
-	    REQUEST("GET / HTTP/1.1\r\n\nGET / HTTP/1.1\r\n\r\n",
-	        "bad BARE_LF"),
+	    REQUEST(
+		"GET / HTTP/1.1\r\n\nGET / HTTP/1.1\r\n\r\n", "bad BARE_LF"),
 	    REQUEST("GET /\0 HTTP/1.1\r\n\r\n", "bad NUL"),
 	    REQUEST("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", "bad NUL"),
 	    REQUEST("GET / HTTP/1.1\r\nA\0: b\r\n\r\n", "bad NUL"),
@@ -747,9 +768,9 @@ test_field_lines_that_are_refused(void **state)
 	    REQUEST("GET / HTTP/1.1\r\nA\t: b\r\n\r\n", "bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nHost : b\r\n\r\n", "bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nContent-Length : 3\r\n\r\n",
-	        "bad FIELD_NAME"),
+		"bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n",
-	        "bad FIELD_NAME"),
+		"bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nA B: c\r\n\r\n", "bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nA@: c\r\n\r\n", "bad FIELD_NAME"),
 	    REQUEST("GET / HTTP/1.1\r\nA\r\n\r\n", "bad FIELD_NAME"),
@@ -774,10 +795,10 @@ static void
 test_framing_that_is_in_doubt(void **state)
 {
 	static const struct conversation rows[] = {
-	    REQUEST(POST LENGTH "5\r\n" CODING "chunked\r\n\r\n",
-	        "bad FRAMING"),
-	    REQUEST(POST CODING "chunked\r\n" LENGTH "5\r\n\r\n",
-	        "bad FRAMING"),
+	    REQUEST(
+		POST LENGTH "5\r\n" CODING "chunked\r\n\r\n", "bad FRAMING"),
+	    REQUEST(
+		POST CODING "chunked\r\n" LENGTH "5\r\n\r\n", "bad FRAMING"),
 	    REQUEST(POST LENGTH "5\r\n" LENGTH "6\r\n\r\n", "bad FRAMING"),
 	    REQUEST(POST LENGTH "5\r\n" LENGTH "5\r\n\r\n", "bad FRAMING"),
 	    REQUEST(POST LENGTH "5, 5\r\n\r\n", "bad FRAMING"),
@@ -792,19 +813,19 @@ test_framing_that_is_in_doubt(void **state)
 	    REQUEST(POST LENGTH "18446744073709551621\r\n\r\n", "bad FRAMING"),
 	    REQUEST(POST LENGTH "99999999999999999999\r\n\r\n", "bad FRAMING"),
 	    REQUEST(POST LENGTH "00000000000000000001\r\n\r\n", "bad FRAMING"),
-	    REQUEST("POST / HTTP/1.0\r\n" CODING "chunked\r\n\r\n",
-	        "bad FRAMING"),
-	    REQUEST("CONNECT a:1 HTTP/1.1\r\n" LENGTH "5\r\n\r\n",
-	        "bad FRAMING"),
+	    REQUEST(
+		"POST / HTTP/1.0\r\n" CODING "chunked\r\n\r\n", "bad FRAMING"),
+	    REQUEST(
+		"CONNECT a:1 HTTP/1.1\r\n" LENGTH "5\r\n\r\n", "bad FRAMING"),
 	    REQUEST("CONNECT a:1 HTTP/1.1\r\n" CODING "chunked\r\n\r\n",
-	        "bad FRAMING"),
+		"bad FRAMING"),
 	    RESPONSE("HTTP/1.1 200 OK\r\n" LENGTH "5\r\n" CODING
-	             "chunked\r\n\r\n",
-	        "bad FRAMING"),
+		     "chunked\r\n\r\n",
+		"bad FRAMING"),
 	    RESPONSE("HTTP/1.1 200 OK\r\n" LENGTH "5\r\n" LENGTH "6\r\n\r\n",
-	        "bad FRAMING"),
-	    RESPONSE("HTTP/1.0 200 OK\r\n" CODING "chunked\r\n\r\n",
-	        "bad FRAMING"),
+		"bad FRAMING"),
+	    RESPONSE(
+		"HTTP/1.0 200 OK\r\n" CODING "chunked\r\n\r\n", "bad FRAMING"),
 	    RESPONSE("HTTP/1.1 200 OK\r\n" LENGTH "x\r\n\r\n", "bad FRAMING"),
 	};
 
@@ -821,19 +842,18 @@ test_transfer_codings_that_are_unknown(void **state)
 	    REQUEST(POST CODING "chunked, chunked\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "chunked;a=b\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "chunked\r\n" CODING "chunked\r\n\r\n",
-	        "bad CODING"),
+		"bad CODING"),
 	    REQUEST(POST CODING "xchunked\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "chunkedx\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "\"chunked\"\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "\x0b"
-	                        "chunked\r\n\r\n",
-	        "bad FIELD_NAME"),
+				"chunked\r\n\r\n",
+		"bad FIELD_NAME"),
 	    REQUEST(POST CODING "identity\r\n\r\n", "bad CODING"),
 	    REQUEST(POST CODING "\r\n\r\n", "bad CODING"),
-	    RESPONSE("HTTP/1.1 200 OK\r\n" CODING "gzip\r\n\r\n",
-	        "bad CODING"),
-	    RESPONSE("HTTP/1.1 200 OK\r\n" CODING "identity\r\n\r\n",
-	        "bad CODING"),
+	    RESPONSE("HTTP/1.1 200 OK\r\n" CODING "gzip\r\n\r\n", "bad CODING"),
+	    RESPONSE(
+		"HTTP/1.1 200 OK\r\n" CODING "identity\r\n\r\n", "bad CODING"),
 	};
 
 	CONVERSE(rows);
@@ -906,18 +926,18 @@ test_messages_that_are_truncated(void **state)
 	    LAST(REQUEST, "GET / HTTP/1.1\r\nA: b\r\n", "bad TRUNCATED"),
 	    LAST(REQUEST, "GET / HTTP/1.1\r\nA: b\r\n\r", "bad TRUNCATED"),
 	    LAST(REQUEST, POST LENGTH "5\r\n\r\nhell",
-	        "POST / 1 length:5 keep {Content-Length=5} bad TRUNCATED"),
+		"POST / 1 length:5 keep {Content-Length=5} bad TRUNCATED"),
 	    LAST(REQUEST, POST LENGTH "5\r\n\r\n",
-	        "POST / 1 length:5 keep {Content-Length=5} bad TRUNCATED"),
+		"POST / 1 length:5 keep {Content-Length=5} bad TRUNCATED"),
 	    LAST(RESPONSE, "HTTP/1.1 200 OK\r\n", "bad TRUNCATED"),
 	    LAST(RESPONSE, "HTTP/1.1 200 OK\r\n" LENGTH "2\r\n\r\nh",
-	        "200 OK 1 length:2 keep {Content-Length=2} bad TRUNCATED"),
+		"200 OK 1 length:2 keep {Content-Length=2} bad TRUNCATED"),
 	    LAST(RESPONSE, CHUNKED_HEAD, CHUNKED "bad TRUNCATED"),
 	    LAST(RESPONSE, CHUNKED_HEAD "1\r\nx\r\n", CHUNKED "bad TRUNCATED"),
 	    LAST(RESPONSE, CHUNKED_HEAD "1\r\nx\r\n0\r\n",
-	        CHUNKED "bad TRUNCATED"),
+		CHUNKED "bad TRUNCATED"),
 	    LAST(RESPONSE, CHUNKED_HEAD "0\r\nA: b\r\n",
-	        CHUNKED "bad TRUNCATED"),
+		CHUNKED "bad TRUNCATED"),
 	};
 
 	CONVERSE(rows);
@@ -1114,7 +1134,7 @@ main(void)
 	    cmocka_unit_test(test_responses_that_cannot_have_a_body),
 	    cmocka_unit_test(test_pipelined_messages),
 	    cmocka_unit_test(
-	        test_a_head_is_still_asked_behind_an_interim_response),
+		test_a_head_is_still_asked_behind_an_interim_response),
 	    cmocka_unit_test(test_start_lines_that_are_refused),
 	    cmocka_unit_test(test_field_lines_that_are_refused),
 	    cmocka_unit_test(test_framing_that_is_in_doubt),

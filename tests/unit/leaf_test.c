@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 #include <cmocka.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -377,6 +379,77 @@ test_it_lives_until_the_last_reference(void **state)
 	leaf_unref(NULL);
 }
 
+static void
+add_extension(X509 *certificate, int nid, const char *value)
+{
+	X509_EXTENSION *extension =
+	    X509V3_EXT_nconf_nid(NULL, NULL, nid, value);
+
+	assert_non_null(extension);
+	assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
+	X509_EXTENSION_free(extension);
+}
+
+/* Writes a CA as some companies have it: RSA, and without key identifiers. */
+static void
+write_plain_authority(const char *state_dir)
+{
+	EVP_PKEY *ca_key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+	X509 *ca = X509_new();
+	X509_NAME *name = X509_get_subject_name(ca);
+	char path[64];
+	FILE *file;
+
+	X509_set_version(ca, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(ca), 1);
+	X509_NAME_add_entry_by_NID(name, NID_organizationName, MBSTRING_ASC,
+	    (const unsigned char *)"A company", -1, -1, 0);
+	X509_set_issuer_name(ca, name);
+	X509_gmtime_adj(X509_getm_notBefore(ca), -DAY_S);
+	X509_gmtime_adj(X509_getm_notAfter(ca), YEAR_S);
+	X509_set_pubkey(ca, ca_key);
+	add_extension(ca, NID_basic_constraints, "critical,CA:TRUE");
+	assert_true(X509_sign(ca, ca_key, EVP_sha256()) > 0);
+	assert_int_equal(mkdir(state_dir, 0700), 0);
+	snprintf(path, sizeof(path), "%s/ca.pem", state_dir);
+	file = fopen(path, "w");
+	assert_int_equal(PEM_write_X509(file, ca), 1);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/ca-key.pem", state_dir);
+	file = fopen(path, "w");
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(
+	    PEM_write_PrivateKey(file, ca_key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(file);
+	X509_free(ca);
+	EVP_PKEY_free(ca_key);
+}
+
+/* Once a CA without a key identifier could be opened, and minted nothing. */
+static void
+test_an_authority_without_key_identifier_mints(void **state)
+{
+	struct authority *plain;
+	struct leaf *leaf;
+	char path[48];
+	char error[AUTHORITY_ERROR_BYTES] = "";
+	EVP_PKEY *ca_key;
+
+	snprintf(path, sizeof(path), "%s/plain", directory);
+	write_plain_authority(path);
+	plain = authority_open(path, error);
+	assert_string_equal(error, "");
+	leaf = leaf_mint(plain, key, "registry.test");
+	assert_non_null(leaf);
+	ca_key = X509_get0_pubkey(authority_certificate(plain));
+	assert_int_equal(X509_verify(leaf_certificate(leaf), ca_key), 1);
+	assert_int_equal(X509_check_issued(authority_certificate(plain),
+			     leaf_certificate(leaf)),
+	    X509_V_OK);
+	leaf_unref(leaf);
+	authority_free(plain);
+}
+
 /* Runs both sides until neither has more to say. */
 static bool
 shake_hands(SSL *client, SSL *server)
@@ -435,6 +508,7 @@ main(void)
 	    cmocka_unit_test(test_it_is_valid_from_yesterday_for_825_days),
 	    cmocka_unit_test(test_it_never_outlives_the_authority),
 	    cmocka_unit_test(test_it_lives_until_the_last_reference),
+	    cmocka_unit_test(test_an_authority_without_key_identifier_mints),
 	    cmocka_unit_test(test_a_tls_client_shakes_hands_with_it),
 	};
 

@@ -55,10 +55,11 @@ class Caller:
         is_tls = transport in ("intercepted", "tunnel")
         port = port or (443 if is_tls else 80)
         self.scheme = "https" if is_tls else "http"
-        self.authority = (host if port == {"http": 80, "https": 443}
-                          [self.scheme] else f"{host}:{port}")
+        url_host = f"[{host}]" if ":" in host else host
+        is_usual = port == (443 if is_tls else 80)
+        self.authority = url_host if is_usual else f"{url_host}:{port}"
         if transport != "plain":
-            self._connect(f"{host}:{port}", connect_fields)
+            self._connect(f"{url_host}:{port}", connect_fields)
         if is_tls:
             self._secure(host, ca or proxy.ca)
 

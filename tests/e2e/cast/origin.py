@@ -13,8 +13,9 @@ A path's end says what is answered, /STATUS/FRAMING/SIZE, for example
     /204/none/0          no body
     /401/later/157       401, but 200 for whoever sends Authorization
 
-A test may put a function of its own in front: origin.script["/path"].
-The head always leaves in a write of its own.
+A test may put a function of its own in front, origin.script["/path"], and one
+that runs before the request's body is read, origin.before_body["/path"].  The
+head always leaves in a write of its own.
 """
 
 import contextlib
@@ -173,6 +174,7 @@ class Origin:
     def __init__(self, certificate, address="127.0.0.1"):
         """`certificate` is the authority's; see Authority."""
         self.script = {}
+        self.before_body = {}
         self.requests = []
         self.connections = 0
         self._open = set()
@@ -251,6 +253,7 @@ class Origin:
             self.requests.append(request)
         if request.value("Expect"):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.before_body.get(request.path, lambda: None)()
         request.body = self._read_body(request, reader)
         return request
 
@@ -300,7 +303,7 @@ class Authority:
         self._openssl("req", "-x509", *key, "-subj", f"/CN={HOST}",
                       "-CA", self.ca, "-CAkey", ca_key,
                       "-addext", "basicConstraints=critical,CA:FALSE",
-                      "-addext", f"subjectAltName=DNS:{HOST},DNS:*.test,"
+                      "-addext", f"subjectAltName=DNS:{HOST},DNS:six.test,"
                                  "IP:127.0.0.1,IP:::1",
                       "-keyout", self.leaf_key, "-out", self.leaf)
 

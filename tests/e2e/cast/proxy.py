@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import subprocess
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -186,18 +187,21 @@ class Proxy:
         return exchange
 
     def check_totals(self):
-        """The books balance: each exchange is counted under one verdict, and
-        each list says what the totals say."""
+        """The books balance: each exchange is counted under one verdict, at
+        any time, and the list says what the totals say."""
         totals = self.totals()
         assert totals["exchanges"] == sum(totals[word] for word in VERDICTS)
-        exchanges = self.exchanges()
-        assert len(exchanges) == totals["exchanges"]
-        for word in VERDICTS:
-            assert totals[word] == len(
-                [each for each in exchanges if each["verdict"] == word]), word
-        assert totals["held_now"] == len(
-            [each for each in exchanges if each["held"]])
-        return totals
+
+        def is_listed():
+            exchanges, totals = self.exchanges(), self.totals()
+            counts = Counter(each["verdict"] for each in exchanges)
+            counts.update(held_now=sum(each["held"] for each in exchanges))
+            return all(totals[word] == counts[word]
+                       for word in (*VERDICTS, "held_now"))
+
+        # Two questions, and something may happen between them.
+        wait_until(is_listed, "the totals are those of the list")
+        return self.totals()
 
 
 def resolving(origin, host=HOST):
