@@ -84,11 +84,18 @@ start_admin(struct run *run)
 
 	if (!options->has_admin)
 		return true;
+	units_address_text(&options->admin, text);
+	/* It shows URLs and callers, and asks nobody for a token yet. */
+	if (!units_is_loopback(&options->admin)) {
+		fprintf(stderr,
+		    "leakproxy: --admin: %s is not loopback: choose 127.0.0.1 "
+		    "or [::1] and reach it through a tunnel, or off\n", text);
+		return false;
+	}
 	run->admin = admin_server_start(&config, run->admin_text,
 	    sizeof(run->admin_text));
 	if (run->admin != NULL)
 		return true;
-	units_address_text(&options->admin, text);
 	fprintf(stderr,
 	    "leakproxy: --admin: cannot listen on %s: %s: choose another "
 	    "address, port 0 for a free one, or off\n",

@@ -300,6 +300,20 @@ units_set_port(struct address *address, uint16_t port)
 	memcpy(&address->sockaddr, &v4, sizeof(v4));
 }
 
+bool
+units_is_loopback(const struct address *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->sockaddr.ss_family == AF_INET) {
+		memcpy(&v4, &address->sockaddr, sizeof(v4));
+		return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	memcpy(&v6, &address->sockaddr, sizeof(v6));
+	return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
 void
 units_address_text(
     const struct address *address, char text[UNITS_ADDRESS_TEXT_BYTES])

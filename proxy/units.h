@@ -57,6 +57,9 @@ bool units_parse_cidr(const char *text, struct cidr *cidr) MUST_CHECK;
 bool units_cidr_contains(
     const struct cidr *cidr, const struct sockaddr *sockaddr);
 
+/* Returns whether only this machine can reach it. */
+bool units_is_loopback(const struct address *address);
+
 uint16_t units_port(const struct address *address);
 void units_set_port(struct address *address, uint16_t port);
 

@@ -115,13 +115,13 @@ class Caller:
         return Response(text.decode("latin-1").removesuffix("\r\n\r\n"))
 
     def read(self, size):
-        data = b""
+        data = bytearray()
         while len(data) < size:
             part = self.socket.recv(size - len(data))
             if not part:
                 raise EOFError(f"{len(data)} of {size} bytes")
             data += part
-        return data
+        return bytes(data)
 
     def read_to_end(self):
         parts = []
