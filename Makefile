@@ -1,5 +1,5 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# tsan, bench, format, install, clean.
+# replay, tsan, bench, fuzz, format, install, clean.
 # SAN=address|thread builds the same targets into build/asan or build/tsan.
 
 # V=1 shows the commands.
@@ -45,11 +45,13 @@ LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o)
 UNIT_SRC       := $(wildcard tests/unit/*_test.c)
 UNIT_BIN       := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all demo check unit-programs lint unit e2e tsan bench format install clean
+.PHONY: all library demo check unit-programs lint unit replay e2e tsan bench \
+	fuzz format install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(B)/leakproxy
+library: $(LIB_OBJ) $(LLHTTP_OBJ)
 
 $(B)/leakproxy: $(B)/proxy/main.o $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(SAY) "  LD  $@"
@@ -76,7 +78,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
 	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3
-DEPS_CHECK := libcmocka-dev clang clang-format clang-tidy python3-pytest \
+DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-requests curl git iproute2 procps skopeo prometheus \
 	openjdk-17-jdk-headless node-undici
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -131,8 +133,49 @@ tsan:
 check: deps
 	@tests/check
 
+# Debian's peers have to be installed for it: nginx, haproxy, squid.
 bench: all
-	@tests/bench/run
+	@tests/bench/run $(BENCH_ARGS)
+
+# ---- fuzzing ----
+
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_FLAGS   := -g -O1 -fsanitize=address,undefined,fuzzer
+
+# The corpora, by the sanitized build and without libFuzzer.
+replay: $(FUZZ_NAMES:%=build/asan/tests/fuzz/%_replay)
+	@for name in $(FUZZ_NAMES); do \
+		build/asan/tests/fuzz/$${name}_replay \
+			tests/fuzz/corpus/$$name/* >/dev/null || exit 1; \
+	done; echo "replay: $(words $(FUZZ_NAMES)) passed, 0 failed"
+
+build/asan/tests/fuzz/%_replay: tests/fuzz/%_fuzz.c tests/fuzz/replay.c Makefile
+	@$(MAKE) --no-print-directory SAN=address library
+	@mkdir -p $(@D)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -g -O1 $(SAN_address) -o $@ \
+		tests/fuzz/$*_fuzz.c tests/fuzz/replay.c \
+		$(LIB_SRC:%.c=build/asan/%.o) \
+		$(patsubst $(B)/%,build/asan/%,$(LLHTTP_OBJ)) $(LDLIBS)
+
+# libFuzzer, FUZZ_SECONDS for each target; finds go into build/fuzz.
+fuzz: $(FUZZ_NAMES:%=build/fuzz/%)
+	@for name in $(FUZZ_NAMES); do \
+		mkdir -p build/fuzz/corpus/$$name; \
+		build/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=build/fuzz/$$name- -print_final_stats=1 \
+			build/fuzz/corpus/$$name tests/fuzz/corpus/$$name \
+			|| exit 1; \
+	done
+
+FUZZ_SRC := $(wildcard accounting/*.c) \
+	$(addprefix proxy/,http.c head.c origin.c)
+build/fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_SRC) Makefile
+	@mkdir -p $(@D)
+	$(SAY) "  LD  $@"
+	$(Q)clang $(CPPFLAGS) $(LLHTTP_INC) -std=gnu11 $(FUZZ_FLAGS) -w -o $@ \
+		$< $(FUZZ_SRC) $(wildcard /usr/share/llhttp/*.c) -lm -lpthread
 
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')

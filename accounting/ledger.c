@@ -374,12 +374,16 @@ is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
 	    delivery->window_bytes > conn->window_bytes;
 }
 
+/* Before its head there is no response to be held: what waits or lies unread
+ * then is an interim one (1xx), or the one before. */
 static void
 apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
 {
 	struct exchange_record *record = &x->record;
 	int64_t delivered = record->body_bytes - delivery->waiting_bytes;
 
+	if (x->response_at == 0)
+		return;
 	record->facts.waiting_bytes = delivery->waiting_bytes;
 	if (delivery->unread_bytes >= 0)
 		record->facts.unread_bytes = delivery->unread_bytes;

@@ -42,8 +42,8 @@ path_of(const char *url)
 
 	if (authority == NULL)
 		return url;
-	path = strchr(authority + 3, '/');
-	return path == NULL ? "/" : path;
+	path = authority + 3 + strcspn(authority + 3, "/?#");
+	return *path == '/' ? path : "/";
 }
 
 void

@@ -25,7 +25,7 @@
 
 static bool
 add_certificate(
-    STACK_OF(PKCS12_SAFEBAG) * *bags, X509 *certificate, ASN1_OBJECT *any_usage)
+    STACK_OF(PKCS12_SAFEBAG) **bags, X509 *certificate, ASN1_OBJECT *any_usage)
 {
 	PKCS12_SAFEBAG *bag = PKCS12_add_cert(bags, certificate);
 	char name[32];
@@ -39,7 +39,7 @@ add_certificate(
 }
 
 static bool
-add_certificates(STACK_OF(PKCS12_SAFEBAG) * *bags, FILE *bundle)
+add_certificates(STACK_OF(PKCS12_SAFEBAG) **bags, FILE *bundle)
 {
 	ASN1_OBJECT *any_usage = OBJ_nid2obj(NID_anyExtendedKeyUsage);
 	X509 *certificate;

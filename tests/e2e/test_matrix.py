@@ -282,7 +282,7 @@ def check_other(truth, exchange, said):
     "case, transport", RUNS, ids=[tag_of(*run) for run in RUNS])
 def test_verdict(matrix, case, transport):
     """No drained response is ever called undrained; every held one is found
-    while its program lives; the rest is told apart from both."""
+    while its program lives, and stays found; the rest is told apart."""
     run = matrix.runs[case.name, transport]
     if run.error:
         raise run.error
@@ -294,8 +294,11 @@ def test_verdict(matrix, case, transport):
         check_held(case, held)
     for exchange in run.ended:
         truth = case.truth_of(exchange["status"])
+        said = matrix.watch.history[exchange["id"]]
         if truth is not Truth.HELD:
-            check_other(truth, exchange, matrix.watch.history[exchange["id"]])
+            check_other(truth, exchange, said)
+        elif "recovered" not in case.plan and "undrained" in said:
+            assert exchange["verdict"] == "undrained", tell(exchange, said)
 
 
 def test_bytes_are_the_origins(matrix):

@@ -534,7 +534,8 @@ no_ca(const struct fixture *fixture)
 static void
 no_constraints(const struct fixture *fixture)
 {
-	write_wish(fixture, &(struct wish){NULL, NULL, -1, 1});
+	write_wish(
+	    fixture, &(struct wish){NULL, "critical,keyCertSign", -1, 1});
 }
 
 static void

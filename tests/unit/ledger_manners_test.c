@@ -200,7 +200,7 @@ test_a_local_body_unread_needs_no_manners(void **state)
 
 /* ---- what shows no manners ---- */
 
-/* Gives a caller two prompt answers, then lets `how` happen late. */
+/* Where the caller has earned its name. */
 static struct scene *
 scene_with_watcher(const struct caller *caller)
 {

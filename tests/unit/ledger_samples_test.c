@@ -204,6 +204,41 @@ test_unread_bytes_stay_as_seen_last(void **state)
 	scene_free(scene);
 }
 
+/* A caller sends a long request body and reads nothing meanwhile, not even the
+ * 100 that lies in its socket.  No response, no leak; and a verdict under
+ * status 0 would be taken back from a group that never had it. */
+static void
+test_there_is_nothing_to_hold_before_the_head(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *conn = scene_open(scene);
+	struct ledger_exchange *x = scene_request(scene, conn, &plain);
+	struct delivery delivery = {.waiting_bytes = 25, .unread_bytes = 25};
+	uint64_t id = scene_id(conn);
+	struct exchange_record record;
+
+	for (int i = 0; i < 3; i++) {
+		scene_see(scene, conn, &delivery);
+		scene_expect(scene, id, 1, VERDICT_OPEN, EVIDENCE_NOTHING);
+		scene->now += SCENE_STALL_US;
+	}
+	scene_respond(scene, x, &plain);
+	scene_end(scene, &x, RESPONSE_COMPLETE);
+	record = scene_record(scene, id, 1);
+	assert_int_equal(record.facts.waiting_bytes, 0);
+	assert_int_equal(record.facts.unread_bytes, -1);
+	scene_serve(scene, conn, &plain);
+	assert_int_equal(scene_totals(scene).recovered, 0);
+
+	x = scene_request(scene, conn, &plain);
+	scene_see(scene, conn, &delivery);
+	scene->now += SCENE_STALL_US;
+	ledger_owner_exited(conn);
+	scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	scene_expect(scene, id, 3, VERDICT_ABANDONED, EVIDENCE_RESET);
+	scene_free(scene);
+}
+
 /* ---- what the proxy is told to look at ---- */
 
 static void
@@ -495,6 +530,7 @@ main(void)
 		test_progress_belongs_to_every_response_of_the_connection),
 	    cmocka_unit_test(test_delivered_bytes_never_fall),
 	    cmocka_unit_test(test_unread_bytes_stay_as_seen_last),
+	    cmocka_unit_test(test_there_is_nothing_to_hold_before_the_head),
 	    cmocka_unit_test(test_standing),
 	    cmocka_unit_test(
 		test_a_response_without_a_body_leaves_nothing_unproven),

@@ -23,6 +23,7 @@ import functools
 import gzip
 import http
 import random
+import re
 import socket
 import ssl
 import subprocess
@@ -161,7 +162,11 @@ FRAMINGS = {name.removeprefix("send_"): send
 
 
 def answer_by_path(exchange):
-    status, framing, size = exchange.request.path.split("/")[-3:]
+    found = re.search(r"/(\d{3})/(\w+)/(\d+)$", exchange.request.path)
+    if not found:
+        exchange.answer(404, b"no such path\n")
+        return
+    status, framing, size = found.groups()
     if status == "401" and exchange.request.value("Authorization"):
         status, framing = "200", "length"
     FRAMINGS[framing](exchange, int(status), int(size))
@@ -227,17 +232,15 @@ class Origin:
 
     def _serve(self, connection, number):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        reader = connection.makefile("rb")
-        while request := self._read_request(reader, connection, number):
-            exchange = Exchange(request, connection)
-            answer = self.script.get(request.path, answer_by_path)
-            try:
+        with connection.makefile("rb") as reader:
+            while request := self._read_request(reader, connection, number):
+                exchange = Exchange(request, connection)
+                answer = self.script.get(request.path, answer_by_path)
                 answer(exchange)
-            finally:
                 request.is_answered = True
-            if exchange.must_close:
-                connection.shutdown(socket.SHUT_RDWR)
-                return
+                if exchange.must_close:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
 
     def _read_request(self, reader, connection, number):
         line = reader.readline()
