@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* What lies unread for so long when its process ends was not being read. */
+#define EXIT_QUIET_US (250 * US_PER_MS)
+
 static struct judgement
 judge(enum verdict verdict, enum evidence evidence)
 {
@@ -52,12 +55,11 @@ is_reset_by_notify(const struct facts *facts)
 /* A kernel answers close() by RST when bytes lie unread, so a reset after
  * full delivery means that the body was dropped. */
 static struct judgement
-judge_reset(const struct facts *facts, const struct patience *patience,
-    mono_us now)
+judge_reset(const struct facts *facts, mono_us now)
 {
 	/* A process may end while it reads; untouched for a while is held. */
 	if (facts->owner_exited && facts->unread_bytes > 0 &&
-	    now - facts->progress_at >= patience->probe_grace_us)
+	    now - facts->progress_at >= EXIT_QUIET_US)
 		return judge(VERDICT_UNDRAINED, EVIDENCE_EXIT);
 	if (is_reset_by_notify(facts))
 		return judge_closed(facts);
@@ -87,7 +89,7 @@ judge_ended_undrained(const struct facts *facts, const struct judgement *before)
 
 static struct judgement
 judge_ended(const struct facts *facts, const struct judgement *before,
-    const struct patience *patience, mono_us now)
+    mono_us now)
 {
 	if (before->verdict == VERDICT_UNDRAINED)
 		return judge_ended_undrained(facts, before);
@@ -100,7 +102,7 @@ judge_ended(const struct facts *facts, const struct judgement *before,
 	case ENDING_CLIENT_FIN:
 		return judge_closed(facts);
 	case ENDING_CLIENT_RST:
-		return judge_reset(facts, patience, now);
+		return judge_reset(facts, now);
 	case ENDING_OURS:
 	case ENDING_NOT_YET:
 		break;
@@ -156,7 +158,7 @@ verdict_judge(const struct facts *facts, const struct judgement *before,
 	if (facts->was_reused)
 		return judge(VERDICT_DRAINED, EVIDENCE_REUSE);
 	if (facts->ending != ENDING_NOT_YET)
-		return judge_ended(facts, before, patience, now);
+		return judge_ended(facts, before, now);
 	return judge_live(facts, patience, now);
 }
 

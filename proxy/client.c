@@ -130,6 +130,19 @@ free_client(void *arg)
 	free(client);
 }
 
+bool
+client_sample(struct client *client, struct delivery *delivery)
+{
+	if (!evidence_sample(stream_fd(client->stream), delivery))
+		return false;
+	delivery->waiting_bytes +=
+	    (int64_t)stream_queued_bytes(client->stream) -
+	    stream_fin_bytes(client->stream);
+	if (delivery->waiting_bytes < 0)
+		delivery->waiting_bytes = 0;
+	return true;
+}
+
 /* What was seen last: it decides whether the body had been delivered. */
 static void
 note_delivery(struct client *client)
@@ -138,12 +151,8 @@ note_delivery(struct client *client)
 	struct delivery delivery;
 
 	ledger_conn_standing(client->record, &standing);
-	if (!standing.is_unproven ||
-	    !evidence_sample(stream_fd(client->stream), &delivery))
-		return;
-	delivery.waiting_bytes +=
-	    (int64_t)stream_queued_bytes(client->stream);
-	ledger_delivery_ended(client->record, &delivery);
+	if (standing.is_unproven && client_sample(client, &delivery))
+		ledger_delivery_ended(client->record, &delivery);
 }
 
 /* Whether the process that held the caller's socket was ending with it: then
@@ -278,16 +287,11 @@ client_owes_bytes(struct client *client)
 {
 	struct delivery delivery;
 
-	if (stream_queued_bytes(client->stream) > 0)
-		return true;
-	return evidence_sample(stream_fd(client->stream), &delivery) &&
-	    delivery.waiting_bytes > 0;
+	return client_sample(client, &delivery) && delivery.waiting_bytes > 0;
 }
 
-/* The local caller's socket is held by no process any more: a close, not a
- * half-close. */
-static bool
-is_orphan(struct client *client)
+bool
+client_is_orphan(struct client *client)
 {
 	struct peer_socket peer;
 
@@ -320,7 +324,7 @@ on_fin(struct client *client)
 		/* A half-close is legal; a caller that is gone is not served
 		 * to the end. */
 		client->is_ending = true;
-		if (!client->is_request_read || is_orphan(client))
+		if (!client->is_request_read || client_is_orphan(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_RELAYING:
@@ -330,13 +334,13 @@ on_fin(struct client *client)
 		return;
 	case CLIENT_READING:
 		/* The rest of the last response may still be wanted. */
-		if (client_owes_bytes(client) && !is_orphan(client))
+		if (client_owes_bytes(client) && !client_is_orphan(client))
 			client_finish(client, CLOSE_CLIENT_FIN);
 		else
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_FINISHING:
-		if (!client_owes_bytes(client) || is_orphan(client))
+		if (!client_owes_bytes(client) || client_is_orphan(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_WATCHED:

@@ -78,8 +78,18 @@ void client_refuse(struct client *client, const struct refusal *refusal,
 void client_refuse_request(struct client *client, int status,
     const char *token, const char *text);
 
+/*
+ * What the kernel says of the caller's end: evidence_sample(), with what the
+ * stream still queues, and without our own FIN and close_notify.
+ */
+bool client_sample(struct client *client, struct delivery *delivery);
+
 /* Whether bytes of a response are still on their way to the caller. */
 bool client_owes_bytes(struct client *client);
+
+/* Whether the local caller's socket is held by no process any more: it was
+ * closed, not half-closed. */
+bool client_is_orphan(struct client *client);
 
 /* ---- request.c ---- */
 

@@ -283,7 +283,9 @@ exec(const struct options *options)
 	snapshot = service_snapshot(run.service, &query);
 	write_report(options, snapshot);
 	status = run.child_status;
-	if (options->leak_exit_code >= 0 && has_proven_leak(snapshot))
+	/* A child that failed says more by its own status. */
+	if (status == 0 && options->leak_exit_code >= 0 &&
+	    has_proven_leak(snapshot))
 		status = options->leak_exit_code;
 	snapshot_free(snapshot);
 	release(&run);

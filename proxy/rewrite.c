@@ -150,13 +150,12 @@ rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
 	add_end_to_end(head, out);
 	add_framing(head, head->framing, out);
 	add_via(head, rewrite->via_name, out);
-	if (head_lists(head, "TE", "trailers")) {
-		text_add_field(out, "TE", "trailers");
-		if (!rewrite->is_upgrade)
-			text_add_field(out, "Connection", "TE");
-	}
-	if (rewrite->is_upgrade)
+	if (rewrite->is_upgrade) {
 		add_upgrade(head, out);
+	} else if (head_lists(head, "TE", "trailers")) {
+		text_add_field(out, "TE", "trailers");
+		text_add_field(out, "Connection", "TE");
+	}
 	text_add(out, "\r\n", 2);
 }
 

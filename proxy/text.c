@@ -31,6 +31,9 @@ make_room(struct text *text, size_t length)
 void
 text_add(struct text *text, const void *bytes, size_t length)
 {
+	/* An empty span may have no bytes to point at. */
+	if (length == 0)
+		return;
 	make_room(text, length);
 	memcpy(text->bytes + text->length, bytes, length);
 	text->length += length;

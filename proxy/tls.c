@@ -135,9 +135,38 @@ by_number(const void *a, const void *b)
 }
 
 /*
- * Version, cipher suites in their order, extension types sorted (some clients
- * shuffle them): enough to tell one TLS library from another.
+ * Extensions that tell one connection from another and not one client from
+ * another: what names the host, pads, or resumes a session.
  */
+static bool
+is_of_the_moment(int extension)
+{
+	return extension == TLSEXT_TYPE_server_name ||
+	    extension == TLSEXT_TYPE_padding ||
+	    extension == TLSEXT_TYPE_session_ticket ||
+	    extension == TLSEXT_TYPE_psk ||
+	    extension == TLSEXT_TYPE_early_data ||
+	    extension == TLSEXT_TYPE_cookie;
+}
+
+/* Drops those, and sorts the rest, which some clients shuffle.  Returns how
+ * many are left. */
+static size_t
+keep_lasting(int *extensions, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_of_the_moment(extensions[i]))
+			extensions[kept++] = extensions[i];
+	}
+	if (kept > 0)
+		qsort(extensions, kept, sizeof(*extensions), by_number);
+	return kept;
+}
+
+/* Version, cipher suites in their order, extensions: enough to tell one TLS
+ * library from another. */
 static int
 take_fingerprint(SSL *ssl, int *alert, void *arg)
 {
@@ -153,8 +182,8 @@ take_fingerprint(SSL *ssl, int *alert, void *arg)
 	if (hash == NULL)
 		return SSL_CLIENT_HELLO_SUCCESS;
 	if (SSL_client_hello_get1_extensions_present(ssl, &extensions,
-	        &count) == 1 && count > 0)
-		qsort(extensions, count, sizeof(*extensions), by_number);
+	        &count) == 1)
+		count = keep_lasting(extensions, count);
 	if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 	    EVP_DigestUpdate(hash, &version, sizeof(version)) == 1 &&
 	    EVP_DigestUpdate(hash, ciphers, ciphers_length) == 1 &&

@@ -71,14 +71,11 @@ sample(struct client *client, mono_us now, struct sweep_budget *budget)
 	struct delivery delivery;
 
 	client->sampled_at = now;
-	if (!evidence_sample(stream_fd(client->stream), &delivery) ||
-	    delivery.is_dead) {
+	if (!client_sample(client, &delivery) || delivery.is_dead) {
 		client_close(client, CLOSE_CLIENT_RST);
 		return false;
 	}
 	ask_peer(client, &delivery, budget);
-	delivery.waiting_bytes +=
-	    (int64_t)stream_queued_bytes(client->stream);
 	ledger_delivery_seen(client->record, &delivery, now);
 	return true;
 }
@@ -115,14 +112,15 @@ probe(struct client *client, const struct conn_standing *standing, mono_us now,
 	client_finish(client, CLOSE_NOT_YET);
 }
 
-/* The caller's FIN came before ours was out or all was taken. */
+/* The caller's FIN came early: it is done when it has taken the rest, or when
+ * nobody is there to take it. */
 static bool
 is_half_closed_and_done(struct client *client)
 {
-	return client->has_fin &&
-	    (client->state == CLIENT_FINISHING ||
-	        client->state == CLIENT_WATCHED) &&
-	    !client_owes_bytes(client);
+	if (!client->has_fin)
+		return false;
+	return client_is_orphan(client) ||
+	    (client->state != CLIENT_EXCHANGING && !client_owes_bytes(client));
 }
 
 static void

@@ -78,7 +78,7 @@ class Case:
     # Truth of responses with another status than the path's.
     others: tuple = ()
     # Does not look at its idle connections, so that an answered probe is not
-    # to be expected, and suspicion is not a fault.
+    # to be expected, and a suspicion may remain.
     dozes: bool = False
     plan: tuple = USUAL
 

@@ -290,6 +290,21 @@ def test_escalation_turns_suspicion_into_proof(proxy, call):
                    held=True)
 
 
+@pytest.mark.parametrize("transport", ["intercepted"])
+def test_a_resumed_session_is_the_same_caller(proxy, call):
+    """A ClientHello that takes up a session looks different from the first;
+    its caller is the same, and its manners are known."""
+    first = call()
+    hold(first, f"{SMALL}?first")
+    proxy.wait_for("?first", "suspected")
+
+    second = call(resume=first)
+    assert second.socket.session_reused
+    assert second.get(f"{SMALL}?second").value("Connection") == "close"
+    assert len({connection["tls_fingerprint"]
+                for connection in proxy.connections()}) == 1
+
+
 def test_pipelining_proves_nothing(proxy, call):
     """A request that came before the response before it was handed over does
     not show that it was read."""

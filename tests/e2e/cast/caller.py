@@ -38,11 +38,12 @@ class Response:
 
 class Caller:
     """`transport` is plain, clear, tunnel or intercepted.  `fields` are sent
-    with each request, `connect_fields` with the CONNECT."""
+    with each request, `connect_fields` with the CONNECT.  `resume` is a
+    caller whose TLS session is taken up again."""
 
     def __init__(self, proxy, transport="plain", host=HOST, port=None,
                  fields=(), connect_fields=(), ca=None, window=None,
-                 address=None):
+                 address=None, resume=None):
         self.transport = transport
         self.fields = [("User-Agent", "caller"), *fields]
         address = address or proxy.address
@@ -61,7 +62,7 @@ class Caller:
         if transport != "plain":
             self._connect(f"{url_host}:{port}", connect_fields)
         if is_tls:
-            self._secure(host, ca or proxy.ca)
+            self._secure(host, ca or proxy.ca, resume)
 
     def _connect(self, authority, fields):
         self.send_head(f"CONNECT {authority} HTTP/1.1", ("Host", authority),
@@ -70,11 +71,15 @@ class Caller:
         if self.established.status != 200:
             raise ConnectionRefusedError(self.established.line)
 
-    def _secure(self, host, ca):
-        trust = ssl.create_default_context(cafile=ca)
-        trust.set_alpn_protocols(["h2", "http/1.1"])
-        self.socket = trust.wrap_socket(self.socket, server_hostname=host,
-                                        suppress_ragged_eofs=False)
+    def _secure(self, host, ca, resume):
+        if resume:
+            trust, session = resume.socket.context, resume.socket.session
+        else:
+            trust, session = ssl.create_default_context(cafile=ca), None
+            trust.set_alpn_protocols(["h2", "http/1.1"])
+        self.socket = trust.wrap_socket(
+            self.socket, server_hostname=host, suppress_ragged_eofs=False,
+            session=session)
 
     # ---- sending ----
 
