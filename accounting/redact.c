@@ -19,8 +19,7 @@
 #define REPLACEMENT "REDACTED"
 
 static const char *const secret_words[] = {"sig", "token", "secret",
-    "password", "passwd", "credential", "apikey", "api_key", "access_key",
-    "auth", "policy", "jwt", "code"};
+    "password", "passwd", "credential", "key", "auth", "policy", "jwt", "code"};
 
 static bool
 contains(const char *text, size_t length, const char *word)
@@ -37,8 +36,6 @@ contains(const char *text, size_t length, const char *word)
 static bool
 is_secret(const char *name, size_t length)
 {
-	if (length == 3 && strncasecmp(name, "key", 3) == 0)
-		return true;
 	for (size_t i = 0; i < sizeof(secret_words) / sizeof(*secret_words);
 	    i++) {
 		if (contains(name, length, secret_words[i]))

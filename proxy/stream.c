@@ -14,7 +14,7 @@
  * interest stays armed: a request on a kept connection costs no epoll_ctl.
  */
 
-#include "proxy/stream.h"
+#include "proxy/stream_parts.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,9 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include "accounting/memory.h"
 
@@ -34,47 +32,10 @@
 /* Reads for one event: a busy stream must not starve the others. */
 #define READS_PER_TURN 4
 
-/* A TLS record's payload; also what is worth copying into one record. */
-#define RECORD_BYTES (16 * 1024)
-
 /* A close_notify is followed by FIN or RST; which one, decides a verdict. */
 #define CLOSE_NOTIFY_PATIENCE_MS 500
 
-enum stream_state {
-	STREAM_SECURING,
-	STREAM_OPEN,
-	STREAM_FINISHED,
-	STREAM_ENDED,
-	STREAM_CLOSED,
-};
-
-struct stream {
-	enum stream_state state;
-	bool is_paused;
-	bool is_finishing;     /* our FIN goes out when the queue is empty */
-	bool has_sent_fin;
-	bool reads_on;         /* ... and reading goes on after it */
-	bool has_failed;       /* a write failed: to be told by the loop */
-	bool was_full;
-	bool has_close_notify; /* the other side's */
-	int fd;                /* owned */
-	struct tls *tls;       /* owned; NULL where plain */
-	struct evbuffer *queue; /* owned; NULL while there is nothing */
-	char *kept;             /* owned: shown and not taken */
-	size_t kept_length;
-	int64_t received_bytes; /* beside what tls counts */
-	int64_t sent_bytes;
-	int64_t bytes_after_fin;
-	int64_t fin_bytes;
-	struct event read_event;
-	struct event write_event;
-	struct loop *loop;                        /* borrowed */
-	const struct stream_callbacks *callbacks; /* borrowed */
-	void *arg;                                /* borrowed */
-};
-
 static void on_socket_readable(evutil_socket_t fd, short what, void *arg);
-static void on_socket_writable(evutil_socket_t fd, short what, void *arg);
 
 struct stream *
 stream_new(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
@@ -90,7 +51,7 @@ stream_new(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
 	event_assign(&stream->read_event, loop_base(loop), fd,
 	    EV_READ | EV_PERSIST, on_socket_readable, stream);
 	event_assign(&stream->write_event, loop_base(loop), fd, EV_WRITE,
-	    on_socket_writable, stream);
+	    stream_on_writable, stream);
 	event_add(&stream->read_event, NULL);
 	return stream;
 }
@@ -105,15 +66,6 @@ free_stream(void *arg)
 	free(stream);
 }
 
-static void
-free_queue(struct stream *stream)
-{
-	if (stream->queue == NULL)
-		return;
-	evbuffer_free(stream->queue);
-	stream->queue = NULL;
-}
-
 void
 stream_close(struct stream **streamp)
 {
@@ -124,7 +76,7 @@ stream_close(struct stream **streamp)
 	stream->state = STREAM_CLOSED;
 	event_del(&stream->read_event);
 	event_del(&stream->write_event);
-	free_queue(stream);
+	stream_free_queue(stream);
 	close(stream->fd);
 	loop_later(stream->loop, free_stream, stream);
 }
@@ -149,8 +101,8 @@ stream_set_owner(struct stream *stream,
 
 /* ---- reading ---- */
 
-static void
-set_state(struct stream *stream, enum stream_state next)
+void
+stream_set_state(struct stream *stream, enum stream_state next)
 {
 	static const unsigned may_follow[] = {
 	    [STREAM_SECURING] = 1u << STREAM_OPEN | 1u << STREAM_ENDED,
@@ -168,13 +120,13 @@ set_state(struct stream *stream, enum stream_state next)
 static void
 end(struct stream *stream, enum stream_end how)
 {
-	set_state(stream, STREAM_ENDED);
+	stream_set_state(stream, STREAM_ENDED);
 	event_del(&stream->read_event);
 	stream->callbacks->on_ended(stream->arg, how);
 }
 
-static void
-keep(struct stream *stream, const char *bytes, size_t length)
+void
+stream_keep(struct stream *stream, const char *bytes, size_t length)
 {
 	char *copy = NULL;
 
@@ -198,7 +150,7 @@ show(struct stream *stream, const char *bytes, size_t length)
 		return false;
 	assert(taken <= length);
 	if (taken < length) {
-		keep(stream, bytes + taken, length - taken);
+		stream_keep(stream, bytes + taken, length - taken);
 		stream_pause(stream);
 	}
 	return stream->state == STREAM_OPEN && !stream->is_paused;
@@ -269,7 +221,7 @@ read_plain(struct stream *stream)
 static void
 read_last(struct stream *stream)
 {
-	char bytes[RECORD_BYTES];
+	char bytes[STREAM_RECORD_BYTES];
 	size_t length;
 
 	for (int i = 0; i < READS_PER_TURN; i++) {
@@ -335,7 +287,7 @@ read_tls(struct stream *stream)
 		enum tls_result result = TLS_DONE;
 
 		/* Records are small; fill the buffer before showing it. */
-		while (sizeof(bytes) - filled >= RECORD_BYTES) {
+		while (sizeof(bytes) - filled >= STREAM_RECORD_BYTES) {
 			size_t length;
 
 			result = tls_read(stream->tls, bytes + filled,
@@ -359,8 +311,8 @@ read_tls(struct stream *stream)
 		event_active(&stream->read_event, EV_READ, 0);
 }
 
-static void
-shake_hands(struct stream *stream)
+void
+stream_shake_hands(struct stream *stream)
 {
 	enum tls_result result = tls_handshake(stream->tls);
 
@@ -371,7 +323,7 @@ shake_hands(struct stream *stream)
 		event_add(&stream->write_event, NULL);
 		return;
 	case TLS_DONE:
-		set_state(stream, STREAM_OPEN);
+		stream_set_state(stream, STREAM_OPEN);
 		stream->callbacks->on_secured(stream->arg);
 		if (stream->state != STREAM_OPEN)
 			return;
@@ -404,7 +356,7 @@ on_socket_readable(evutil_socket_t fd, short what, void *arg)
 	else if (stream->state == STREAM_FINISHED || stream->has_close_notify)
 		read_last(stream);
 	else if (stream->state == STREAM_SECURING)
-		shake_hands(stream);
+		stream_shake_hands(stream);
 	else if (!show_kept(stream))
 		return;
 	else if (stream->tls != NULL)
@@ -446,318 +398,13 @@ stream_secure(struct stream *stream, struct tls **tls)
 {
 	stream->tls = *tls;
 	*tls = NULL;
-	keep(stream, NULL, 0);
-	set_state(stream, STREAM_SECURING);
+	stream_keep(stream, NULL, 0);
+	stream_set_state(stream, STREAM_SECURING);
 	stream_resume(stream);
 	event_active(&stream->read_event, EV_READ, 0);
 }
 
-/* ---- writing ---- */
-
-/* A write failed: the loop tells the owner, not the call that wrote. */
-static void
-fail(struct stream *stream)
-{
-	if (stream->has_failed)
-		return;
-	stream->has_failed = true;
-	if (stream->state != STREAM_ENDED)
-		event_active(&stream->read_event, EV_READ, 0);
-}
-
-static struct evbuffer *
-queue_of(struct stream *stream)
-{
-	if (stream->queue == NULL) {
-		stream->queue = evbuffer_new();
-		if (stream->queue == NULL)
-			abort();
-	}
-	return stream->queue;
-}
-
-void
-stream_hold(struct stream *stream, const void *bytes, size_t length)
-{
-	if (evbuffer_add(queue_of(stream), bytes, length) != 0)
-		abort();
-}
-
-/* Sends what the socket takes.  Returns how much that was; a failure is told
- * later. */
-static size_t
-send_plain(struct stream *stream, struct iovec *parts, size_t count)
-{
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-	ssize_t sent;
-
-	do {
-		sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	if (sent >= 0) {
-		stream->sent_bytes += sent;
-		return (size_t)sent;
-	}
-	if (errno != EAGAIN)
-		fail(stream);
-	return 0;
-}
-
-static size_t
-send_tls(struct stream *stream, const char *bytes, size_t length)
-{
-	size_t sent = 0;
-
-	while (sent < length) {
-		size_t written;
-		enum tls_result result = tls_write(stream->tls, bytes + sent,
-		    length - sent, &written);
-
-		if (result == TLS_DONE) {
-			sent += written;
-			continue;
-		}
-		if (result != TLS_WANT_WRITE && result != TLS_WANT_READ)
-			fail(stream);
-		break;
-	}
-	return sent;
-}
-
-/* OpenSSL retries a record from its first byte, so give it a whole one. */
-static bool
-flush_tls_once(struct stream *stream)
-{
-	size_t queued = evbuffer_get_length(stream->queue);
-	size_t length = queued < RECORD_BYTES ? queued : RECORD_BYTES;
-	const char *bytes =
-	    (const char *)evbuffer_pullup(stream->queue, (ev_ssize_t)length);
-	size_t sent = send_tls(stream, bytes, length);
-
-	evbuffer_drain(stream->queue, sent);
-	return sent == length;
-}
-
-static bool
-flush_plain_once(struct stream *stream)
-{
-	struct iovec parts[16];
-	int used = evbuffer_peek(stream->queue, -1, NULL, parts, 16);
-	size_t offered = 0;
-	size_t sent;
-
-	if (used > 16)
-		used = 16;
-	for (int i = 0; i < used; i++)
-		offered += parts[i].iov_len;
-	sent = send_plain(stream, parts, (size_t)used);
-	evbuffer_drain(stream->queue, sent);
-	return sent == offered;
-}
-
-static bool
-may_send(const struct stream *stream)
-{
-	return !stream->has_failed && !stream->has_sent_fin &&
-	    (stream->state == STREAM_OPEN || stream->state == STREAM_ENDED);
-}
-
-static void
-tell_finished(void *arg)
-{
-	struct stream *stream = arg;
-
-	if (stream->state != STREAM_CLOSED)
-		stream->callbacks->on_finished(stream->arg);
-}
-
-static void
-strip(struct stream *stream)
-{
-	if (stream->tls != NULL) {
-		stream->received_bytes += tls_received_bytes(stream->tls);
-		stream->sent_bytes += tls_sent_bytes(stream->tls);
-		tls_free(stream->tls);
-		stream->tls = NULL;
-	}
-	keep(stream, NULL, 0);
-}
-
-static void
-send_fin(struct stream *stream)
-{
-	stream->fin_bytes = 1;
-	if (stream->tls != NULL) {
-		stream->fin_bytes -= tls_sent_bytes(stream->tls);
-		(void)tls_shutdown(stream->tls);
-		stream->fin_bytes += tls_sent_bytes(stream->tls);
-	}
-	(void)shutdown(stream->fd, SHUT_WR);
-	stream->has_sent_fin = true;
-	if (!stream->reads_on) {
-		strip(stream);
-		if (stream->state != STREAM_ENDED) {
-			set_state(stream, STREAM_FINISHED);
-			stream_resume(stream);
-		}
-	}
-	loop_later(stream->loop, tell_finished, stream);
-}
-
-void
-stream_flush(struct stream *stream)
-{
-	while (stream->queue != NULL && may_send(stream)) {
-		bool is_all;
-
-		if (evbuffer_get_length(stream->queue) == 0) {
-			free_queue(stream);
-			break;
-		}
-		is_all = stream->tls != NULL ? flush_tls_once(stream)
-		                             : flush_plain_once(stream);
-		if (!is_all) {
-			event_add(&stream->write_event, NULL);
-			break;
-		}
-	}
-	if (stream->queue == NULL && stream->is_finishing && may_send(stream))
-		send_fin(stream);
-	if (stream_is_full(stream))
-		stream->was_full = true;
-}
-
-static void
-on_socket_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream *stream = arg;
-
-	if (stream->state == STREAM_SECURING) {
-		shake_hands(stream);
-		return;
-	}
-	stream_flush(stream);
-	if (stream->was_full && stream_queued_bytes(stream) <= STREAM_LOW_BYTES) {
-		stream->was_full = false;
-		stream->callbacks->on_drained(stream->arg);
-	}
-}
-
-static size_t
-total_length(const struct iovec *parts, size_t count)
-{
-	size_t total = 0;
-
-	for (size_t i = 0; i < count; i++)
-		total += parts[i].iov_len;
-	return total;
-}
-
-static void
-queue_from(struct stream *stream, const struct iovec *parts, size_t count,
-    size_t offset)
-{
-	for (size_t i = 0; i < count; i++) {
-		size_t length = parts[i].iov_len;
-
-		if (offset >= length) {
-			offset -= length;
-			continue;
-		}
-		stream_hold(stream, (const char *)parts[i].iov_base + offset,
-		    length - offset);
-		offset = 0;
-	}
-}
-
-/* One record for what fits into one; else part by part. */
-static size_t
-write_tls(struct stream *stream, const struct iovec *parts, size_t count)
-{
-	char record[RECORD_BYTES];
-	size_t sent = 0;
-	size_t length = 0;
-
-	if (total_length(parts, count) <= sizeof(record)) {
-		for (size_t i = 0; i < count; i++) {
-			memcpy(record + length, parts[i].iov_base,
-			    parts[i].iov_len);
-			length += parts[i].iov_len;
-		}
-		return send_tls(stream, record, length);
-	}
-	for (size_t i = 0; i < count; i++) {
-		size_t taken = send_tls(stream, parts[i].iov_base,
-		    parts[i].iov_len);
-
-		sent += taken;
-		if (taken < parts[i].iov_len)
-			break;
-	}
-	return sent;
-}
-
-void
-stream_write(struct stream *stream, const struct iovec *parts, size_t count)
-{
-	struct iovec copy[4];
-	size_t total = total_length(parts, count);
-	size_t sent = 0;
-
-	assert(count <= sizeof(copy) / sizeof(*copy));
-	assert(!stream->is_finishing);
-	if (stream->queue != NULL || !may_send(stream)) {
-		queue_from(stream, parts, count, 0);
-		stream_flush(stream);
-		return;
-	}
-	if (stream->tls != NULL) {
-		sent = write_tls(stream, parts, count);
-	} else {
-		memcpy(copy, parts, count * sizeof(*parts));
-		sent = send_plain(stream, copy, count);
-	}
-	if (sent == total)
-		return;
-	queue_from(stream, parts, count, sent);
-	event_add(&stream->write_event, NULL);
-	if (stream_is_full(stream))
-		stream->was_full = true;
-}
-
-bool
-stream_has_failed(const struct stream *stream)
-{
-	return stream->has_failed;
-}
-
-bool
-stream_is_full(const struct stream *stream)
-{
-	return stream_queued_bytes(stream) >= STREAM_HIGH_BYTES;
-}
-
-size_t
-stream_queued_bytes(const struct stream *stream)
-{
-	return stream->queue == NULL ? 0 : evbuffer_get_length(stream->queue);
-}
-
-void
-stream_finish(struct stream *stream)
-{
-	if (stream->is_finishing)
-		return;
-	stream->is_finishing = true;
-	stream_flush(stream);
-}
-
-void
-stream_half_close(struct stream *stream)
-{
-	stream->reads_on = true;
-	stream_finish(stream);
-}
+/* ---- answers ---- */
 
 int64_t
 stream_bytes_after_fin(const struct stream *stream)

@@ -210,11 +210,14 @@ scene_open(struct scene *scene)
 
 /* What one exchange looks like; zero stands for the first value named. */
 struct scene_get {
-	const char *method; /* GET */
-	const char *url;    /* SCENE_URL */
-	const char *job;    /* no tag */
-	int status;         /* 200 */
-	size_t body_bytes;  /* 1000, unless has_no_body */
+	const char *method;      /* GET */
+	const char *url;         /* SCENE_URL */
+	const char *job;         /* no tag */
+	const char *user_agent;  /* none */
+	const char *traceparent; /* none */
+	const char *error;       /* none */
+	int status;              /* 200 */
+	size_t body_bytes;       /* 1000, unless has_no_body */
 	bool has_no_body;
 	bool says_close;
 	bool is_escalated;
@@ -230,6 +233,8 @@ scene_request(
 	    .method = get->method == NULL ? "GET" : get->method,
 	    .url = get->url == NULL ? SCENE_URL : get->url,
 	    .origin = SCENE_ORIGIN,
+	    .user_agent = get->user_agent,
+	    .traceparent = get->traceparent,
 	    .tags = &tags,
 	    .is_pipelined = get->is_pipelined,
 	};
@@ -252,6 +257,7 @@ scene_respond(
 	    .has_body = !get->has_no_body,
 	    .says_close = get->says_close,
 	    .is_escalated = get->is_escalated,
+	    .error = get->error,
 	};
 
 	ledger_response_began(x, &response, scene->now);

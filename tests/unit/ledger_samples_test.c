@@ -55,6 +55,16 @@ static const struct {
     {"a remote window shuts", {600, 1200, -1, 4096}, {600, 1200, -1, 0}, false},
     {"a local window opens: its queue says better", {0, 1200, 1000, 0},
 	{0, 1200, 1000, 60000}, false},
+    {"a local window opens, and nothing lies unread", {0, 1200, 0, 0},
+	{0, 1200, 0, 60000}, false},
+    {"one byte waits now", {0, 1200, -1, 60000}, {1, 1200, -1, 60000}, true},
+    {"one byte waited, and now one more", {1, 1200, -1, 60000},
+	{2, 1200, -1, 60000}, false},
+    {"one byte lies unread now", {0, 1200, 0, 60000}, {0, 1201, 1, 60000},
+	true},
+    {"one byte lay unread, and now one more", {0, 1200, 1, 60000},
+	{0, 1201, 2, 60000}, false},
+    {"the one byte was read", {0, 1200, 1, 60000}, {0, 1200, 0, 60000}, true},
     {"a window that is not known", {600, 1200, -1, -1}, {600, 1200, -1, -1},
 	false},
     {"the local caller can be asked now, and owes nothing",
@@ -222,11 +232,14 @@ test_there_is_nothing_to_hold_before_the_head(void **state)
 		scene_expect(scene, id, 1, VERDICT_OPEN, EVIDENCE_NOTHING);
 		scene->now += SCENE_STALL_US;
 	}
-	scene_respond(scene, x, &plain);
-	scene_end(scene, &x, RESPONSE_COMPLETE);
 	record = scene_record(scene, id, 1);
 	assert_int_equal(record.facts.waiting_bytes, 0);
 	assert_int_equal(record.facts.unread_bytes, -1);
+	/* patience begins with the head, not with the request */
+	scene_respond(scene, x, &plain);
+	scene_see(scene, conn, &delivery);
+	scene_expect(scene, id, 1, VERDICT_OPEN, EVIDENCE_NOTHING);
+	scene_end(scene, &x, RESPONSE_COMPLETE);
 	scene_serve(scene, conn, &plain);
 	assert_int_equal(scene_totals(scene).recovered, 0);
 
@@ -260,6 +273,9 @@ test_standing(void **state)
 	assert_int_equal(standing.probed_at, 0);
 
 	x = scene_request(scene, conn, &plain);
+	ledger_conn_standing(conn, &standing);
+	assert_int_equal(standing.progress_at, scene->now);
+	scene->now += US_PER_S;
 	scene_respond(scene, x, &plain);
 	ledger_conn_standing(conn, &standing);
 	assert_true(standing.is_unproven);
@@ -350,6 +366,9 @@ test_an_exchange_as_it_is_shown(void **state)
 	const struct scene_get get = {.method = "POST",
 	    .url = SCENE_ORIGIN "/v2/a/blobs/x?token=hunter2",
 	    .job = "imagecheck",
+	    .user_agent = "Go-http-client/1.1",
+	    .traceparent = "00-1-2-01",
+	    .error = "dns_error",
 	    .status = 404};
 	struct scene *scene = scene_new();
 	struct ledger_conn *conn = scene_open(scene);
@@ -383,6 +402,9 @@ test_an_exchange_as_it_is_shown(void **state)
 	assert_string_equal(record->route, "/v2/{}/blobs/{}");
 	assert_string_equal(tags_get(&record->tags, "job"), "imagecheck");
 	assert_string_equal(record->client_address, SCENE_CALLER);
+	assert_string_equal(record->user_agent, "Go-http-client/1.1");
+	assert_string_equal(record->traceparent, "00-1-2-01");
+	assert_string_equal(record->error, "dns_error");
 	assert_int_equal(record->status, 404);
 	assert_int_equal(record->request_bytes, 42);
 	assert_int_equal(record->body_bytes, 1000);
@@ -438,10 +460,82 @@ test_the_owner_is_known_after_the_end(void **state)
 	scene_close(scene, &conn, CLOSE_CLIENT_RST);
 	check_owner(scene, id);
 	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].caller_count, 1);
+	assert_non_null(snapshot->leaks[0].example);
 	/* its descriptor may be another's by now */
 	assert_int_equal(snapshot->leaks[0].callers[0].fd_count, 0);
 	snapshot_free(snapshot);
 	scene_free(scene);
+}
+
+/* Who looks at a leak wants to see one, not a suspicion. */
+static void
+test_the_example_is_the_best_there_is(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *suspected = scene_open(scene);
+	struct ledger_conn *held = scene_open(scene);
+	struct ledger_conn *later = scene_open(scene);
+	uint64_t held_id = scene_id(held);
+	struct snapshot *snapshot;
+
+	scene_serve(scene, suspected, &plain);
+	scene_see_delivered(scene, suspected);
+	scene_probe(scene, suspected);
+	scene_serve(scene, held, &plain);
+	scene_see_unread(scene, held, 1000);
+	scene_serve(scene, later, &plain);
+	scene_see_unread(scene, later, 1000);
+	scene->now += SCENE_GRACE_US;
+	scene_see_delivered(scene, suspected);
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].suspected, 1);
+	assert_int_equal(
+	    snapshot->leaks[0].example->judgement.verdict, VERDICT_SUSPECTED);
+	snapshot_free(snapshot);
+
+	scene->now += SCENE_STALL_US;
+	scene_see_unread(scene, held, 1000);
+	scene_see_unread(scene, later, 1000);
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].suspected, 1);
+	assert_int_equal(snapshot->leaks[0].undrained, 2);
+	assert_int_equal(snapshot->leaks[0].example->conn_id, held_id);
+	snapshot_free(snapshot);
+	scene_close(scene, &suspected, CLOSE_SHUTDOWN);
+	scene_close(scene, &held, CLOSE_SHUTDOWN);
+	scene_close(scene, &later, CLOSE_SHUTDOWN);
+	scene_free(scene);
+}
+
+static void
+test_routes_of_any_url(void **state)
+{
+	static const struct {
+		const char *url;
+		const char *route;
+	} rows[] = {
+	    {SCENE_ORIGIN "/v2/a/blobs/x?n=1", "/v2/{}/blobs/{}"},
+	    {SCENE_ORIGIN, "/"},
+	    {SCENE_ORIGIN "/", "/"},
+	    {"http://user:secret@registry.test/x", "/x"},
+	    {"/v2/a/blobs/x", "/v2/{}/blobs/{}"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct scene *scene = scene_new();
+		struct ledger_conn *conn = scene_open(scene);
+		struct snapshot *snapshot;
+
+		scene_serve(
+		    scene, conn, &(struct scene_get){.url = rows[i].url});
+		snapshot = scene_look_at_all(scene);
+		assert_string_equal(
+		    snapshot->exchanges[0].route, rows[i].route);
+		snapshot_free(snapshot);
+		scene_close(scene, &conn, CLOSE_SHUTDOWN);
+		scene_free(scene);
+	}
 }
 
 static void
@@ -463,6 +557,7 @@ test_a_snapshot_outlives_what_it_shows(void **state)
 	assert_string_equal(snapshot->conns[0].client_address, SCENE_CALLER);
 	assert_int_equal(snapshot->conns[0].state, CONN_IDLE);
 	assert_int_equal(snapshot->conns[0].age_us, 7 * US_PER_S);
+	assert_int_equal(snapshot->conns[0].opened_at, snapshot->since);
 	assert_int_equal(snapshot->conns[0].exchange_count, 1);
 	assert_string_equal(snapshot->exchanges[0].url, SCENE_URL);
 	snapshot_free(snapshot);
@@ -537,6 +632,8 @@ main(void)
 	    cmocka_unit_test(test_gauges_follow_the_connection),
 	    cmocka_unit_test(test_an_exchange_as_it_is_shown),
 	    cmocka_unit_test(test_the_owner_is_known_after_the_end),
+	    cmocka_unit_test(test_the_example_is_the_best_there_is),
+	    cmocka_unit_test(test_routes_of_any_url),
 	    cmocka_unit_test(test_a_snapshot_outlives_what_it_shows),
 	    cmocka_unit_test(test_a_closed_connection_as_it_is_shown),
 	    cmocka_unit_test(test_a_snapshot_shows_what_was_asked_for),

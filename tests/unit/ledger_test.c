@@ -32,7 +32,10 @@ test_the_next_request_proves_the_response_before(void **state)
 	scene_serve(scene, conn, &plain);
 	scene_expect(scene, id, 1, VERDICT_DRAINED, EVIDENCE_REUSE);
 	scene_expect(scene, id, 2, VERDICT_OPEN, EVIDENCE_NOTHING);
+	assert_int_equal(scene_record(scene, id, 1).delivered_bytes, 1000);
+	scene->now += US_PER_S;
 	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	assert_int_equal(scene_record(scene, id, 2).facts.ended_at, scene->now);
 	scene_expect(scene, id, 1, VERDICT_DRAINED, EVIDENCE_REUSE);
 	scene_expect(scene, id, 2, VERDICT_DRAINED, EVIDENCE_CLOSED);
 	assert_int_equal(scene_totals(scene).exchanges, 2);
@@ -139,6 +142,9 @@ test_responses_without_a_body(void **state)
 		    .has_body = !rows[i].get.has_no_body};
 
 		ledger_response_began(x, &response, scene->now);
+		if (rows[i].get.has_no_body)
+			scene_expect(
+			    scene, id, 1, VERDICT_NONE, EVIDENCE_NOTHING);
 		ledger_response_body_came(x, rows[i].body_bytes);
 		scene_end(scene, &x, rows[i].end);
 		scene_expect(scene, id, 1, rows[i].wanted, EVIDENCE_NOTHING);
@@ -191,6 +197,35 @@ test_the_caller_leaves_in_the_middle(void **state)
 		scene_respond(scene, x, &plain);
 		scene_end(scene, &x, rows[i].end);
 		scene_close(scene, &conn, rows[i].reason);
+		scene_expect(scene, id, 1, rows[i].verdict, rows[i].evidence);
+		scene_free(scene);
+	}
+}
+
+/* Over TLS our FIN is preceded by a close_notify, which a caller that closes
+ * need not have read: its kernel resets then, and means no harm. */
+static void
+test_a_reset_after_our_close_notify(void **state)
+{
+	static const struct {
+		enum transport transport;
+		enum verdict verdict;
+		enum evidence evidence;
+	} rows[] = {
+	    {TRANSPORT_PLAIN, VERDICT_ABANDONED, EVIDENCE_RESET},
+	    {TRANSPORT_CLEAR, VERDICT_ABANDONED, EVIDENCE_RESET},
+	    {TRANSPORT_INTERCEPTED, VERDICT_DRAINED, EVIDENCE_PROBE},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct scene *scene = scene_new();
+		struct ledger_conn *conn = scene_open(scene);
+		uint64_t id = scene_id(conn);
+
+		ledger_conn_record(conn)->transport = rows[i].transport;
+		scene_serve(scene, conn, &plain);
+		scene_probe(scene, conn);
+		scene_close(scene, &conn, CLOSE_CLIENT_RST);
 		scene_expect(scene, id, 1, rows[i].verdict, rows[i].evidence);
 		scene_free(scene);
 	}
@@ -511,6 +546,7 @@ main(void)
 	    cmocka_unit_test(test_a_request_that_crossed_our_fin_proves_reuse),
 	    cmocka_unit_test(test_responses_without_a_body),
 	    cmocka_unit_test(test_the_caller_leaves_in_the_middle),
+	    cmocka_unit_test(test_a_reset_after_our_close_notify),
 	    cmocka_unit_test(test_the_last_sample_decides_what_was_delivered),
 	    cmocka_unit_test(test_recovered_is_counted_once),
 	    cmocka_unit_test(test_a_change_of_evidence_is_no_recovery),

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_STREAM_PARTS_H
+#define PROXY_STREAM_PARTS_H
+
+/*
+ * What the two files about a stream share, and nobody else sees: stream.c
+ * (its life and its reading) and stream_write.c (its writing and its FIN).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+#include <event2/util.h>
+
+#include "proxy/stream.h"
+
+struct evbuffer;
+
+/* A TLS record's payload; also what is worth copying into one record. */
+#define STREAM_RECORD_BYTES (16 * 1024)
+
+enum stream_state {
+	STREAM_SECURING,
+	STREAM_OPEN,
+	STREAM_FINISHED,
+	STREAM_ENDED,
+	STREAM_CLOSED,
+};
+
+struct stream {
+	enum stream_state state;
+	bool is_paused;
+	bool is_finishing;     /* our FIN goes out when the queue is empty */
+	bool has_sent_fin;
+	bool reads_on;         /* ... and reading goes on after it */
+	bool has_failed;       /* a write failed: to be told by the loop */
+	bool was_full;
+	bool has_close_notify; /* the other side's */
+	int fd;                /* owned */
+	struct tls *tls;       /* owned; NULL where plain */
+	struct evbuffer *queue; /* owned; NULL while there is nothing */
+	char *kept;             /* owned: shown and not taken */
+	size_t kept_length;
+	int64_t received_bytes; /* beside what tls counts */
+	int64_t sent_bytes;
+	int64_t bytes_after_fin;
+	int64_t fin_bytes;
+	struct event read_event;
+	struct event write_event;
+	struct loop *loop;                        /* borrowed */
+	const struct stream_callbacks *callbacks; /* borrowed */
+	void *arg;                                /* borrowed */
+};
+
+void stream_set_state(struct stream *stream, enum stream_state next);
+
+/* Keeps a copy of what was shown and not taken; length 0: nothing. */
+void stream_keep(struct stream *stream, const char *bytes, size_t length);
+
+/* Goes on with the TLS handshake. */
+void stream_shake_hands(struct stream *stream);
+
+/* ---- stream_write.c ---- */
+
+/* The socket's event. */
+void stream_on_writable(evutil_socket_t fd, short what, void *arg);
+
+void stream_free_queue(struct stream *stream);
+
+#endif
