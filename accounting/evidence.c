@@ -212,6 +212,9 @@ evidence_peer(struct evidence_source *source, int fd, struct peer_socket *peer)
 	    answer.header.nlmsg_type != SOCK_DIAG_BY_FAMILY)
 		return false;
 	memcpy(&message, NLMSG_DATA(&answer.header), sizeof(message));
+	/* Where no connection fits, the kernel takes a listener that does. */
+	if (message.id.idiag_dport != tuple.our_port)
+		return false;
 	peer->unread_bytes = message.idiag_rqueue;
 	peer->inode = message.idiag_inode;
 	peer->uid = message.idiag_uid;
@@ -324,16 +327,17 @@ evidence_is_exiting(pid_t pid)
 	const char *after_name;
 	unsigned flags = 0;
 	char state = 'X';
+	size_t length;
 	FILE *stat;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	stat = fopen(path, "re");
 	if (stat == NULL)
 		return true;
-	if (fgets(line, sizeof(line), stat) == NULL)
-		line[0] = '\0';
+	length = fread(line, 1, sizeof(line) - 1, stat);
+	line[length] = '\0';
 	fclose(stat);
-	/* The name in parentheses may hold anything, ")" too. */
+	/* The name in parentheses may hold anything, ")" and line ends too. */
 	after_name = strrchr(line, ')');
 	if (after_name == NULL)
 		return true;

@@ -117,6 +117,12 @@ groups_judged(struct groups *groups, const struct exchange_record *exchange,
 		leak->last_seen = exchange->began_at;
 }
 
+const char *
+groups_leak_id(struct groups *groups, const struct exchange_record *exchange)
+{
+	return find_group(groups, exchange)->leak.id;
+}
+
 void
 groups_released(struct groups *groups, const struct exchange_record *exchange,
     double held_s)

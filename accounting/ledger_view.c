@@ -95,11 +95,11 @@ copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
 }
 
 static struct leak *
-find_leak(struct snapshot *snapshot, const struct exchange_record *record)
+find_leak(struct snapshot *snapshot, struct groups *groups,
+    const struct exchange_record *record)
 {
-	char id[LEAK_ID_BYTES];
+	const char *id = groups_leak_id(groups, record);
 
-	leak_id(id, record);
 	for (size_t i = 0; i < snapshot->leak_count; i++) {
 		if (strcmp(snapshot->leaks[i].id, id) == 0)
 			return &snapshot->leaks[i];
@@ -109,8 +109,8 @@ find_leak(struct snapshot *snapshot, const struct exchange_record *record)
 
 /* Adds to its leak what only the exchange in memory knows. */
 static void
-illustrate(struct snapshot *snapshot, const struct ledger_exchange *x,
-    mono_us now)
+illustrate(struct snapshot *snapshot, struct groups *groups,
+    const struct ledger_exchange *x, mono_us now)
 {
 	const struct exchange_record *record = &x->record;
 	const struct ledger_conn *conn = x->conn;
@@ -120,7 +120,7 @@ illustrate(struct snapshot *snapshot, const struct ledger_exchange *x,
 	if (record->judgement.verdict != VERDICT_UNDRAINED &&
 	    record->judgement.verdict != VERDICT_SUSPECTED)
 		return;
-	leak = find_leak(snapshot, record);
+	leak = find_leak(snapshot, groups, record);
 	if (leak == NULL)
 		return;
 	seen = *record;
@@ -157,10 +157,10 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
 		return;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		TAILQ_FOREACH (x, &conn->unproven, link)
-			illustrate(snapshot, x, now);
+			illustrate(snapshot, ledger->groups, x, now);
 	}
 	TAILQ_FOREACH (x, &ledger->evidence.list, link)
-		illustrate(snapshot, x, now);
+		illustrate(snapshot, ledger->groups, x, now);
 	for (size_t i = 0; i < snapshot->leak_count; i++)
 		snapshot->totals.held_now += snapshot->leaks[i].held_now;
 }

@@ -149,7 +149,8 @@ show(struct stream *stream, const char *bytes, size_t length)
 	if (stream->state == STREAM_CLOSED)
 		return false;
 	assert(taken <= length);
-	if (taken < length) {
+	/* After stream_finish() or stream_secure() the rest is of no use. */
+	if (taken < length && stream->state == STREAM_OPEN) {
 		stream_keep(stream, bytes + taken, length - taken);
 		stream_pause(stream);
 	}
@@ -328,7 +329,7 @@ stream_shake_hands(struct stream *stream)
 		if (stream->state != STREAM_OPEN)
 			return;
 		stream_flush(stream);
-		if (!stream->is_paused)
+		if (stream->state == STREAM_OPEN && !stream->is_paused)
 			read_tls(stream);
 		return;
 	case TLS_CLOSED:
@@ -379,6 +380,9 @@ stream_pause(struct stream *stream)
 		return;
 	stream->is_paused = true;
 	event_del(&stream->read_event);
+	/* That a write failed is told all the same. */
+	if (stream->has_failed)
+		event_active(&stream->read_event, EV_READ, 0);
 }
 
 void

@@ -15,7 +15,7 @@ import (
 )
 
 // timeout is longer than any patience of the proxy under test.
-const timeout = 2500 * time.Millisecond
+const timeout = 4 * time.Second
 
 // A use is what the program does with a body; it returns how much it read.
 type use func(response *http.Response) (int64, error)

@@ -24,6 +24,11 @@ LOG_LINES_SHOWN = 200
 SHORT = patience("400ms", "300ms", "300ms")
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "threads: load for ThreadSanitizer (make tsan)")
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -84,7 +89,7 @@ PROXIES = pytest.StashKey()
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """A failing test shows its proxy's log."""
+    """A failing test shows its proxy's log; of the matrix's, its own part."""
     report = (yield).get_result()
     if not report.failed:
         return
@@ -93,6 +98,11 @@ def pytest_runtest_makereport(item):
         report.sections.append((
             f"leakproxy's log, the last of {len(lines)} lines",
             "\n".join(lines[-LOG_LINES_SHOWN:])))
+    cast = getattr(item, "funcargs", {})
+    if "matrix" in cast and "case" in cast:
+        report.sections.append((
+            "leakproxy's log of these connections",
+            cast["matrix"].log_of(cast["case"], cast["transport"])))
 
 
 def pytest_terminal_summary(terminalreporter, config):

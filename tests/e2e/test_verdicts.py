@@ -2,9 +2,11 @@
 """Each kind of evidence, and each verdict, by a caller that does exactly one
 thing with its response."""
 
+import collections
 import contextlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -209,6 +211,25 @@ def test_strict_judges_at_once(start_proxy, transport):
 
         proxy.wait_for("?drained", "drained")
         proxy.wait_for("?kept", "undrained", evidence="close", held=True)
+
+
+def test_told_to_close_and_drained_is_never_abandoned(start_proxy, transport):
+    """Our end of the connection and the caller's cross on the wire in every
+    order.  Whoever has read it all is drained, in each of them."""
+    proxy = start_proxy("--strict")
+
+    def fetch_many(name):
+        for number in range(100):
+            with Caller(proxy, transport) as caller:
+                caller.fetch(f"{SMALL}?{name}-{number}")
+
+    with ThreadPoolExecutor() as executor:
+        list(executor.map(fetch_many, range(4)))
+
+    wait_until(lambda: proxy.totals()["open"] == 0, "all are judged")
+    given = collections.Counter((each["verdict"], each["evidence"])
+                                for each in proxy.exchanges())
+    assert {verdict for verdict, _ in given} == {"drained"}, given
 
 
 # ---- suspected, and the second witness ----

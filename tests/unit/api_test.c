@@ -162,6 +162,7 @@ test_leak(void **state)
 
 	assert_names(leak,
 	    "id origin method route status tags undrained suspected held_now "
+	    "held_to_exit "
 	    "held_bytes per_hour first_seen last_seen evidence release rhythm "
 	    "suspect callers example");
 	ASSERT_VALUES(leak, expected);

@@ -133,6 +133,7 @@ test_authorities_that_are_refused(void **state)
 	    "[",
 	    "]",
 	    "[::1]80",
+	    "[::1]880",
 	    "[::1]:",
 	    "[::1]:0",
 	    "[::1]x:80",

@@ -178,8 +178,8 @@ test_hop_by_hop_fields_go(void **state)
 		 "Proxy-Authorization: Basic eA==\r\n\r\n",
 		SENT VIA "\r\n"},
 	    {GET "CONNECTION: X-One ,x-two\r\nX-One: 1\r\nX-Two: 2\r\n"
-		 "X-Three: 3\r\n\r\n",
-		SENT "X-Three: 3\r\n" VIA "\r\n"},
+		 "X-Three: 3\r\nX: 4\r\n\r\n",
+		SENT "X-Three: 3\r\nX: 4\r\n" VIA "\r\n"},
 	    /* All lines of Connection, and all of what they name. */
 	    {GET "Connection: a\r\nA: 1\r\nB: 2\r\na: 3\r\n"
 		 "Connection: ,b,\r\nAB: 4\r\n\r\n",
@@ -347,6 +347,8 @@ test_the_framing_of_responses_is_ours(void **state)
 	    {OK "\r\n", {.framing = BODY_CHUNKED},
 		OK "Transfer-Encoding: chunked\r\n" VIA "\r\n"},
 	    {OK "\r\n", {.framing = BODY_TO_EOF}, OK VIA "\r\n"},
+	    {OK "Content-Length: 5\r\n\r\n", {.framing = BODY_TO_EOF},
+		OK VIA "\r\n"},
 	    /* To HEAD: what the length would have been. */
 	    {OK "Content-Length: 5\r\n\r\n", {.framing = BODY_NONE},
 		OK "Content-Length: 5\r\n" VIA "\r\n"},

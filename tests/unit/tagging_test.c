@@ -131,6 +131,7 @@ test_the_user_of_the_proxy_s_url(void **state)
 	    {"proxy-authorization: BASIC dXNlcjpzZWM6cmV0\r\n", "user=user", 0},
 	    {"Proxy-Authorization: Basic dXNlcg==\r\n", "user=user", 0},
 	    {"Proxy-Authorization: Basic dXNlcg\r\n", "user=user", 0},
+	    {"Proxy-Authorization: Basic YWJj\r\n", "user=abc", 0},
 	    /* ":secret" and "": no user, and no mistake. */
 	    {"Proxy-Authorization: Basic OnNlY3JldA==\r\n", "", 0},
 	    {"Proxy-Authorization: Basic =\r\n", "", 0},

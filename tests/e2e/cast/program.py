@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -52,20 +51,11 @@ def build_one(source, product, command, environment):
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
-def make_truststore(proxy):
-    """The proxy's CA where Java can read it."""
-    store = proxy.directory / "trust.p12"
-    subprocess.run(
-        ["keytool", "-importcert", "-noprompt", "-alias", "leakproxy",
-         "-file", proxy.ca, "-keystore", store, "-storetype", "PKCS12",
-         "-storepass", "changeit"], check=True, capture_output=True)
-    return store
-
-
-def environment_behind(proxy, truststore):
+def environment_behind(proxy):
     """What `leakproxy exec` gives its child."""
     host, port = proxy.address
     bundle = str(proxy.bundle)
+    truststore = proxy.state_dir / "truststore.p12"
     return plain_environment(
         HTTP_PROXY=proxy.url, HTTPS_PROXY=proxy.url,
         http_proxy=proxy.url, https_proxy=proxy.url,
@@ -126,9 +116,3 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
-
-
-def missing():
-    """Programs of the clients that this machine has not."""
-    return [name for name in ("go", "javac", "keytool", "node", "curl")
-            if not shutil.which(name)]

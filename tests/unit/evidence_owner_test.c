@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * "Process 4242, coderd, descriptor 37" is where somebody will look next, so
+ * it must be that process and that descriptor, whoever held the socket asked
+ * about before.  And whether a process is ending decides if its resets were an
+ * exit or a choice; a process may call itself what it likes meanwhile.
+ */
+
+#include "accounting/evidence.h"
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "tests/unit/socket_fixture.h"
+
+#define MAX_FDS 256
+
+static uint64_t
+inode_of(int fd)
+{
+	struct stat info;
+
+	assert_int_equal(fstat(fd, &info), 0);
+	return info.st_ino;
+}
+
+static void
+test_the_owner_is_found(void **state)
+{
+	struct evidence_source *source = evidence_source_new();
+	char name[17] = "";
+
+	assert_int_equal(prctl(PR_GET_NAME, name), 0);
+	for (int family = 0; family < FAMILY_COUNT; family++) {
+		struct pair pair = connect_pair((enum family)family);
+		struct owner owner = {-1, -1, -1, NULL};
+		struct peer_socket peer;
+
+		assert_true(evidence_peer(source, pair.ours, &peer));
+		assert_int_equal(peer.inode, inode_of(pair.callers));
+		assert_int_equal(peer.uid, getuid());
+		evidence_owner(source, peer.inode, &owner);
+		assert_int_equal(owner.pid, getpid());
+		assert_int_equal(owner.fd, pair.callers);
+		assert_string_equal(owner.command, name);
+		free(owner.command);
+		close_pair(&pair);
+	}
+	evidence_source_free(source);
+}
+
+/* Has a process of its own hold the caller's end, until *hold is closed. */
+static pid_t
+hand_over(struct pair *pair, int *hold)
+{
+	int ends[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* nothing but that one is in its hands */
+		for (int fd = 3; fd < MAX_FDS; fd++) {
+			if (fd != pair->callers && fd != ends[1])
+				close(fd);
+		}
+		(void)prctl(PR_SET_NAME, "a) caller\n");
+		_exit(write(ends[1], &byte, 1) == 1 &&
+			    read(ends[1], &byte, 1) == 0
+			? 0
+			: 1);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(pair->callers);
+	pair->callers = -1;
+	*hold = ends[0];
+	return pid;
+}
+
+static void
+test_the_owner_is_another_process(void **state)
+{
+	struct evidence_source *source = evidence_source_new();
+	struct pair mine = connect_pair(FAMILY_V4);
+	struct pair pair = connect_pair(FAMILY_V4);
+	int fd = pair.callers;
+	struct peer_socket peer;
+	int hold;
+	pid_t pid = hand_over(&pair, &hold);
+
+	/* twice each: the last holder is only where the search begins */
+	for (int i = 0; i < 4; i++) {
+		const struct pair *asked = i % 2 == 0 ? &pair : &mine;
+		struct owner owner = {-1, -1, -1, NULL};
+
+		assert_true(evidence_peer(source, asked->ours, &peer));
+		evidence_owner(source, peer.inode, &owner);
+		assert_int_equal(owner.pid, i % 2 == 0 ? pid : getpid());
+		assert_int_equal(owner.fd, i % 2 == 0 ? fd : mine.callers);
+		free(owner.command);
+	}
+	close(hold);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close_pair(&pair);
+	close_pair(&mine);
+	evidence_source_free(source);
+}
+
+static void
+test_an_inode_that_nobody_has(void **state)
+{
+	struct evidence_source *source = evidence_source_new();
+	struct owner owner = {-1, -1, -1, NULL};
+
+	evidence_owner(source, 0, &owner);
+	evidence_owner(source, UINT64_MAX, &owner);
+	assert_int_equal(owner.pid, -1);
+	assert_int_equal(owner.fd, -1);
+	assert_int_equal(owner.uid, -1);
+	assert_null(owner.command);
+	evidence_source_free(source);
+}
+
+/* The name of the process holds a parenthesis and a line end, both of which
+ * mean something in /proc/PID/stat. */
+static void
+test_a_process_that_is_ending(void **state)
+{
+	struct pair pair = connect_pair(FAMILY_V4);
+	siginfo_t info;
+	int hold;
+	pid_t pid = hand_over(&pair, &hold);
+
+	assert_false(evidence_is_exiting(pid));
+	assert_false(evidence_is_exiting(getpid()));
+	close(hold);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_true(evidence_is_exiting(pid)); /* a zombie */
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(evidence_is_exiting(pid)); /* gone */
+	close_pair(&pair);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_the_owner_is_found),
+	    cmocka_unit_test(test_the_owner_is_another_process),
+	    cmocka_unit_test(test_an_inode_that_nobody_has),
+	    cmocka_unit_test(test_a_process_that_is_ending),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
