@@ -141,8 +141,12 @@ set_judgement(struct ledger_exchange *x, const struct judgement *judgement,
 	    before.witness == judgement->witness)
 		return;
 	record->judgement = *judgement;
-	if (judgement->verdict == VERDICT_DRAINED)
+	/* Proven since the last look. */
+	if (judgement->verdict == VERDICT_DRAINED) {
 		record->delivered_bytes = record->body_bytes;
+		if (record->facts.unread_bytes > 0)
+			record->facts.unread_bytes = 0;
+	}
 	ledger->totals.by_verdict[before.verdict]--;
 	ledger->totals.by_verdict[judgement->verdict]++;
 	if (before.verdict == VERDICT_UNDRAINED &&

@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* What lies unread for so long when its process ends was not being read. */
-#define EXIT_QUIET_US (250 * US_PER_MS)
+/* What was seen unread, and untouched for so long, was not being read. */
+#define UNREAD_QUIET_US (250 * US_PER_MS)
 
 static struct judgement
 judge(enum verdict verdict, enum evidence evidence)
@@ -43,13 +43,21 @@ judge_closed(const struct facts *facts)
 	                                                : EVIDENCE_CLOSED);
 }
 
+/* The last look may have come between the body's arrival and its reading. */
+static bool
+was_left_unread(const struct facts *facts, mono_us now)
+{
+	return facts->unread_bytes > 0 &&
+	    now - facts->progress_at >= UNREAD_QUIET_US;
+}
+
 /* What lay unread, and made the kernel reset, may have been our own
  * close_notify, which no caller has to read. */
 static bool
-is_reset_by_notify(const struct facts *facts)
+is_reset_by_notify(const struct facts *facts, mono_us now)
 {
 	return is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
-	    facts->unread_bytes <= 0;
+	    !was_left_unread(facts, now);
 }
 
 /* A kernel answers close() by RST when bytes lie unread, so a reset after
@@ -57,11 +65,9 @@ is_reset_by_notify(const struct facts *facts)
 static struct judgement
 judge_reset(const struct facts *facts, mono_us now)
 {
-	/* A process may end while it reads; untouched for a while is held. */
-	if (facts->owner_exited && facts->unread_bytes > 0 &&
-	    now - facts->progress_at >= EXIT_QUIET_US)
+	if (facts->owner_exited && was_left_unread(facts, now))
 		return judge(VERDICT_UNDRAINED, EVIDENCE_EXIT);
-	if (is_reset_by_notify(facts))
+	if (is_reset_by_notify(facts, now))
 		return judge_closed(facts);
 	return judge(VERDICT_ABANDONED, EVIDENCE_RESET);
 }
@@ -74,7 +80,8 @@ judge_reset(const struct facts *facts, mono_us now)
  * ended, which closes everything and answers nothing.
  */
 static struct judgement
-judge_ended_undrained(const struct facts *facts, const struct judgement *before)
+judge_ended_undrained(const struct facts *facts,
+    const struct judgement *before, mono_us now)
 {
 
 	if (facts->ending == ENDING_OURS || before->evidence == EVIDENCE_CLOSE)
@@ -82,7 +89,7 @@ judge_ended_undrained(const struct facts *facts, const struct judgement *before)
 	if (facts->owner_exited && before->witness == WITNESS_WATCHER)
 		return *before;
 	if (facts->ending == ENDING_CLIENT_FIN ? is_all_taken(facts)
-	                                       : is_reset_by_notify(facts))
+	                                       : is_reset_by_notify(facts, now))
 		return judge_closed(facts);
 	return *before;
 }
@@ -92,7 +99,7 @@ judge_ended(const struct facts *facts, const struct judgement *before,
     mono_us now)
 {
 	if (before->verdict == VERDICT_UNDRAINED)
-		return judge_ended_undrained(facts, before);
+		return judge_ended_undrained(facts, before, now);
 	/* The end of a process closes everything and answers nothing. */
 	if (before->verdict == VERDICT_SUSPECTED && facts->owner_exited)
 		return *before;

@@ -194,6 +194,10 @@ client_close(struct client *client, enum close_reason reason)
 		return;
 	log_debug("c%" PRIu64 ": closed: %s", client_id(client),
 	    record_close_word(reason));
+	/* Our FIN may be out, and the loop has not told us yet. */
+	if (client->state == CLIENT_FINISHING &&
+	    stream_fin_bytes(client->stream) > 0)
+		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
 	client_note_bytes(client);
 	count_bytes(client);

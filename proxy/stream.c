@@ -243,14 +243,22 @@ read_last(struct stream *stream)
 	}
 }
 
+/* Waits for bytes; behind a close_notify, not for ever. */
+static void
+watch(struct stream *stream)
+{
+	static const struct timeval patience = {
+	    .tv_usec = CLOSE_NOTIFY_PATIENCE_MS * 1000};
+
+	event_add(&stream->read_event,
+	    stream->has_close_notify ? &patience : NULL);
+}
+
 static void
 await_last(struct stream *stream)
 {
-	struct timeval patience = {
-	    .tv_usec = CLOSE_NOTIFY_PATIENCE_MS * 1000};
-
 	stream->has_close_notify = true;
-	event_add(&stream->read_event, &patience);
+	watch(stream);
 	read_last(stream);
 }
 
@@ -328,8 +336,9 @@ stream_shake_hands(struct stream *stream)
 		stream->callbacks->on_secured(stream->arg);
 		if (stream->state != STREAM_OPEN)
 			return;
-		stream_flush(stream);
-		if (stream->state == STREAM_OPEN && !stream->is_paused)
+		/* What was written meanwhile goes now, and maybe our FIN. */
+		event_active(&stream->write_event, EV_WRITE, 0);
+		if (!stream->is_paused)
 			read_tls(stream);
 		return;
 	case TLS_CLOSED:
@@ -391,9 +400,9 @@ stream_resume(struct stream *stream)
 	if (!stream->is_paused || stream->state == STREAM_ENDED)
 		return;
 	stream->is_paused = false;
-	event_add(&stream->read_event, NULL);
-	if (stream->kept != NULL ||
-	    (stream->tls != NULL && tls_has_pending(stream->tls)))
+	watch(stream);
+	/* OpenSSL may hold bytes or an end that the socket shows no more. */
+	if (stream->kept != NULL || stream->tls != NULL)
 		event_active(&stream->read_event, EV_READ, 0);
 }
 

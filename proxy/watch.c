@@ -64,15 +64,32 @@ is_sample_due(const struct client *client, const struct conn_standing *standing,
 	return now - client->sampled_at >= interval;
 }
 
-/* Looks at the caller's end.  Returns whether the connection is still there. */
+/*
+ * The kernel has done with the socket.  Whether by FIN or by RST, the next
+ * read tells, which the loop is about to do, unless it has read the FIN.
+ */
+static void
+end_dead(struct client *client, const struct delivery *delivery)
+{
+	if (!client->has_fin)
+		stream_resume(client->stream);
+	else
+		client_close(client, delivery->waiting_bytes > 0
+		        ? CLOSE_CLIENT_RST
+		        : CLOSE_CLIENT_FIN);
+}
+
+/* Looks at the caller's end.  Returns whether there is more to look at. */
 static bool
 sample(struct client *client, mono_us now, struct sweep_budget *budget)
 {
 	struct delivery delivery;
 
 	client->sampled_at = now;
-	if (!client_sample(client, &delivery) || delivery.is_dead) {
-		client_close(client, CLOSE_CLIENT_RST);
+	if (!client_sample(client, &delivery))
+		return false;
+	if (delivery.is_dead) {
+		end_dead(client, &delivery);
 		return false;
 	}
 	ask_peer(client, &delivery, budget);

@@ -84,11 +84,8 @@ class Case:
 
     @property
     def name(self):
-        return f"{self.program}-{self.manner}-{self.path[1:]}".replace("/", "-")
-
-    @property
-    def status(self):
-        return int(self.path.split("/")[1])
+        words = self.path.replace("/", "-")
+        return f"{self.program}-{self.manner}{words}"
 
     def truth_of(self, status):
         return dict(self.others).get(status, self.truth)

@@ -18,7 +18,10 @@ from cast.caller import Caller  # noqa: E402
 from cast.origin import Authority, Origin  # noqa: E402
 from cast.proxy import Proxy, patience, resolving, trusting  # noqa: E402
 
-LOG_LINES_SHOWN = 200
+LOG_LINES_SHOWN = 60
+
+# In a test's stash: the proxies that it started.
+PROXIES = pytest.StashKey()
 
 # Our callers answer at once or never.
 SHORT = patience("400ms", "300ms", "300ms")
@@ -84,8 +87,6 @@ def call(proxy, transport):
 
 # ---- what is printed ----
 
-PROXIES = pytest.StashKey()
-
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
@@ -120,7 +121,8 @@ def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     count = {outcome: len(reporter.stats.get(outcome, []))
              for outcome in ("passed", "failed", "error", "skipped")}
-    line = f"{count['passed']} passed, {count['failed'] + count['error']} failed"
+    failed = count["failed"] + count["error"]
+    line = f"{count['passed']} passed, {failed} failed"
     if count["skipped"]:
         line += f", {count['skipped']} skipped"
     reporter.write_line(line)

@@ -12,7 +12,7 @@ import pytest
 
 from cast.caller import Caller
 from cast.origin import HOST, Origin, noise, pattern
-from cast.proxy import resolving, split_authority, trusting
+from cast.proxy import split_authority
 from cast.waiting import wait_until
 
 SMALL = "/200/length/1000"

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -193,6 +194,7 @@ connect_tcp(int fds[2])
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof(address);
+	int yes = 1;
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(
@@ -206,6 +208,10 @@ connect_tcp(int fds[2])
 	fds[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 	assert_true(fds[1] >= 0);
 	assert_int_equal(evutil_make_socket_nonblocking(fds[0]), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY,
+				     &yes, sizeof(yes)),
+		    0);
 	close(listener);
 }
 

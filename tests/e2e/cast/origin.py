@@ -29,7 +29,7 @@ import ssl
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HOST = "origin.test"
 LATER_S = 0.15
