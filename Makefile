@@ -170,7 +170,7 @@ fuzz: $(FUZZ_NAMES:%=build/fuzz/%)
 	done
 
 FUZZ_SRC := $(wildcard accounting/*.c) \
-	$(addprefix proxy/,http.c head.c origin.c)
+	$(addprefix proxy/,http.c http_head.c http_body.c head.c origin.c)
 build/fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_SRC) Makefile
 	@mkdir -p $(@D)
 	$(SAY) "  LD  $@"
