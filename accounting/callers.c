@@ -72,8 +72,8 @@ heard_of(struct callers *callers, const char *key)
 		caller = xcalloc(1, sizeof(*caller));
 		caller->key = xstrdup(key);
 	}
-	HASH_ADD_KEYPTR(hh, callers->table, caller->key, strlen(caller->key),
-	    caller);
+	HASH_ADD_KEYPTR(
+	    hh, callers->table, caller->key, strlen(caller->key), caller);
 	return caller;
 }
 

@@ -29,8 +29,8 @@ struct callers *callers_new(void);
 void callers_free(struct callers *callers);
 
 /* A probe of this caller was answered.  `key` names the caller. */
-void callers_probe_answered(struct callers *callers, const char *key,
-    bool is_prompt);
+void callers_probe_answered(
+    struct callers *callers, const char *key, bool is_prompt);
 
 /* Returns whether the caller answered CALLERS_PROMPT_ANSWERS probes promptly
  * and none late.  Unknown callers do not watch. */

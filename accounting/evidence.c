@@ -42,7 +42,7 @@
 #define PROCESS_IS_EXITING 0x4
 
 struct evidence_source {
-	int netlink;     /* owned; -1 where there is no inet_diag */
+	int netlink;    /* owned; -1 where there is no inet_diag */
 	pid_t last_pid; /* who held the last socket: looked at first */
 };
 
@@ -52,9 +52,9 @@ evidence_source_new(void)
 	struct evidence_source *source = xcalloc(1, sizeof(*source));
 	struct timeval patience = {.tv_sec = 1};
 
-	source->netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
-	    NETLINK_SOCK_DIAG);
-	/* The kernel answers within the send; this is against the unforeseen. */
+	source->netlink =
+	    socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	/* The kernel answers within the send; this is for the unforeseen. */
 	if (source->netlink >= 0)
 		(void)setsockopt(source->netlink, SOL_SOCKET, SO_RCVTIMEO,
 		    &patience, sizeof(patience));
@@ -90,8 +90,8 @@ evidence_sample(int fd, struct delivery *delivery)
 	    .is_dead = info.tcpi_state == TCP_STATE_CLOSE,
 	};
 	/* Added to the struct in Linux 6.2; older kernels copy less. */
-	if (length >= offsetof(struct tcp_info, tcpi_snd_wnd) +
-	        sizeof(info.tcpi_snd_wnd))
+	if (length >=
+	    offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info.tcpi_snd_wnd))
 		delivery->window_bytes = info.tcpi_snd_wnd;
 	return true;
 }
@@ -175,11 +175,11 @@ send_request(int netlink, const struct tuple *tuple)
 {
 	struct diag_request request = {
 	    .header = {.nlmsg_len = sizeof(request),
-	        .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-	        .nlmsg_flags = NLM_F_REQUEST},
+		.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST},
 	    .body = {.sdiag_family = (uint8_t)tuple->family,
-	        .sdiag_protocol = IPPROTO_TCP,
-	        .idiag_states = ~0U},
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = ~0U},
 	};
 	struct inet_diag_sockid *id = &request.body.id;
 
@@ -236,8 +236,8 @@ find_descriptor(const char *pid, const char *socket_name)
 		return -1;
 	while (found < 0 && (entry = readdir(folder)) != NULL) {
 		char target[PROC_PATH_BYTES];
-		ssize_t length = readlinkat(dirfd(folder), entry->d_name,
-		    target, sizeof(target) - 1);
+		ssize_t length = readlinkat(
+		    dirfd(folder), entry->d_name, target, sizeof(target) - 1);
 
 		if (length < 0)
 			continue;
@@ -301,19 +301,18 @@ search_owner(const char *socket_name, struct owner *owner)
 }
 
 void
-evidence_owner(struct evidence_source *source, uint64_t inode,
-    struct owner *owner)
+evidence_owner(
+    struct evidence_source *source, uint64_t inode, struct owner *owner)
 {
 	char socket_name[PROC_PATH_BYTES];
 	char last_pid[16];
 
 	if (inode == 0)
 		return;
-	snprintf(socket_name, sizeof(socket_name), "socket:[%" PRIu64 "]",
-	    inode);
+	snprintf(
+	    socket_name, sizeof(socket_name), "socket:[%" PRIu64 "]", inode);
 	snprintf(last_pid, sizeof(last_pid), "%d", (int)source->last_pid);
-	if (source->last_pid == 0 ||
-	    !try_owner(last_pid, socket_name, owner))
+	if (source->last_pid == 0 || !try_owner(last_pid, socket_name, owner))
 		search_owner(socket_name, owner);
 	if (owner->pid > 0)
 		source->last_pid = owner->pid;
@@ -342,7 +341,8 @@ evidence_is_exiting(pid_t pid)
 	if (after_name == NULL)
 		return true;
 	if (sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %u", &state,
-	        &flags) != 2)
+		&flags) != 2)
 		return true;
-	return state == 'Z' || state == 'X' || (flags & PROCESS_IS_EXITING) != 0;
+	return state == 'Z' || state == 'X' ||
+	    (flags & PROCESS_IS_EXITING) != 0;
 }

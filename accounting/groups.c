@@ -154,8 +154,8 @@ copy_leak(struct leak *to, const struct leak *from)
 struct leak *
 groups_copy(const struct groups *groups, size_t *count_out)
 {
-	struct leak *leaks = xcalloc(HASH_COUNT(groups->table) + 1,
-	    sizeof(*leaks));
+	struct leak *leaks =
+	    xcalloc(HASH_COUNT(groups->table) + 1, sizeof(*leaks));
 	struct group *group;
 	struct group *next;
 	size_t copied = 0;

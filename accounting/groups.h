@@ -29,8 +29,8 @@ void groups_judged(struct groups *groups,
 
 /* Returns the id of the leak under which the exchange, undrained or suspected,
  * is counted.  Borrows: until groups_free(). */
-const char *groups_leak_id(struct groups *groups,
-    const struct exchange_record *exchange);
+const char *groups_leak_id(
+    struct groups *groups, const struct exchange_record *exchange);
 
 /* A held response's connection ended after `held_s` seconds. */
 void groups_released(struct groups *groups,

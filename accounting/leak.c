@@ -106,8 +106,8 @@ static char *
 host_of(const char *address)
 {
 	const char *colon = strrchr(address, ':');
-	size_t length = colon == NULL ? strlen(address)
-	                              : (size_t)(colon - address);
+	size_t length =
+	    colon == NULL ? strlen(address) : (size_t)(colon - address);
 
 	if (length >= 2 && address[0] == '[' && address[length - 1] == ']')
 		return xstrndup(address + 1, length - 2);

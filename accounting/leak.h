@@ -22,10 +22,10 @@
 
 /* One program that leaks: pid, or address where the pid is not known. */
 struct leak_caller {
-	char *client_host; /* "127.0.0.1" */
-	char *user_agent;  /* NULL unknown */
-	char *command;     /* NULL unknown */
-	pid_t pid;         /* -1 unknown */
+	char *client_host;     /* "127.0.0.1" */
+	char *user_agent;      /* NULL unknown */
+	char *command;         /* NULL unknown */
+	pid_t pid;             /* -1 unknown */
 	int fds[LEAK_MAX_FDS]; /* of responses held now, where known */
 	size_t fd_count;
 };
@@ -39,7 +39,8 @@ struct leak_releases {
 };
 
 struct leak {
-	char id[LEAK_ID_BYTES]; /* hex; the same in every run for the same key */
+	char
+	    id[LEAK_ID_BYTES]; /* hex; the same in every run for the same key */
 	char *origin;
 	char *method;
 	char *route;
@@ -49,10 +50,10 @@ struct leak {
 	uint64_t suspected;
 	uint64_t held_now;
 	uint64_t held_to_exit; /* held until their process ended */
-	int64_t held_bytes; /* body bytes of the responses held now that the
+	int64_t held_bytes;    /* body bytes of the responses held now that the
 	                       caller has not read: unread or not delivered */
 	uint64_t by_evidence[EVIDENCE_COUNT]; /* of the undrained */
-	wall_us first_seen; /* responses, by their arrival */
+	wall_us first_seen;                   /* responses, by their arrival */
 	wall_us last_seen;
 	struct leak_releases releases;
 	struct leak_caller callers[LEAK_MAX_CALLERS];
@@ -67,8 +68,7 @@ void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);
 void leak_absorb(struct leak *into, struct leak *from);
 
 /* Adds the caller of one held response to the leak's callers and fds. */
-void leak_add_caller(struct leak *leak,
-    const struct exchange_record *exchange);
+void leak_add_caller(struct leak *leak, const struct exchange_record *exchange);
 
 /*
  * Returns whether the releases come at a constant age (a client timeout hides

@@ -107,8 +107,8 @@ ledger_conn_opened(struct ledger *ledger, const char *client_address,
 	const struct ledger_config *config = &ledger->config;
 
 	conn->ledger = ledger;
-	conn->record.id = ledger->conn_serial++ * config->shard_count +
-	    config->shard + 1;
+	conn->record.id =
+	    ledger->conn_serial++ * config->shard_count + config->shard + 1;
 	conn->record.client_address = xstrdup(client_address);
 	conn->record.owner = (struct owner){-1, -1, -1, NULL};
 	conn->record.state = CONN_IDLE;
@@ -193,8 +193,8 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 
 	facts->ending = record_close_ending(reason);
 	facts->ended_at = now;
-	facts->was_reused = reason == CLOSE_REQUEST_CROSSED &&
-	    facts->is_complete;
+	facts->was_reused =
+	    reason == CLOSE_REQUEST_CROSSED && facts->is_complete;
 	ledger_rejudge(x, now);
 	x->record.is_held = false;
 	/* Also where the end itself was the proof (EVIDENCE_EXIT). */
@@ -278,8 +278,7 @@ ledger_request_began(struct ledger_conn *conn,
 	record->owner = (struct owner){-1, -1, -1, NULL};
 	record->judgement.verdict = VERDICT_OPEN;
 	record->facts.has_body = true; /* until the response says otherwise */
-	record->facts.is_tls =
-	    conn->record.transport == TRANSPORT_INTERCEPTED;
+	record->facts.is_tls = conn->record.transport == TRANSPORT_INTERCEPTED;
 	record->facts.unread_bytes = -1;
 	record->facts.progress_at = now;
 	record->began_at = wall;
@@ -324,8 +323,8 @@ ledger_response_body_came(struct ledger_exchange *x, size_t bytes)
 }
 
 void
-ledger_response_ended(struct ledger_exchange **xp, enum response_end end,
-    mono_us now)
+ledger_response_ended(
+    struct ledger_exchange **xp, enum response_end end, mono_us now)
 {
 	struct ledger_exchange *x = *xp;
 
@@ -365,7 +364,8 @@ is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
 {
 	bool owed = conn->waiting_bytes > 0 || conn->unread_bytes > 0;
 
-	if (!owed && (delivery->waiting_bytes > 0 || delivery->unread_bytes > 0))
+	if (!owed &&
+	    (delivery->waiting_bytes > 0 || delivery->unread_bytes > 0))
 		return true;
 	if (taken_bytes(delivery->acked_bytes, delivery->unread_bytes) !=
 	    taken_bytes(conn->acked_bytes, conn->unread_bytes))
@@ -392,8 +392,8 @@ apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
 }
 
 void
-ledger_delivery_seen(struct ledger_conn *conn, const struct delivery *delivery,
-    mono_us now)
+ledger_delivery_seen(
+    struct ledger_conn *conn, const struct delivery *delivery, mono_us now)
 {
 	bool has_progress = is_progress(conn, delivery);
 	struct ledger_exchange *x;
@@ -431,8 +431,8 @@ ledger_owner_exited(struct ledger_conn *conn)
 }
 
 void
-ledger_conn_standing(const struct ledger_conn *conn,
-    struct conn_standing *standing)
+ledger_conn_standing(
+    const struct ledger_conn *conn, struct conn_standing *standing)
 {
 	const struct ledger_exchange *last =
 	    TAILQ_LAST(&conn->unproven, exchange_list);

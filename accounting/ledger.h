@@ -21,7 +21,7 @@
 #include "accounting/verdict.h"
 
 /* Finished exchanges kept in memory, a shard. */
-#define LEDGER_MAX_ORDINARY 2048 /* none, drained, abandoned, unproven */
+#define LEDGER_MAX_ORDINARY 2048  /* none, drained, abandoned, unproven */
 #define LEDGER_MAX_EVIDENCE 16384 /* undrained, suspected; ended */
 #define LEDGER_MAX_CLOSED_CONNS 256
 
@@ -38,8 +38,8 @@ struct ledger_config {
 	unsigned shard_count;
 };
 
-struct ledger *ledger_new(const struct ledger_config *config, wall_us wall,
-    mono_us now);
+struct ledger *ledger_new(
+    const struct ledger_config *config, wall_us wall, mono_us now);
 
 /* Every connection must have been closed. */
 void ledger_free(struct ledger *ledger);
@@ -67,7 +67,7 @@ void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
 
 struct request_facts {
 	const char *method;
-	const char *url;    /* redacted by the ledger */
+	const char *url; /* redacted by the ledger */
 	const char *origin;
 	const char *user_agent;  /* NULL: none */
 	const char *traceparent; /* NULL: none */
@@ -80,8 +80,7 @@ struct request_facts {
 struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
     const struct request_facts *request, wall_us wall, mono_us now);
 
-void ledger_request_body_came(struct ledger_exchange *exchange,
-    size_t bytes);
+void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 
 struct response_facts {
 	int status;
@@ -94,8 +93,7 @@ struct response_facts {
 void ledger_response_began(struct ledger_exchange *exchange,
     const struct response_facts *response, mono_us now);
 
-void ledger_response_body_came(struct ledger_exchange *exchange,
-    size_t bytes);
+void ledger_response_body_came(struct ledger_exchange *exchange, size_t bytes);
 
 /*
  * Returns whether this response should say Connection: close, because its
@@ -112,8 +110,8 @@ enum response_end {
 
 /* The exchange stays with its connection until that proves something;
  * *exchange is NULL then. */
-void ledger_response_ended(struct ledger_exchange **exchange,
-    enum response_end end, mono_us now);
+void ledger_response_ended(
+    struct ledger_exchange **exchange, enum response_end end, mono_us now);
 
 /* ---- evidence ---- */
 
@@ -124,17 +122,17 @@ struct delivery {
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
 	int64_t window_bytes;  /* the peer's receive window; -1 not known */
 	mono_us rtt_us;
-	bool is_dead;          /* the kernel has given the socket up */
+	bool is_dead; /* the kernel has given the socket up */
 };
 
 /* Judges the unproven responses of the connection anew. */
-void ledger_delivery_seen(struct ledger_conn *conn,
-    const struct delivery *delivery, mono_us now);
+void ledger_delivery_seen(
+    struct ledger_conn *conn, const struct delivery *delivery, mono_us now);
 
 /* The same at the connection's end, before ledger_conn_closed(): judges
  * nothing yet, and what lay unread stays as it was seen last. */
-void ledger_delivery_ended(struct ledger_conn *conn,
-    const struct delivery *delivery);
+void ledger_delivery_ended(
+    struct ledger_conn *conn, const struct delivery *delivery);
 
 /* The process at the other end was ending when its socket did; before
  * ledger_conn_closed(). */
@@ -151,8 +149,8 @@ struct conn_standing {
 	mono_us probed_at;   /* 0: not yet */
 };
 
-void ledger_conn_standing(const struct ledger_conn *conn,
-    struct conn_standing *standing);
+void ledger_conn_standing(
+    const struct ledger_conn *conn, struct conn_standing *standing);
 
 /* Returns a copy of what the query asks for.  Takes nothing; free with
  * snapshot_free(). */

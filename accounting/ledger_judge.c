@@ -21,9 +21,8 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	const char *agent = record->user_agent;
 	const char *fingerprint = record->tls_fingerprint;
 	const char *colon = strrchr(record->client_address, ':');
-	int host_bytes = colon == NULL
-	    ? (int)strlen(record->client_address)
-	    : (int)(colon - record->client_address);
+	int host_bytes = colon == NULL ? (int)strlen(record->client_address)
+				       : (int)(colon - record->client_address);
 
 	if (with_process && record->owner.pid > 0)
 		return xasprintf("pid %d\n%s\n%s", (int)record->owner.pid,
@@ -91,8 +90,7 @@ put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 {
 	bool is_evidence = x->record.judgement.verdict == VERDICT_UNDRAINED ||
 	    x->record.judgement.verdict == VERDICT_SUSPECTED;
-	struct ring *ring = is_evidence ? &ledger->evidence
-	                                : &ledger->ordinary;
+	struct ring *ring = is_evidence ? &ledger->evidence : &ledger->ordinary;
 
 	if (ring->count == ring->max) {
 		struct ledger_exchange *oldest = TAILQ_FIRST(&ring->list);
@@ -129,8 +127,8 @@ note_suspicion(struct ledger_exchange *x, mono_us now)
 
 /* The one writer of verdicts. */
 static void
-set_judgement(struct ledger_exchange *x, const struct judgement *judgement,
-    mono_us now)
+set_judgement(
+    struct ledger_exchange *x, const struct judgement *judgement, mono_us now)
 {
 	struct ledger *ledger = x->conn->ledger;
 	struct exchange_record *record = &x->record;

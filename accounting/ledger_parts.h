@@ -28,7 +28,7 @@ TAILQ_HEAD(exchange_list, ledger_exchange);
 
 struct ledger_conn {
 	struct conn_record record;
-	struct ledger *ledger; /* borrowed, outlives the connection */
+	struct ledger *ledger;         /* borrowed, outlives the connection */
 	struct exchange_list unproven; /* owned, oldest first */
 	mono_us opened_at;
 	mono_us idle_since;
@@ -56,9 +56,9 @@ struct ledger {
 	struct ledger_config config;
 	struct counters counters;
 	struct totals totals;
-	struct groups *groups;    /* owned */
-	struct conn_list live;    /* owned by the proxy until closed */
-	struct conn_list closed;  /* owned, oldest first */
+	struct groups *groups;   /* owned */
+	struct conn_list live;   /* owned by the proxy until closed */
+	struct conn_list closed; /* owned, oldest first */
 	size_t closed_count;
 	struct ring ordinary;
 	struct ring evidence;
@@ -80,8 +80,7 @@ void ledger_free_exchange(struct ledger_exchange *exchange);
 char *ledger_name_caller(const struct ledger_conn *conn, bool with_process);
 
 /* Fills in the record's route. */
-void ledger_ensure_route(struct ledger *ledger,
-    struct exchange_record *record);
+void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 
 /* Judges by the facts as they are. */
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);

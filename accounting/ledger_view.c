@@ -67,8 +67,7 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
 	size_t max = count_live(ledger, &conns) + ledger->ordinary.count +
 	    ledger->evidence.count;
 
-	snapshot->exchanges =
-	    xcalloc(max + 1, sizeof(*snapshot->exchanges));
+	snapshot->exchanges = xcalloc(max + 1, sizeof(*snapshot->exchanges));
 	TAILQ_FOREACH (conn, &ledger->live, link)
 		copy_matching(snapshot, ledger, &conn->unproven, query, now);
 	copy_matching(snapshot, ledger, &ledger->evidence.list, query, now);
@@ -82,16 +81,16 @@ copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
 	size_t live;
 
 	count_live(ledger, &live);
-	snapshot->conns = xcalloc(live + ledger->closed_count + 1,
-	    sizeof(*snapshot->conns));
+	snapshot->conns =
+	    xcalloc(live + ledger->closed_count + 1, sizeof(*snapshot->conns));
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		conn->record.age_us = now - conn->opened_at;
-		record_copy_conn(&snapshot->conns[snapshot->conn_count++],
-		    &conn->record);
+		record_copy_conn(
+		    &snapshot->conns[snapshot->conn_count++], &conn->record);
 	}
 	TAILQ_FOREACH (conn, &ledger->closed, link)
-		record_copy_conn(&snapshot->conns[snapshot->conn_count++],
-		    &conn->record);
+		record_copy_conn(
+		    &snapshot->conns[snapshot->conn_count++], &conn->record);
 }
 
 static struct leak *
@@ -136,7 +135,7 @@ illustrate(struct snapshot *snapshot, struct groups *groups,
 	}
 	if (leak->example == NULL ||
 	    (record->judgement.verdict == VERDICT_UNDRAINED &&
-	        leak->example->judgement.verdict != VERDICT_UNDRAINED)) {
+		leak->example->judgement.verdict != VERDICT_UNDRAINED)) {
 		if (leak->example != NULL)
 			record_fini_exchange(leak->example);
 		else

@@ -14,8 +14,8 @@
 #include "accounting/memory.h"
 
 void
-record_exchange_id(const struct exchange_record *exchange,
-    char id[EXCHANGE_ID_BYTES])
+record_exchange_id(
+    const struct exchange_record *exchange, char id[EXCHANGE_ID_BYTES])
 {
 	snprintf(id, EXCHANGE_ID_BYTES, "c%" PRIu64 "x%" PRIu32,
 	    exchange->conn_id, exchange->ordinal);
@@ -41,8 +41,7 @@ parse_part(const char *text, char letter, uint64_t max, uint64_t *number)
 }
 
 bool
-record_parse_exchange_id(const char *text, uint64_t *conn_id,
-    uint32_t *ordinal)
+record_parse_exchange_id(const char *text, uint64_t *conn_id, uint32_t *ordinal)
 {
 	uint64_t number;
 
@@ -79,8 +78,8 @@ record_copy_conn(struct conn_record *to, const struct conn_record *from)
 }
 
 void
-record_copy_exchange(struct exchange_record *to,
-    const struct exchange_record *from)
+record_copy_exchange(
+    struct exchange_record *to, const struct exchange_record *from)
 {
 	*to = *from;
 	to->method = xstrdup_or_null(from->method);

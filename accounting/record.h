@@ -67,15 +67,15 @@ struct conn_record {
 	int64_t sent_bytes;     /* on the wire, to the caller */
 	wall_us opened_at;
 	wall_us closed_at; /* 0 while open */
-	int64_t age_us;  /* time open until now, or until closed; set by the
+	int64_t age_us;    /* time open until now, or until closed; set by the
 	                    snapshot */
 };
 
 struct exchange_record {
 	uint64_t conn_id;
-	uint32_t ordinal; /* 1 for the first exchange of its connection */
-	int status;       /* 0 until there is a response */
-	bool is_held;     /* undrained, and its connection is still open */
+	uint32_t ordinal;  /* 1 for the first exchange of its connection */
+	int status;        /* 0 until there is a response */
+	bool is_held;      /* undrained, and its connection is still open */
 	bool is_escalated; /* Connection: close was added because its group was
 	                      under suspicion */
 	char *method;
@@ -90,8 +90,8 @@ struct exchange_record {
 	struct owner owner;
 	struct facts facts;
 	struct judgement judgement;
-	int64_t request_bytes; /* of the request body */
-	int64_t body_bytes;    /* of the response body, as received so far */
+	int64_t request_bytes;   /* of the request body */
+	int64_t body_bytes;      /* of the response body, as received so far */
 	int64_t delivered_bytes; /* of them, ACKed by the caller's kernel */
 	wall_us began_at;
 	int64_t first_byte_us; /* request to response head; -1 until then */
@@ -103,16 +103,16 @@ struct exchange_record {
 #define EXCHANGE_ID_BYTES 40
 
 /* Writes "c17x3": the id in logs, JSON and the API's paths. */
-void record_exchange_id(const struct exchange_record *exchange,
-    char id[EXCHANGE_ID_BYTES]);
+void record_exchange_id(
+    const struct exchange_record *exchange, char id[EXCHANGE_ID_BYTES]);
 
 /* Reads such an id.  Returns false where it is none. */
-bool record_parse_exchange_id(const char *text, uint64_t *conn_id,
-    uint32_t *ordinal) MUST_CHECK;
+bool record_parse_exchange_id(
+    const char *text, uint64_t *conn_id, uint32_t *ordinal) MUST_CHECK;
 
 void record_copy_conn(struct conn_record *to, const struct conn_record *from);
-void record_copy_exchange(struct exchange_record *to,
-    const struct exchange_record *from);
+void record_copy_exchange(
+    struct exchange_record *to, const struct exchange_record *from);
 void record_fini_conn(struct conn_record *conn);
 void record_fini_exchange(struct exchange_record *exchange);
 

@@ -18,8 +18,8 @@
 
 #define REPLACEMENT "REDACTED"
 
-static const char *const secret_words[] = {"sig", "token", "secret",
-    "password", "passwd", "credential", "key", "auth", "policy", "jwt", "code"};
+static const char *const secret_words[] = {"sig", "token", "secret", "password",
+    "passwd", "credential", "key", "auth", "policy", "jwt", "code"};
 
 static bool
 contains(const char *text, size_t length, const char *word)
@@ -37,7 +37,7 @@ static bool
 is_secret(const char *name, size_t length)
 {
 	for (size_t i = 0; i < sizeof(secret_words) / sizeof(*secret_words);
-	    i++) {
+	     i++) {
 		if (contains(name, length, secret_words[i]))
 			return true;
 	}
@@ -100,8 +100,8 @@ redact_url(const char *url)
 
 	for (const char *p = url; *p != '\0'; p++)
 		parameters += *p == '&' || *p == '?';
-	redacted = xcalloc(1,
-	    strlen(url) + parameters * strlen(REPLACEMENT) + 1);
+	redacted =
+	    xcalloc(1, strlen(url) + parameters * strlen(REPLACEMENT) + 1);
 	end = append_origin(redacted, url, &rest);
 	end = append(end, rest, strcspn(rest, "?#"));
 	rest += strcspn(rest, "?#");

@@ -27,8 +27,8 @@ void route_set_free(struct route_set *set);
  * or part of one and "**" for one or more segments.  Returns NULL, or why the
  * pattern is refused (static text).
  */
-const char *route_set_add(struct route_set *set, const char *pattern)
-    MUST_CHECK;
+const char *route_set_add(
+    struct route_set *set, const char *pattern) MUST_CHECK;
 
 /*
  * Writes the template of `path` (query and fragment ignored) into `route`,
@@ -36,7 +36,7 @@ const char *route_set_add(struct route_set *set, const char *pattern)
  * collapse registry names, references and digests, upload ids, UUIDs,
  * numbers and hex of 8 and more digits into {}.
  */
-void route_of(const struct route_set *set, const char *path,
-    char route[ROUTE_MAX_BYTES]);
+void route_of(
+    const struct route_set *set, const char *path, char route[ROUTE_MAX_BYTES]);
 
 #endif

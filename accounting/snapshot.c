@@ -69,8 +69,8 @@ take_leaks(struct snapshot *whole, struct snapshot *part)
 {
 	size_t known = whole->leak_count;
 
-	whole->leaks = xreallocarray(whole->leaks,
-	    known + part->leak_count + 1, sizeof(*whole->leaks));
+	whole->leaks = xreallocarray(
+	    whole->leaks, known + part->leak_count + 1, sizeof(*whole->leaks));
 	for (size_t i = 0; i < part->leak_count; i++) {
 		struct leak *leak = &part->leaks[i];
 		size_t at = 0;
@@ -154,7 +154,7 @@ newer_exchange_first(const void *a, const void *b)
 	if (left->conn_id != right->conn_id)
 		return left->conn_id > right->conn_id ? -1 : 1;
 	return left->ordinal > right->ordinal ? -1
-	                                      : left->ordinal < right->ordinal;
+					      : left->ordinal < right->ordinal;
 }
 
 void
@@ -177,8 +177,8 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 }
 
 void
-snapshot_query_copy(struct snapshot_query *to,
-    const struct snapshot_query *from)
+snapshot_query_copy(
+    struct snapshot_query *to, const struct snapshot_query *from)
 {
 	*to = *from;
 	to->tag_key = xstrdup_or_null(from->tag_key);
@@ -208,8 +208,8 @@ matches_tag(const struct snapshot_query *query, const struct tags *tags)
 }
 
 bool
-snapshot_query_matches(const struct snapshot_query *query,
-    const struct exchange_record *exchange)
+snapshot_query_matches(
+    const struct snapshot_query *query, const struct exchange_record *exchange)
 {
 	if (query->has_verdict && exchange->judgement.verdict != query->verdict)
 		return false;

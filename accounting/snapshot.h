@@ -43,19 +43,19 @@ struct gauges {
 struct snapshot_query {
 	bool wants_conns;
 	bool wants_exchanges;
-	bool has_verdict;       /* filters, for exchanges: */
+	bool has_verdict; /* filters, for exchanges: */
 	enum verdict verdict;
-	char *tag_key;          /* owned; NULL: any */
-	char *tag_value;        /* owned; NULL: any value of tag_key */
-	char *origin;           /* owned; NULL: any */
-	uint64_t conn_id;       /* 0: any */
-	uint32_t ordinal;       /* 0: any */
-	size_t max_exchanges;   /* newest first are kept; 0: no bound */
+	char *tag_key;        /* owned; NULL: any */
+	char *tag_value;      /* owned; NULL: any value of tag_key */
+	char *origin;         /* owned; NULL: any */
+	uint64_t conn_id;     /* 0: any */
+	uint32_t ordinal;     /* 0: any */
+	size_t max_exchanges; /* newest first are kept; 0: no bound */
 };
 
 struct snapshot {
 	wall_us taken_at;
-	wall_us since;     /* when the ledger was opened */
+	wall_us since;      /* when the ledger was opened */
 	int64_t seconds_us; /* taken_at - since, by the monotonic clock */
 	struct totals totals;
 	struct counters counters;
@@ -78,15 +78,15 @@ void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
 /* Sorts what merging left unsorted: leaks by weight, connections and
  * exchanges by age; and applies max_exchanges.  Call once, at the end. */
-void snapshot_seal(struct snapshot *snapshot,
-    const struct snapshot_query *query);
+void snapshot_seal(
+    struct snapshot *snapshot, const struct snapshot_query *query);
 
-void snapshot_query_copy(struct snapshot_query *to,
-    const struct snapshot_query *from);
+void snapshot_query_copy(
+    struct snapshot_query *to, const struct snapshot_query *from);
 void snapshot_query_fini(struct snapshot_query *query);
 
 /* Returns whether the exchange passes the query's filters. */
-bool snapshot_query_matches(const struct snapshot_query *query,
-    const struct exchange_record *exchange);
+bool snapshot_query_matches(
+    const struct snapshot_query *query, const struct exchange_record *exchange);
 
 #endif

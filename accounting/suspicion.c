@@ -69,8 +69,8 @@ add_group(struct suspicion *suspicion, const char *key)
 	if (HASH_COUNT(suspicion->table) >= SUSPICION_MAX_GROUPS)
 		forget(suspicion, suspicion->table);
 	group->key = xstrdup(key);
-	HASH_ADD_KEYPTR(hh, suspicion->table, group->key, strlen(group->key),
-	    group);
+	HASH_ADD_KEYPTR(
+	    hh, suspicion->table, group->key, strlen(group->key), group);
 	atomic_fetch_add(&suspicion->suspects, 1);
 }
 
@@ -121,8 +121,8 @@ suspicion_confirmed(struct suspicion *suspicion, const char *key)
 bool
 suspicion_is_anyone(struct suspicion *suspicion)
 {
-	return atomic_load_explicit(&suspicion->suspects,
-	           memory_order_relaxed) > 0;
+	return atomic_load_explicit(
+		   &suspicion->suspects, memory_order_relaxed) > 0;
 }
 
 bool

@@ -27,12 +27,12 @@ struct suspicion *suspicion_new(void);
 void suspicion_free(struct suspicion *suspicion);
 
 /* A response of the group was suspected. */
-void suspicion_raised(struct suspicion *suspicion, const char *group,
-    mono_us now);
+void suspicion_raised(
+    struct suspicion *suspicion, const char *group, mono_us now);
 
 /* A response of the group that said Connection: close was drained. */
-void suspicion_answered(struct suspicion *suspicion, const char *group,
-    mono_us now);
+void suspicion_answered(
+    struct suspicion *suspicion, const char *group, mono_us now);
 
 /* A response of the group that said Connection: close was held: the count of
  * proper answers starts again. */

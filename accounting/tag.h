@@ -35,8 +35,8 @@ struct tags {
  * may be tokens, strings, integers, decimals, booleans; parameters are
  * allowed and ignored; inner lists and byte sequences are refused.
  */
-bool tags_add_dictionary(struct tags *tags, const char *value, size_t length)
-    MUST_CHECK;
+bool tags_add_dictionary(
+    struct tags *tags, const char *value, size_t length) MUST_CHECK;
 
 /*
  * Sets one tag to literal text (a header named by --tag-header, the user name

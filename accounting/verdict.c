@@ -40,7 +40,7 @@ judge_closed(const struct facts *facts)
 	/* After a response that told it to close, our FIN was no probe. */
 	return judge(VERDICT_DRAINED,
 	    facts->probed_at != 0 && !facts->said_close ? EVIDENCE_PROBE
-	                                                : EVIDENCE_CLOSED);
+							: EVIDENCE_CLOSED);
 }
 
 /* The last look may have come between the body's arrival and its reading. */
@@ -80,8 +80,8 @@ judge_reset(const struct facts *facts, mono_us now)
  * ended, which closes everything and answers nothing.
  */
 static struct judgement
-judge_ended_undrained(const struct facts *facts,
-    const struct judgement *before, mono_us now)
+judge_ended_undrained(
+    const struct facts *facts, const struct judgement *before, mono_us now)
 {
 
 	if (facts->ending == ENDING_OURS || before->evidence == EVIDENCE_CLOSE)
@@ -89,14 +89,14 @@ judge_ended_undrained(const struct facts *facts,
 	if (facts->owner_exited && before->witness == WITNESS_WATCHER)
 		return *before;
 	if (facts->ending == ENDING_CLIENT_FIN ? is_all_taken(facts)
-	                                       : is_reset_by_notify(facts, now))
+					       : is_reset_by_notify(facts, now))
 		return judge_closed(facts);
 	return *before;
 }
 
 static struct judgement
-judge_ended(const struct facts *facts, const struct judgement *before,
-    mono_us now)
+judge_ended(
+    const struct facts *facts, const struct judgement *before, mono_us now)
 {
 	if (before->verdict == VERDICT_UNDRAINED)
 		return judge_ended_undrained(facts, before, now);
@@ -137,8 +137,8 @@ judge_unanswered(const struct facts *facts)
 }
 
 static struct judgement
-judge_live(const struct facts *facts, const struct patience *patience,
-    mono_us now)
+judge_live(
+    const struct facts *facts, const struct patience *patience, mono_us now)
 {
 	mono_us quiet_since = facts->progress_at;
 	bool is_stalled = now - quiet_since >= patience->stall_after_us;

@@ -53,14 +53,14 @@ struct judgement {
  */
 struct facts {
 	bool has_body;
-	bool is_complete;   /* the whole message was handed to the socket */
-	bool is_truncated;  /* the origin broke off: not the caller's doing */
-	bool said_close;    /* the response carried Connection: close */
-	bool is_tls;        /* our probe adds a close_notify the client may
+	bool is_complete;    /* the whole message was handed to the socket */
+	bool is_truncated;   /* the origin broke off: not the caller's doing */
+	bool said_close;     /* the response carried Connection: close */
+	bool is_tls;         /* our probe adds a close_notify the client may
 	                       leave unread */
-	bool was_reused;    /* the next request came after this response */
+	bool was_reused;     /* the next request came after this response */
 	bool caller_watches; /* the caller watches its idle connections */
-	bool owner_exited;  /* the process was ending when the socket did */
+	bool owner_exited;   /* the process was ending when the socket did */
 	int64_t waiting_bytes; /* handed over, not yet ACKed */
 	int64_t unread_bytes;  /* in the local peer's receive queue; -1 where
 	                          that cannot be known */

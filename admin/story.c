@@ -52,16 +52,15 @@ format_clock(wall_us at, wall_us today, char text[TEXT_NUMBER_BYTES])
 /* ---- a leak ---- */
 
 void
-story_put_held(struct page *page, const char *gap, uint64_t now,
-    uint64_t to_exit)
+story_put_held(
+    struct page *page, const char *gap, uint64_t now, uint64_t to_exit)
 {
 	if (now > 0 || to_exit == 0) {
 		page_printf(page, gap, "%" PRIu64 " held now", now);
 		gap = ", ";
 	}
 	if (to_exit > 0)
-		page_printf(page, gap,
-		    "%" PRIu64 " held to exit", to_exit);
+		page_printf(page, gap, "%" PRIu64 " held to exit", to_exit);
 }
 
 void

@@ -18,8 +18,8 @@ bool story_is_proven(const struct leak *leak);
 
 /* Puts how many are held, after `gap`: "12 held now", or what was held until
  * its process ended (exec). */
-void story_put_held(struct page *page, const char *gap, uint64_t now,
-    uint64_t to_exit);
+void story_put_held(
+    struct page *page, const char *gap, uint64_t now, uint64_t to_exit);
 
 /* Puts the line that counts, after `title`: "LEAK 1   12 held now, ...". */
 void story_put_head(struct page *page, const char *title,

@@ -28,8 +28,8 @@ struct authority;
  * exists, the certificate is no CA, not yet valid or expired, or the key can
  * be read by others.  Free with authority_free().
  */
-struct authority *authority_open(const char *state_dir,
-    char error[AUTHORITY_ERROR_BYTES]);
+struct authority *authority_open(
+    const char *state_dir, char error[AUTHORITY_ERROR_BYTES]);
 void authority_free(struct authority *authority);
 
 /* Borrowed, live as long as the authority. */

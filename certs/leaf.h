@@ -27,8 +27,8 @@ EVP_PKEY *leaf_key_new(void);
  * host is no valid name or OpenSSL refuses.  Borrows all.  Free with
  * leaf_unref().
  */
-struct leaf *leaf_mint(const struct authority *authority, EVP_PKEY *key,
-    const char *host);
+struct leaf *leaf_mint(
+    const struct authority *authority, EVP_PKEY *key, const char *host);
 
 struct leaf *leaf_ref(struct leaf *leaf);
 void leaf_unref(struct leaf *leaf);

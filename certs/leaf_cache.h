@@ -19,8 +19,8 @@ struct leaf_cache;
 
 /* Borrows the authority for the cache's life.  Returns NULL if OpenSSL cannot
  * make the leaves' key.  Free with leaf_cache_free(). */
-struct leaf_cache *leaf_cache_new(const struct authority *authority,
-    size_t max_leaves);
+struct leaf_cache *leaf_cache_new(
+    const struct authority *authority, size_t max_leaves);
 void leaf_cache_free(struct leaf_cache *cache);
 
 /*

@@ -235,8 +235,8 @@ client_refuse(struct client *client, const struct refusal *refusal,
 	answer.has_body = true;
 	text_clear(out);
 	(void)refusal_write(&answer, out);
-	stream_write(client->stream,
-	    &(struct iovec){out->bytes, out->length}, 1);
+	stream_write(
+	    client->stream, &(struct iovec){out->bytes, out->length}, 1);
 	ledger_counters(client->worker->ledger)->refused_requests++;
 	log_debug("c%" PRIu64 ": refused: %d %s (%s)", client_id(client),
 	    refusal->status, refusal->text, refusal->detail);
@@ -244,14 +244,12 @@ client_refuse(struct client *client, const struct refusal *refusal,
 }
 
 void
-client_refuse_request(struct client *client, int status, const char *token,
-    const char *text)
+client_refuse_request(
+    struct client *client, int status, const char *token, const char *text)
 {
 	client_refuse(client,
-	    &(struct refusal){.status = status,
-	        .token = token,
-	        .text = text,
-	        .detail = ""},
+	    &(struct refusal){
+		.status = status, .token = token, .text = text, .detail = ""},
 	    CLOSE_BAD_REQUEST);
 }
 
@@ -300,9 +298,9 @@ client_is_orphan(struct client *client)
 	struct peer_socket peer;
 
 	return client->is_local &&
-	    (!evidence_peer(client->worker->evidence,
-	         stream_fd(client->stream), &peer) ||
-	        peer.inode == 0);
+	    (!evidence_peer(
+		 client->worker->evidence, stream_fd(client->stream), &peer) ||
+		peer.inode == 0);
 }
 
 /* What the caller's FIN after ours means. */
@@ -316,7 +314,7 @@ reason_of_answer(struct client *client)
 	if (client->reason != CLOSE_NOT_YET)
 		return client->reason;
 	return late_bytes > CLOSE_NOTIFY_BYTES ? CLOSE_REQUEST_CROSSED
-	                                       : CLOSE_PROBE_ANSWERED;
+					       : CLOSE_PROBE_ANSWERED;
 }
 
 static void
@@ -444,8 +442,8 @@ set_socket_options(int fd)
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat,
-	    sizeof(lowat));
+	(void)setsockopt(
+	    fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
 void
@@ -459,8 +457,8 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	units_address_text(address, text);
 	client->magic = CLIENT_MAGIC;
 	client->worker = worker;
-	client->record = ledger_conn_opened(worker->ledger, text,
-	    clock_wall(), clock_mono());
+	client->record = ledger_conn_opened(
+	    worker->ledger, text, clock_wall(), clock_mono());
 	client->is_local = evidence_is_local(fd);
 	ledger_conn_record(client->record)->is_local = client->is_local;
 	client->parser = http_parser_new(HTTP_KIND_REQUEST,
@@ -469,14 +467,14 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
 	client_set_state(client, CLIENT_READING);
-	if (!options_allow(options,
-	        (const struct sockaddr *)&address->sockaddr))
+	if (!options_allow(
+		options, (const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,
 		    &(struct refusal){.status = 403,
-		        .token = "http_request_denied",
-		        .text = "your address is not allowed to use this "
-		                "proxy: add it with --allow",
-		        .detail = text},
+			.token = "http_request_denied",
+			.text = "your address is not allowed to use this "
+				"proxy: add it with --allow",
+			.detail = text},
 		    CLOSE_NOT_ALLOWED);
 }
 

@@ -18,8 +18,8 @@
 struct client;
 
 /* Takes `fd`.  Puts itself into the worker's list. */
-void client_accept(struct worker *worker, int fd,
-    const struct address *address);
+void client_accept(
+    struct worker *worker, int fd, const struct address *address);
 
 /* Ends the connection and what runs on it; memory goes later. */
 void client_close(struct client *client, enum close_reason reason);
@@ -41,8 +41,8 @@ struct sweep_budget {
 
 /* Looks at the caller's end where that may tell something, and probes it when
  * it has been idle for long enough.  May close it. */
-void client_sweep(struct client *client, mono_us now,
-    struct sweep_budget *budget);
+void client_sweep(
+    struct client *client, mono_us now, struct sweep_budget *budget);
 
 /* ---- for the exchange ---- */
 
@@ -66,8 +66,8 @@ enum exchange_outcome {
 };
 
 /* The exchange is over, and has freed itself. */
-void client_exchange_ended(struct client *client,
-    enum exchange_outcome outcome);
+void client_exchange_ended(
+    struct client *client, enum exchange_outcome outcome);
 
 /* The origin takes request bytes again. */
 void client_read_on(struct client *client);

@@ -40,13 +40,13 @@ struct client {
 	unsigned magic;
 	enum client_state state;
 	bool is_local;
-	bool has_fin;        /* the caller closed its way */
-	bool is_ending;      /* this exchange is its last */
-	bool is_pipelined;   /* the next request came too early to prove */
+	bool has_fin;      /* the caller closed its way */
+	bool is_ending;    /* this exchange is its last */
+	bool is_pipelined; /* the next request came too early to prove */
 	bool is_request_read;
-	bool has_replied;    /* CONNECT was answered */
+	bool has_replied; /* CONNECT was answered */
 	/* owned */
-	struct stream *stream;      /* NULL once closed */
+	struct stream *stream; /* NULL once closed */
 	struct http_parser *parser;
 	struct exchange *exchange;  /* while EXCHANGING */
 	struct tunnel *tunnel;      /* while RELAYING */
@@ -75,8 +75,8 @@ void client_finish(struct client *client, enum close_reason reason);
  * or shall not be served. */
 void client_refuse(struct client *client, const struct refusal *refusal,
     enum close_reason reason);
-void client_refuse_request(struct client *client, int status,
-    const char *token, const char *text);
+void client_refuse_request(
+    struct client *client, int status, const char *token, const char *text);
 
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the
@@ -94,8 +94,8 @@ bool client_is_orphan(struct client *client);
 /* ---- request.c ---- */
 
 /* Takes bytes as the state wants them.  Returns how many were taken. */
-size_t request_take_bytes(struct client *client, const char *bytes,
-    size_t length);
+size_t request_take_bytes(
+    struct client *client, const char *bytes, size_t length);
 
 /* The parser's callback. */
 void request_on_body(void *arg, const char *bytes, size_t length);
@@ -104,10 +104,9 @@ void request_on_body(void *arg, const char *bytes, size_t length);
 void request_read_next(struct client *client);
 
 /* Adds the tags of a head to *tags, and counts the malformed. */
-void request_read_tags(struct client *client, const struct head *request,
-    struct tags *tags);
-void request_note_user_agent(struct client *client,
-    const struct head *request);
+void request_read_tags(
+    struct client *client, const struct head *request, struct tags *tags);
+void request_note_user_agent(struct client *client, const struct head *request);
 
 /* ---- connect.c ---- */
 

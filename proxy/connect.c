@@ -19,8 +19,8 @@ reply_established(struct client *client)
 	static char reply[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 	client->has_replied = true;
-	stream_write(client->stream,
-	    &(struct iovec){reply, sizeof(reply) - 1}, 1);
+	stream_write(
+	    client->stream, &(struct iovec){reply, sizeof(reply) - 1}, 1);
 }
 
 static void
@@ -33,8 +33,8 @@ void
 connect_relay(struct client *client, struct stream **upstream)
 {
 	client_set_state(client, CLIENT_RELAYING);
-	client->tunnel = tunnel_new(client->worker, client->stream, upstream,
-	    on_tunnel_ended, client);
+	client->tunnel = tunnel_new(
+	    client->worker, client->stream, upstream, on_tunnel_ended, client);
 	if (client->has_fin)
 		tunnel_client_fin(client->tunnel);
 }
@@ -58,9 +58,9 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 	}
 	client_refuse(client,
 	    &(struct refusal){.status = dial_status(result),
-	        .token = dial_token(result),
-	        .text = dial_text(result),
-	        .detail = detail},
+		.token = dial_token(result),
+		.text = dial_text(result),
+		.detail = detail},
 	    CLOSE_UPSTREAM_FAILED);
 }
 
@@ -94,8 +94,7 @@ connect_begin(struct client *client, const struct head *request)
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
 	http_next(client->parser);
-	if (options_pass_through(client->worker->house->options,
-	        target.host)) {
+	if (options_pass_through(client->worker->house->options, target.host)) {
 		dial_tunnel(client);
 		return;
 	}
@@ -125,8 +124,7 @@ connect_sniff(struct client *client, const char *bytes, size_t length)
 		return length;
 	}
 	if (bytes[0] >= 'A' && bytes[0] <= 'Z') {
-		ledger_conn_record(client->record)->transport =
-		    TRANSPORT_CLEAR;
+		ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
 		client_set_state(client, CLIENT_READING);
 		return request_take_bytes(client, bytes, length);
 	}
@@ -163,7 +161,8 @@ connect_handshake_ended(struct client *client, enum stream_end how)
 		return;
 	}
 	counters->client_handshakes_failed++;
-	client_close(client, how == STREAM_END_TLS ? CLOSE_TLS_FAILED
-	        : how == STREAM_END_FIN            ? CLOSE_CLIENT_FIN
-	                                           : CLOSE_CLIENT_RST);
+	client_close(client,
+	    how == STREAM_END_TLS       ? CLOSE_TLS_FAILED
+		: how == STREAM_END_FIN ? CLOSE_CLIENT_FIN
+					: CLOSE_CLIENT_RST);
 }

@@ -138,14 +138,13 @@ on_connected(struct dial *dial)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	ledger_counters(worker->ledger)->upstream_connections++;
-	dial->stream =
-	    stream_new(worker->loop, fd, &handshake_callbacks, dial);
+	dial->stream = stream_new(worker->loop, fd, &handshake_callbacks, dial);
 	if (!dial->origin.is_tls) {
 		finish(dial, DIAL_OK, "");
 		return;
 	}
-	tls = tls_connect(worker->tls_client, fd, dial->origin.host,
-	    dial->origin.key);
+	tls = tls_connect(
+	    worker->tls_client, fd, dial->origin.host, dial->origin.key);
 	stream_secure(dial->stream, &tls);
 }
 
@@ -206,13 +205,13 @@ is_same_endpoint(const struct sockaddr *a, const struct address *own)
 		memcpy(&own_v4, &own->sockaddr, sizeof(own_v4));
 		return v4.sin_port == own_v4.sin_port &&
 		    (v4.sin_addr.s_addr == own_v4.sin_addr.s_addr ||
-		        own_v4.sin_addr.s_addr == htonl(INADDR_ANY));
+			own_v4.sin_addr.s_addr == htonl(INADDR_ANY));
 	}
 	memcpy(&v6, a, sizeof(v6));
 	memcpy(&own_v6, &own->sockaddr, sizeof(own_v6));
 	return v6.sin6_port == own_v6.sin6_port &&
 	    (memcmp(&v6.sin6_addr, &own_v6.sin6_addr, 16) == 0 ||
-	        IN6_IS_ADDR_UNSPECIFIED(&own_v6.sin6_addr));
+		IN6_IS_ADDR_UNSPECIFIED(&own_v6.sin6_addr));
 }
 
 static bool
@@ -252,8 +251,8 @@ start_connect(struct dial *dial, const struct address *address)
 
 	if (is_prohibited(dial->worker->house, sockaddr))
 		return DIAL_PROHIBITED;
-	dial->fd = socket(sockaddr->sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	dial->fd = socket(
+	    sockaddr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (dial->fd < 0)
 		return result_of_errno(errno);
 	if (connect(dial->fd, sockaddr, address->length) != 0 &&
@@ -277,8 +276,8 @@ static void
 connect_next(struct dial *dial, enum dial_result reason)
 {
 	while (dial->next_address < dial->address_count) {
-		reason = start_connect(dial,
-		    &dial->addresses[dial->next_address++]);
+		reason =
+		    start_connect(dial, &dial->addresses[dial->next_address++]);
 		if (reason == DIAL_OK)
 			return;
 	}
@@ -311,8 +310,9 @@ on_resolved(enum resolve_result result, const struct address *addresses,
 
 	dial->query = NULL;
 	if (result != RESOLVE_OK || count == 0) {
-		finish(dial, result == RESOLVE_OK ? DIAL_NO_NAME
-		                                  : result_of_resolve(result),
+		finish(dial,
+		    result == RESOLVE_OK ? DIAL_NO_NAME
+					 : result_of_resolve(result),
 		    "");
 		return;
 	}
@@ -326,8 +326,7 @@ on_dial_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *dial = arg;
 
-	finish(dial, dial->query != NULL ? DIAL_DNS_TIMEOUT : DIAL_TIMEOUT,
-	    "");
+	finish(dial, dial->query != NULL ? DIAL_DNS_TIMEOUT : DIAL_TIMEOUT, "");
 }
 
 struct dial *
@@ -335,8 +334,8 @@ dial_start(struct worker *worker, const struct origin *origin,
     dial_cb on_dialled, void *arg)
 {
 	mono_us timeout_us = worker->house->options->connect_timeout_us;
-	struct timeval timeout = {.tv_sec = timeout_us / US_PER_S,
-	    .tv_usec = timeout_us % US_PER_S};
+	struct timeval timeout = {
+	    .tv_sec = timeout_us / US_PER_S, .tv_usec = timeout_us % US_PER_S};
 	struct dial *dial = xcalloc(1, sizeof(*dial));
 
 	dial->worker = worker;
@@ -349,8 +348,7 @@ dial_start(struct worker *worker, const struct origin *origin,
 	if (dial->timer == NULL)
 		abort();
 	event_add(dial->timer, &timeout);
-	dial->query =
-	    resolver_ask(worker->resolver, origin, on_resolved, dial);
+	dial->query = resolver_ask(worker->resolver, origin, on_resolved, dial);
 	return dial;
 }
 

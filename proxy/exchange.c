@@ -35,7 +35,7 @@ exchange_set_state(struct exchange *x, enum exchange_state next)
 	static const unsigned may_follow[] = {
 	    [EXCHANGE_LEASING] = 1u << EXCHANGE_WAITING | 1u << EXCHANGE_OVER,
 	    [EXCHANGE_WAITING] = 1u << EXCHANGE_LEASING |
-	        1u << EXCHANGE_RECEIVING | 1u << EXCHANGE_OVER,
+		1u << EXCHANGE_RECEIVING | 1u << EXCHANGE_OVER,
 	    [EXCHANGE_RECEIVING] = 1u << EXCHANGE_OVER,
 	    [EXCHANGE_OVER] = 0,
 	};
@@ -84,8 +84,8 @@ exchange_abort(struct exchange **xp)
 
 	*xp = NULL;
 	if (x->record != NULL)
-		ledger_response_ended(&x->record, RESPONSE_ABANDONED,
-		    clock_mono());
+		ledger_response_ended(
+		    &x->record, RESPONSE_ABANDONED, clock_mono());
 	if (x->state == EXCHANGE_OVER) {
 		x->client = NULL; /* tell_client() releases */
 		return;
@@ -106,16 +106,16 @@ write_upstream(struct exchange *x, const struct iovec *parts, size_t count)
 	if (x->early == NULL)
 		x->early = evbuffer_new();
 	for (size_t i = 0; i < count; i++) {
-		if (x->early == NULL || evbuffer_add(x->early,
-		        parts[i].iov_base, parts[i].iov_len) != 0)
+		if (x->early == NULL ||
+		    evbuffer_add(
+			x->early, parts[i].iov_base, parts[i].iov_len) != 0)
 			abort();
 	}
 }
 
 size_t
-exchange_frame(struct iovec parts[3],
-    char size_line[EXCHANGE_SIZE_LINE_BYTES], enum body_framing framing,
-    const struct span *piece)
+exchange_frame(struct iovec parts[3], char size_line[EXCHANGE_SIZE_LINE_BYTES],
+    enum body_framing framing, const struct span *piece)
 {
 	union {
 		const char *in;
@@ -128,7 +128,8 @@ exchange_frame(struct iovec parts[3],
 		parts[0] = (struct iovec){bytes.out, piece->length};
 		return 1;
 	}
-	line_length = snprintf(size_line, EXCHANGE_SIZE_LINE_BYTES, "%zx\r\n", piece->length);
+	line_length = snprintf(
+	    size_line, EXCHANGE_SIZE_LINE_BYTES, "%zx\r\n", piece->length);
 	parts[0] = (struct iovec){size_line, (size_t)line_length};
 	parts[1] = (struct iovec){bytes.out, piece->length};
 	parts[2] = (struct iovec){line_end, 2};
@@ -147,13 +148,13 @@ exchange_request_body(struct exchange *x, const char *bytes, size_t length)
 	x->has_request_body = true;
 	ledger_request_body_came(x->record, length);
 	write_upstream(x, parts,
-	    exchange_frame(parts, size_line, client_request(x->client)->framing,
-	        &piece));
+	    exchange_frame(
+		parts, size_line, client_request(x->client)->framing, &piece));
 }
 
 void
-exchange_request_complete(struct exchange *x, const struct field *trailer,
-    size_t trailer_count)
+exchange_request_complete(
+    struct exchange *x, const struct field *trailer, size_t trailer_count)
 {
 	struct text *out = &x->worker->scratch;
 	struct iovec part;
@@ -239,10 +240,11 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 		use(x, upstream_new(x->worker, &x->origin, &stream));
 		return;
 	}
-	response_refuse(x, &(struct refusal){.status = dial_status(result),
-	              .token = dial_token(result),
-	              .text = dial_text(result),
-	              .detail = detail});
+	response_refuse(x,
+	    &(struct refusal){.status = dial_status(result),
+		.token = dial_token(result),
+		.text = dial_text(result),
+		.detail = detail});
 }
 
 void
@@ -268,8 +270,8 @@ open_record(struct exchange *x, const struct exchange_start *start)
 	    .is_pipelined = start->is_pipelined,
 	};
 
-	x->record = ledger_request_began(client_record(x->client), &facts,
-	    clock_wall(), clock_mono());
+	x->record = ledger_request_began(
+	    client_record(x->client), &facts, clock_wall(), clock_mono());
 	free(method);
 	free(user_agent);
 	free(traceparent);

@@ -32,8 +32,8 @@ struct exchange *exchange_start(const struct exchange_start *start);
 /* The caller is gone.  *exchange is NULL then. */
 void exchange_abort(struct exchange **exchange);
 
-void exchange_request_body(struct exchange *exchange, const char *bytes,
-    size_t length);
+void exchange_request_body(
+    struct exchange *exchange, const char *bytes, size_t length);
 void exchange_request_complete(struct exchange *exchange,
     const struct field *trailer, size_t trailer_count);
 

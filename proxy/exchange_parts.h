@@ -27,8 +27,8 @@ enum exchange_state {
 
 struct exchange {
 	enum exchange_state state;
-	struct client *client;   /* borrowed, outlives the exchange */
-	struct worker *worker;   /* borrowed */
+	struct client *client;          /* borrowed, outlives the exchange */
+	struct worker *worker;          /* borrowed */
 	struct ledger_exchange *record; /* NULL once the response has ended */
 	struct origin origin;
 	struct span path; /* in the client's head */

@@ -28,8 +28,8 @@ head_add(struct head *head, struct span name, struct span value)
 	if (head->field_count == head->field_max) {
 		head->field_max =
 		    head->field_max == 0 ? FIRST_FIELDS : 2 * head->field_max;
-		head->fields = xreallocarray(head->fields, head->field_max,
-		    sizeof(*head->fields));
+		head->fields = xreallocarray(
+		    head->fields, head->field_max, sizeof(*head->fields));
 	}
 	head->fields[head->field_count++] = (struct field){name, value};
 }

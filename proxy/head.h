@@ -24,15 +24,15 @@ struct field {
 
 enum body_framing {
 	BODY_NONE,
-	BODY_LENGTH,  /* content_length bytes */
+	BODY_LENGTH, /* content_length bytes */
 	BODY_CHUNKED,
-	BODY_TO_EOF,  /* a response until the connection closes */
+	BODY_TO_EOF, /* a response until the connection closes */
 };
 
 struct head {
 	struct span method; /* requests */
 	struct span target;
-	int status;         /* responses */
+	int status; /* responses */
 	struct span reason;
 	unsigned http_minor; /* of HTTP/1.x */
 	bool keeps_alive;    /* by version and Connection (RFC 9112 §9.3) */
@@ -58,8 +58,7 @@ size_t head_count(const struct head *head, const char *name);
 
 /* Whether a comma-separated list field has this member, over all its lines;
  * without case. */
-bool head_lists(const struct head *head, const char *name,
-    const char *member);
+bool head_lists(const struct head *head, const char *name, const char *member);
 
 /* Returns a NUL-terminated copy, or NULL where there is no such field.  Free
  * with free(). */

@@ -22,8 +22,8 @@
 /* ---- life ---- */
 
 struct http_parser *
-http_parser_new(enum http_kind kind, size_t max_head_bytes,
-    http_body_cb on_body, void *arg)
+http_parser_new(
+    enum http_kind kind, size_t max_head_bytes, http_body_cb on_body, void *arg)
 {
 	struct http_parser *parser = xcalloc(1, sizeof(*parser));
 
@@ -130,19 +130,18 @@ check_partial(const struct http_parser *parser, size_t checked)
 	if (parser->partial[length - 1] == '\r')
 		length--;
 	/* Nor was it known what would follow the last line's end. */
-	return http_check_bytes(parser->partial, checked < 2 ? 0 : checked - 2,
-	    length);
+	return http_check_bytes(
+	    parser->partial, checked < 2 ? 0 : checked - 2, length);
 }
 
 enum http_progress
-http_collect(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+http_collect(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
 	size_t before = parser->partial_length;
 	size_t search_from = before < 3 ? 0 : before - 3;
 	enum http_error error;
-	const char *end =
-	    before == 0 ? find_head_end(bytes, length) : NULL;
+	const char *end = before == 0 ? find_head_end(bytes, length) : NULL;
 
 	/* What is behind a head that came in one piece is not copied. */
 	if (end != NULL)
@@ -166,10 +165,11 @@ http_collect(struct http_parser *parser, const char *bytes, size_t length,
 }
 
 static enum http_progress
-collect_head(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+collect_head(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
-	enum http_progress progress = http_collect(parser, bytes, length, taken);
+	enum http_progress progress =
+	    http_collect(parser, bytes, length, taken);
 	char *block = parser->partial;
 	size_t block_length = parser->partial_length;
 
@@ -181,8 +181,8 @@ collect_head(struct http_parser *parser, const char *bytes, size_t length,
 }
 
 static enum http_progress
-feed_head(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+feed_head(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
 	size_t skipped = skip_empty_lines(parser, bytes, length);
 	enum http_progress progress;
@@ -191,8 +191,8 @@ feed_head(struct http_parser *parser, const char *bytes, size_t length,
 		*taken = length;
 		return HTTP_NEEDS_MORE;
 	}
-	progress = collect_head(parser, bytes + skipped, length - skipped,
-	    taken);
+	progress =
+	    collect_head(parser, bytes + skipped, length - skipped, taken);
 	*taken += skipped;
 	return progress;
 }
@@ -200,8 +200,8 @@ feed_head(struct http_parser *parser, const char *bytes, size_t length,
 /* ---- feeding ---- */
 
 enum http_progress
-http_feed(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+http_feed(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
 	switch (parser->phase) {
 	case PHASE_HEAD:

@@ -22,10 +22,10 @@ enum http_error {
 enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_RESPONSE };
 
 enum http_progress {
-	HTTP_NEEDS_MORE, /* all bytes were taken, the message goes on */
-	HTTP_HAS_HEAD,   /* the head is complete: http_head(); feed the rest */
+	HTTP_NEEDS_MORE,  /* all bytes were taken, the message goes on */
+	HTTP_HAS_HEAD,    /* the head is complete: http_head(); feed the rest */
 	HTTP_HAS_MESSAGE, /* the message is complete: http_next() before more */
-	HTTP_IS_BAD,     /* http_error(); nothing more can be read */
+	HTTP_IS_BAD,      /* http_error(); nothing more can be read */
 };
 
 struct http_parser;
@@ -33,8 +33,8 @@ struct http_parser;
 /* Called for each piece of the body, unframed. */
 typedef void (*http_body_cb)(void *arg, const char *bytes, size_t length);
 
-struct http_parser *http_parser_new(enum http_kind kind,
-    size_t max_head_bytes, http_body_cb on_body, void *arg);
+struct http_parser *http_parser_new(enum http_kind kind, size_t max_head_bytes,
+    http_body_cb on_body, void *arg);
 void http_parser_free(struct http_parser *parser);
 
 /*
@@ -65,7 +65,7 @@ bool http_has_begun(const struct http_parser *parser);
 void http_next(struct http_parser *parser);
 
 enum http_error http_error(const struct http_parser *parser);
-int http_error_status(enum http_error error); /* for a request */
+int http_error_status(enum http_error error);        /* for a request */
 const char *http_error_token(enum http_error error); /* Proxy-Status */
 const char *http_error_text(enum http_error error);
 

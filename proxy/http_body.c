@@ -122,10 +122,11 @@ read_chunks(
 }
 
 static enum http_progress
-feed_trailer(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+feed_trailer(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
-	enum http_progress progress = http_collect(parser, bytes, length, taken);
+	enum http_progress progress =
+	    http_collect(parser, bytes, length, taken);
 	enum http_error error;
 	llhttp_errno_t code;
 
@@ -137,8 +138,8 @@ feed_trailer(struct http_parser *parser, const char *bytes, size_t length,
 	parser->trailer = parser->partial;
 	parser->partial = NULL;
 	/* Without the line end before it, which llhttp has seen. */
-	code = llhttp_execute(&parser->llhttp, parser->trailer + 2,
-	    parser->partial_length - 2);
+	code = llhttp_execute(
+	    &parser->llhttp, parser->trailer + 2, parser->partial_length - 2);
 	parser->partial_length = 0;
 	if (!parser->is_complete)
 		return http_refuse(parser, http_error_of_llhttp(code));
@@ -148,8 +149,8 @@ feed_trailer(struct http_parser *parser, const char *bytes, size_t length,
 }
 
 static enum http_progress
-feed_chunked(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+feed_chunked(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
 	enum http_error error = read_chunks(parser, bytes, length, taken);
 	size_t before_trailer = *taken;
@@ -173,8 +174,8 @@ feed_chunked(struct http_parser *parser, const char *bytes, size_t length,
 }
 
 enum http_progress
-http_feed_body(struct http_parser *parser, const char *bytes, size_t length,
-    size_t *taken)
+http_feed_body(
+    struct http_parser *parser, const char *bytes, size_t length, size_t *taken)
 {
 	llhttp_errno_t code;
 
@@ -186,8 +187,8 @@ http_feed_body(struct http_parser *parser, const char *bytes, size_t length,
 	code = llhttp_execute(&parser->llhttp, bytes, length);
 	*taken = length;
 	if (parser->is_complete) {
-		*taken = (size_t)(llhttp_get_error_pos(&parser->llhttp) -
-		    bytes);
+		*taken =
+		    (size_t)(llhttp_get_error_pos(&parser->llhttp) - bytes);
 		return http_complete(parser);
 	}
 	if (code == HPE_OK)

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* 1xx, 204 and 304 have no body whatever they say (RFC 9112 §6.3). */
 static bool
 is_bodiless_status(const struct http_parser *parser, int status)
@@ -80,7 +79,7 @@ on_llhttp_headers_complete(llhttp_t *llhttp)
 
 	if (parser->phase != PHASE_HEAD)
 		return 0;
-	return parser->has_no_body || 
+	return parser->has_no_body ||
 	    is_bodiless_status(parser, llhttp->status_code);
 }
 
@@ -123,15 +122,15 @@ http_check_bytes(const char *block, size_t from, size_t length)
 
 	if (memchr(start, '\0', length - from) != NULL)
 		return HTTP_NUL;
-	for (const char *p = start; (p = memchr(p, '\r', (size_t)(end - p))) !=
-	     NULL; p += 2) {
+	for (const char *p = start;
+	     (p = memchr(p, '\r', (size_t)(end - p))) != NULL; p += 2) {
 		if (p + 1 == end || p[1] != '\n')
 			return HTTP_BARE_CR;
 		if (p + 2 < end && (p[2] == ' ' || p[2] == '\t'))
 			return HTTP_FOLDED;
 	}
-	for (const char *p = start; p < end &&
-	     (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) {
+	for (const char *p = start;
+	     p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) {
 		if (p == block || p[-1] != '\r')
 			return HTTP_BARE_LF;
 	}
@@ -162,8 +161,8 @@ http_error_of_llhttp(llhttp_errno_t code)
 static bool
 is_known_method(struct span method)
 {
-#define XX(number, name, string) \
-	if (method.length == sizeof(#string) - 1 && \
+#define XX(number, name, string)                            \
+	if (method.length == sizeof(#string) - 1 &&         \
 	    memcmp(method.at, #string, method.length) == 0) \
 		return true;
 	HTTP_METHOD_MAP(XX)
@@ -212,8 +211,7 @@ is_start_line(const struct http_parser *parser, const char *block)
 	}
 	return target.length > 0 &&
 	    target.at == method.at + method.length + 1 &&
-	    strncmp(target.at + target.length, protocol,
-	        strlen(protocol)) == 0;
+	    strncmp(target.at + target.length, protocol, strlen(protocol)) == 0;
 }
 
 /* Fields from `first` on.  llhttp 8 takes "Host : x" for a field's start. */
@@ -237,15 +235,14 @@ execute_head(struct http_parser *parser, const char *block, size_t length)
 	const char *space;
 
 	llhttp_init(&parser->llhttp,
-	    parser->kind == HTTP_KIND_REQUEST ? HTTP_REQUEST
-	                                 : HTTP_RESPONSE,
+	    parser->kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
 	    &settings);
 	parser->llhttp.data = parser;
 	if (parser->kind == HTTP_KIND_RESPONSE)
 		return llhttp_execute(&parser->llhttp, block, length);
 	space = memchr(block, ' ', length);
-	parser->head.method = (struct span){block,
-	    space == NULL ? 0 : (size_t)(space - block)};
+	parser->head.method =
+	    (struct span){block, space == NULL ? 0 : (size_t)(space - block)};
 	if (!is_token(parser->head.method))
 		return HPE_INVALID_METHOD;
 	if (!is_known_method(parser->head.method)) {

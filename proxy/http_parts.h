@@ -17,9 +17,9 @@
 #include "proxy/http.h"
 
 enum phase {
-	PHASE_HEAD,    /* collecting the head */
-	PHASE_BODY,    /* the head has been reported */
-	PHASE_DONE,    /* the message has been reported */
+	PHASE_HEAD, /* collecting the head */
+	PHASE_BODY, /* the head has been reported */
+	PHASE_DONE, /* the message has been reported */
 	PHASE_BAD,
 };
 
@@ -42,7 +42,7 @@ struct http_parser {
 	bool has_no_body; /* whatever the head says: HEAD, CONNECT */
 	bool is_complete; /* llhttp reported the message's end */
 	size_t max_head_bytes;
-	char *partial;    /* owned: the head or trailer so far */
+	char *partial; /* owned: the head or trailer so far */
 	size_t partial_length;
 	size_t empty_lines;
 	struct head head;
@@ -51,14 +51,14 @@ struct http_parser {
 	enum chunk_place place;
 	int64_t chunk_left;
 	size_t chunk_line_length;
-	struct span name;    /* of the field whose value is next */
+	struct span name; /* of the field whose value is next */
 	bool has_value;
 	http_body_cb on_body;
 	void *arg; /* borrowed */
 };
 
-enum http_progress http_refuse(struct http_parser *parser,
-    enum http_error error);
+enum http_progress http_refuse(
+    struct http_parser *parser, enum http_error error);
 
 /* The message is over. */
 enum http_progress http_complete(struct http_parser *parser);
@@ -77,12 +77,11 @@ enum http_progress http_collect(struct http_parser *parser, const char *bytes,
  * (§5.2), and no NUL comes along (RFC 9110 §5.5).  What is before `from` was
  * checked before.
  */
-enum http_error http_check_bytes(const char *block, size_t from,
-    size_t length);
+enum http_error http_check_bytes(const char *block, size_t from, size_t length);
 
 /* The head is whole: `block` of `length` bytes, which the head takes. */
-enum http_progress http_parse_head(struct http_parser *parser, char *block,
-    size_t length);
+enum http_progress http_parse_head(
+    struct http_parser *parser, char *block, size_t length);
 
 /* Whether the names of the fields from `first` on are tokens. */
 bool http_are_names_tokens(const struct head *head, size_t first);
@@ -91,7 +90,7 @@ enum http_error http_error_of_llhttp(llhttp_errno_t code);
 
 /* ---- http_body.c ---- */
 
-enum http_progress http_feed_body(struct http_parser *parser,
-    const char *bytes, size_t length, size_t *taken);
+enum http_progress http_feed_body(struct http_parser *parser, const char *bytes,
+    size_t length, size_t *taken);
 
 #endif

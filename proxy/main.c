@@ -77,8 +77,8 @@ start_admin(struct run *run)
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
 	    .source = {.gather = service_gather,
-	        .source_arg = run->service,
-	        .is_ready = service_is_ready},
+		.source_arg = run->service,
+		.is_ready = service_is_ready},
 	};
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 
@@ -89,11 +89,12 @@ start_admin(struct run *run)
 	if (!units_is_loopback(&options->admin)) {
 		fprintf(stderr,
 		    "leakproxy: --admin: %s is not loopback: choose 127.0.0.1 "
-		    "or [::1] and reach it through a tunnel, or off\n", text);
+		    "or [::1] and reach it through a tunnel, or off\n",
+		    text);
 		return false;
 	}
-	run->admin = admin_server_start(&config, run->admin_text,
-	    sizeof(run->admin_text));
+	run->admin = admin_server_start(
+	    &config, run->admin_text, sizeof(run->admin_text));
 	if (run->admin != NULL)
 		return true;
 	fprintf(stderr,
@@ -115,8 +116,8 @@ start_service(struct run *run)
 		return complain(error);
 	if (!start_admin(run))
 		return false;
-	has_admin = run->admin != NULL &&
-	    units_parse_address(run->admin_text, &admin);
+	has_admin =
+	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
 	if (!service_start(run->service, has_admin ? &admin : NULL, error))
 		return complain(error);
 	return true;
@@ -139,16 +140,16 @@ tell_ready(const struct run *run)
 		json_array_append_new(listen, json_string(text));
 	}
 	ready = json_pack("{s:o, s:s?, s:i}", "listen", listen, "admin",
-	    run->admin == NULL ? NULL : run->admin_text, "pid",
-	    (int)getpid());
+	    run->admin == NULL ? NULL : run->admin_text, "pid", (int)getpid());
 	line = json_dumps(ready, JSON_COMPACT);
 	json_decref(ready);
 	is_written = fd < 0 || dprintf(fd, "%s\n", line) > 0;
 	free(line);
 	if (!is_written) {
-		fprintf(stderr, "leakproxy: --ready-fd: cannot write to "
-		    "descriptor %d: %s: open it in the parent\n", fd,
-		    strerror(errno));
+		fprintf(stderr,
+		    "leakproxy: --ready-fd: cannot write to "
+		    "descriptor %d: %s: open it in the parent\n",
+		    fd, strerror(errno));
 		return false;
 	}
 	if (run->admin != NULL)
@@ -218,11 +219,10 @@ on_child_exited(int status, void *arg)
 static void
 run_child(struct run *run)
 {
-	char *proxy_url = xasprintf("http://%s",
-	    service_listen_text(run->service, 0));
-	char *admin_url = run->admin == NULL
-	    ? NULL
-	    : xasprintf("http://%s", run->admin_text);
+	char *proxy_url =
+	    xasprintf("http://%s", service_listen_text(run->service, 0));
+	char *admin_url =
+	    run->admin == NULL ? NULL : xasprintf("http://%s", run->admin_text);
 	struct child_settings settings = {
 	    .proxy_url = proxy_url,
 	    .admin_url = admin_url,
@@ -232,8 +232,8 @@ run_child(struct run *run)
 	    .signals = run->signals,
 	};
 
-	run->child = child_start(run->loop, run->options->child_argv,
-	    &settings, on_child_exited, run);
+	run->child = child_start(run->loop, run->options->child_argv, &settings,
+	    on_child_exited, run);
 	free(proxy_url);
 	free(admin_url);
 	loop_run(run->loop);
@@ -242,16 +242,17 @@ run_child(struct run *run)
 static void
 write_report(const struct options *options, const struct snapshot *snapshot)
 {
-	char *text = report_text(snapshot,
-	    commands_columns(options, STDERR_FILENO));
+	char *text =
+	    report_text(snapshot, commands_columns(options, STDERR_FILENO));
 	FILE *file = stderr;
 
 	if (options->report_file != NULL)
 		file = fopen(options->report_file, "we");
 	if (file == NULL) {
-		fprintf(stderr, "leakproxy: --report-file: cannot write %s: "
-		    "%s: here it is instead\n", options->report_file,
-		    strerror(errno));
+		fprintf(stderr,
+		    "leakproxy: --report-file: cannot write %s: "
+		    "%s: here it is instead\n",
+		    options->report_file, strerror(errno));
 		file = stderr;
 	}
 	fputs(text, file);

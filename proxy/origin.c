@@ -91,8 +91,8 @@ parse_port(struct span text, uint16_t *port)
 }
 
 bool
-origin_parse_authority(struct span authority, uint16_t default_port,
-    struct origin *origin)
+origin_parse_authority(
+    struct span authority, uint16_t default_port, struct origin *origin)
 {
 	const char *end = authority.at + authority.length;
 	size_t host_length;
@@ -107,7 +107,7 @@ origin_parse_authority(struct span authority, uint16_t default_port,
 		const char *colon = memchr(authority.at, ':', authority.length);
 
 		host_length = colon == NULL ? authority.length
-		                            : (size_t)(colon - authority.at);
+					    : (size_t)(colon - authority.at);
 		if (!set_host(origin, authority.at, host_length))
 			return false;
 	}
@@ -139,8 +139,8 @@ skip_scheme(struct span *target, const char *scheme)
 }
 
 bool
-origin_parse_absolute(struct span target, struct origin *origin,
-    struct span *path)
+origin_parse_absolute(
+    struct span target, struct origin *origin, struct span *path)
 {
 	bool is_tls = false;
 	struct span authority;

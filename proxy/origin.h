@@ -34,16 +34,16 @@ bool origin_parse_authority(struct span authority, uint16_t default_port,
 
 /* Reads an absolute-form target with http or https; *path is what follows the
  * authority, empty where nothing does. */
-bool origin_parse_absolute(struct span target, struct origin *origin,
-    struct span *path) MUST_CHECK;
+bool origin_parse_absolute(
+    struct span target, struct origin *origin, struct span *path) MUST_CHECK;
 
 /* Sets the scheme and writes the key anew. */
 void origin_set_tls(struct origin *origin, bool is_tls);
 
 /* Writes what belongs into Host: the port only where it is not the scheme's
  * own. */
-void origin_host_field(const struct origin *origin,
-    char field[ORIGIN_KEY_BYTES]);
+void origin_host_field(
+    const struct origin *origin, char field[ORIGIN_KEY_BYTES]);
 
 /* Whether host and port are the same, whatever the scheme. */
 bool origin_is_same_authority(const struct origin *a, const struct origin *b);

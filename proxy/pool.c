@@ -95,8 +95,8 @@ find_shelf(struct pool *pool, const char *key)
 	shelf = xcalloc(1, sizeof(*shelf));
 	shelf->key = xstrdup(key);
 	TAILQ_INIT(&shelf->idle);
-	HASH_ADD_KEYPTR(hh, pool->shelves, shelf->key, strlen(shelf->key),
-	    shelf);
+	HASH_ADD_KEYPTR(
+	    hh, pool->shelves, shelf->key, strlen(shelf->key), shelf);
 	return shelf;
 }
 
@@ -117,8 +117,7 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 	shelf->count++;
 	pool->count++;
 	if (shelf->count > POOL_MAX_IDLE_PER_ORIGIN)
-		pool_drop(pool,
-		    TAILQ_LAST(&shelf->idle, place_list)->upstream);
+		pool_drop(pool, TAILQ_LAST(&shelf->idle, place_list)->upstream);
 	else if (pool->count > POOL_MAX_IDLE)
 		pool_drop(pool, TAILQ_FIRST(&pool->by_age)->upstream);
 }

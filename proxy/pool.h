@@ -27,8 +27,7 @@ void pool_free(struct pool *pool);
 struct upstream *pool_lease(struct pool *pool, const struct origin *origin);
 
 /* Takes a connection that may serve another request. */
-void pool_give_back(struct pool *pool, struct upstream **upstream,
-    mono_us now);
+void pool_give_back(struct pool *pool, struct upstream **upstream, mono_us now);
 
 /* An idle connection said something or ended: closes it. */
 void pool_drop(struct pool *pool, struct upstream *upstream);

@@ -58,8 +58,8 @@ add_proxy_status(const struct refusal *refusal, struct text *out)
 	if (refusal->token[0] != '\0')
 		text_addf(out, "; error=%s", refusal->token);
 	text_add_string(out, "; details=");
-	add_quoted(out, refusal->detail[0] != '\0' ? refusal->detail
-	                                           : refusal->text);
+	add_quoted(
+	    out, refusal->detail[0] != '\0' ? refusal->detail : refusal->text);
 	text_add(out, "\r\n", 2);
 }
 

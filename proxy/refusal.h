@@ -17,7 +17,7 @@ struct refusal {
 	const char *text;   /* for people, one line without its end */
 	const char *detail; /* more, maybe from outside: quoted; "" for none */
 	bool says_close;
-	bool has_body;      /* false in answer to HEAD */
+	bool has_body; /* false in answer to HEAD */
 };
 
 /* Writes the response.  Returns the body's length. */

@@ -16,8 +16,8 @@
 #include "proxy/tagging.h"
 
 void
-request_read_tags(struct client *client, const struct head *request,
-    struct tags *tags)
+request_read_tags(
+    struct client *client, const struct head *request, struct tags *tags)
 {
 	size_t malformed =
 	    tagging_read(request, client->worker->house->options, tags);
@@ -35,8 +35,8 @@ request_note_user_agent(struct client *client, const struct head *request)
 		return;
 	if (record->user_agent != NULL &&
 	    strlen(record->user_agent) == field->value.length &&
-	    memcmp(record->user_agent, field->value.at,
-	        field->value.length) == 0)
+	    memcmp(record->user_agent, field->value.at, field->value.length) ==
+		0)
 		return;
 	free(record->user_agent);
 	record->user_agent = head_span_copy(field->value);
@@ -64,8 +64,9 @@ agrees_with_host(struct client *client, const struct head *request,
 
 	if (host == NULL)
 		return true;
-	if (!origin_parse_authority(host->value, origin->is_tls ? 443 : 80,
-	        &named) || named.port != origin->port)
+	if (!origin_parse_authority(
+		host->value, origin->is_tls ? 443 : 80, &named) ||
+	    named.port != origin->port)
 		return false;
 	return strcmp(named.host, origin->host) == 0 ||
 	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
@@ -107,12 +108,12 @@ static void
 forward(struct client *client, const struct head *request)
 {
 	const struct field *host = head_find(request, "Host");
-	struct exchange_start start = {.client = client,
-	    .is_pipelined = client->is_pipelined};
+	struct exchange_start start = {
+	    .client = client, .is_pipelined = client->is_pipelined};
 	struct origin origin;
 	struct tags tags = {0};
-	const char *mistake = read_target(client, request, &origin,
-	    &start.path);
+	const char *mistake =
+	    read_target(client, request, &origin, &start.path);
 	char *url;
 
 	if (mistake == NULL && !has_valid_host(request))
@@ -120,7 +121,8 @@ forward(struct client *client, const struct head *request)
 	if (mistake == NULL && !agrees_with_host(client, request, &origin))
 		mistake = "Host disagrees with the request target";
 	if (mistake != NULL) {
-		client_refuse_request(client, 400, "http_request_error", mistake);
+		client_refuse_request(
+		    client, 400, "http_request_error", mistake);
 		return;
 	}
 	if (rewrite_is_loop(request, client->worker->house->via_name)) {
@@ -202,8 +204,8 @@ parse(struct client *client, const char *bytes, size_t length)
 
 	while (may_parse(client)) {
 		size_t taken;
-		enum http_progress progress = http_feed(client->parser,
-		    bytes + offset, length - offset, &taken);
+		enum http_progress progress = http_feed(
+		    client->parser, bytes + offset, length - offset, &taken);
 
 		offset += taken;
 		switch (progress) {
@@ -233,8 +235,8 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_EXCHANGING:
 		offset = parse(client, bytes, length);
 		if (client->state == CLIENT_SNIFFING && offset < length)
-			offset += connect_sniff(client, bytes + offset,
-			    length - offset);
+			offset += connect_sniff(
+			    client, bytes + offset, length - offset);
 		return offset;
 	case CLIENT_SNIFFING:
 		return connect_sniff(client, bytes, length);

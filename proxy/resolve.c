@@ -23,7 +23,7 @@ struct resolver {
 };
 
 struct resolve_query {
-	struct resolver *resolver;           /* borrowed */
+	struct resolver *resolver;             /* borrowed */
 	struct evdns_getaddrinfo_request *dns; /* NULL: not asking DNS */
 	uint16_t port;
 	bool is_cancelled;
@@ -43,11 +43,11 @@ resolver_new(struct loop *loop, const struct options *options)
 	resolver->options = options;
 	resolver->dns = evdns_base_new(loop_base(loop),
 	    EVDNS_BASE_INITIALIZE_NAMESERVERS |
-	        EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+		EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	/* Without a usable resolv.conf names come from /etc/hosts alone. */
 	if (resolver->dns == NULL) {
-		resolver->dns = evdns_base_new(loop_base(loop),
-		    EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+		resolver->dns = evdns_base_new(
+		    loop_base(loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 		if (resolver->dns == NULL)
 			abort();
 		(void)evdns_base_load_hosts(resolver->dns, "/etc/hosts");
@@ -112,8 +112,8 @@ answer(void *arg)
 	struct resolve_query *query = arg;
 
 	if (!query->is_cancelled)
-		query->on_resolved(query->result, query->addresses,
-		    query->count, query->arg);
+		query->on_resolved(
+		    query->result, query->addresses, query->count, query->arg);
 	free(query);
 }
 
@@ -121,7 +121,7 @@ static bool
 applies(const struct resolve_rule *rule, const struct origin *origin)
 {
 	return (strcmp(rule->host, "*") == 0 ||
-	           strcmp(rule->host, origin->host) == 0) &&
+		   strcmp(rule->host, origin->host) == 0) &&
 	    (rule->port == 0 || rule->port == origin->port);
 }
 

@@ -18,16 +18,19 @@
 struct resolver;
 struct resolve_query;
 
-enum resolve_result { RESOLVE_OK, RESOLVE_NO_NAME, RESOLVE_FAILED,
-	RESOLVE_TIMEOUT };
+enum resolve_result {
+	RESOLVE_OK,
+	RESOLVE_NO_NAME,
+	RESOLVE_FAILED,
+	RESOLVE_TIMEOUT
+};
 
 /* Called once, from the loop, unless cancelled.  The addresses carry the
  * port; borrowed for the call. */
 typedef void (*resolve_cb)(enum resolve_result result,
     const struct address *addresses, size_t count, void *arg);
 
-struct resolver *resolver_new(struct loop *loop,
-    const struct options *options);
+struct resolver *resolver_new(struct loop *loop, const struct options *options);
 void resolver_free(struct resolver *resolver);
 
 /* Returns the query, valid until the callback. */

@@ -78,8 +78,8 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 static bool
 is_idempotent(struct span method)
 {
-	static const char *const methods[] = {"GET", "HEAD", "OPTIONS",
-	    "TRACE", "PUT", "DELETE"};
+	static const char *const methods[] = {
+	    "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
 		if (head_span_is(method, methods[i]))
@@ -94,9 +94,8 @@ static bool
 may_retry(const struct exchange *x)
 {
 	return x->state == EXCHANGE_WAITING && !x->was_retried &&
-	    upstream_is_used(x->upstream) &&
-	    !upstream_has_begun(x->upstream) && !x->has_request_body &&
-	    x->is_request_complete &&
+	    upstream_is_used(x->upstream) && !upstream_has_begun(x->upstream) &&
+	    !x->has_request_body && x->is_request_complete &&
 	    is_idempotent(client_request(x->client)->method);
 }
 
@@ -106,7 +105,7 @@ framing_to_caller(const struct exchange *x, const struct head *response)
 	if (response->framing == BODY_NONE || response->framing == BODY_LENGTH)
 		return response->framing;
 	return client_request(x->client)->http_minor >= 1 ? BODY_CHUNKED
-	                                                  : BODY_TO_EOF;
+							  : BODY_TO_EOF;
 }
 
 static unsigned
@@ -154,8 +153,8 @@ send_head(struct exchange *x, const struct head *response)
 static void
 relay_interim(struct exchange *x, const struct head *response)
 {
-	struct response_rewrite rewrite = {.framing = BODY_NONE,
-	    .via_name = x->worker->house->via_name};
+	struct response_rewrite rewrite = {
+	    .framing = BODY_NONE, .via_name = x->worker->house->via_name};
 	struct text *out = &x->worker->scratch;
 	struct iovec part;
 
@@ -208,8 +207,8 @@ begin_response(struct exchange *x, const struct head *response)
 	if (!x->says_close && x->framing != BODY_NONE)
 		is_escalated = ledger_wants_close(x->record, response->status);
 	x->says_close = x->says_close || is_escalated;
-	x->keeps_upstream = response->keeps_alive &&
-	    response->framing != BODY_TO_EOF;
+	x->keeps_upstream =
+	    response->keeps_alive && response->framing != BODY_TO_EOF;
 	facts = (struct response_facts){.status = response->status,
 	    .has_body = x->framing != BODY_NONE,
 	    .says_close = x->says_close,
@@ -268,8 +267,8 @@ dispose_of_upstream(struct exchange *x, mono_us now)
 }
 
 static void
-on_upstream_complete(void *arg, const struct field *trailer,
-    size_t trailer_count)
+on_upstream_complete(
+    void *arg, const struct field *trailer, size_t trailer_count)
 {
 	struct exchange *x = arg;
 	struct stream *stream = client_stream(x->client);
@@ -289,8 +288,9 @@ on_upstream_complete(void *arg, const struct field *trailer,
 	}
 	ledger_response_ended(&x->record, RESPONSE_COMPLETE, now);
 	dispose_of_upstream(x, now);
-	exchange_end(x, x->says_close || !x->is_request_complete ? EXCHANGE_CLOSE
-	                                                : EXCHANGE_KEEP);
+	exchange_end(x,
+	    x->says_close || !x->is_request_complete ? EXCHANGE_CLOSE
+						     : EXCHANGE_KEEP);
 }
 
 /* The response broke off: the caller must not take it for whole (RFC 9112
@@ -300,7 +300,8 @@ truncate_response(struct exchange *x)
 {
 	stream_flush(client_stream(x->client));
 	ledger_response_ended(&x->record, RESPONSE_TRUNCATED, clock_mono());
-	exchange_end(x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_CLOSE);
+	exchange_end(
+	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_CLOSE);
 }
 
 static void

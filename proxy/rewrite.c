@@ -107,8 +107,8 @@ add_upgrade(const struct head *head, struct text *out)
 }
 
 static void
-add_framing(const struct head *head, enum body_framing framing,
-    struct text *out)
+add_framing(
+    const struct head *head, enum body_framing framing, struct text *out)
 {
 	/* RFC 9112 §6.1, RFC 9110 §8.6: neither in 1xx and 204. */
 	if (head->status / 100 == 1 || head->status == 204)
@@ -169,8 +169,8 @@ add_persistence(const struct response_rewrite *rewrite, struct text *out)
 	if (rewrite->says_keep_alive)
 		text_add_field(out, "Connection", "keep-alive");
 	if (rewrite->keep_alive_s > 0)
-		text_addf(out, "Keep-Alive: timeout=%u\r\n",
-		    rewrite->keep_alive_s);
+		text_addf(
+		    out, "Keep-Alive: timeout=%u\r\n", rewrite->keep_alive_s);
 }
 
 void

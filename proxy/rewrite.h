@@ -39,8 +39,8 @@ void rewrite_response(const struct head *head,
     const struct response_rewrite *rewrite, struct text *out);
 
 /* Adds the trailer fields that may pass, and the final empty line. */
-void rewrite_trailer(const struct field *fields, size_t count,
-    struct text *out);
+void rewrite_trailer(
+    const struct field *fields, size_t count, struct text *out);
 
 /* Whether the head came through a proxy with this pseudonym: a loop. */
 bool rewrite_is_loop(const struct head *head, const char *via_name);

@@ -76,14 +76,14 @@ bind_one(struct address *address)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->sockaddr.ss_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
-		    sizeof(on));
+		(void)setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-	    bind(fd, (struct sockaddr *)&address->sockaddr,
-	        address->length) == 0 &&
+	    bind(fd, (struct sockaddr *)&address->sockaddr, address->length) ==
+		0 &&
 	    listen(fd, LISTEN_BACKLOG) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&address->sockaddr, &length) ==
-	        0)
+		0)
 		return fd;
 	error = errno;
 	close(fd);
@@ -99,8 +99,8 @@ static bool
 is_port_free(const struct address *address)
 {
 	int on = 1;
-	int fd = socket(address->sockaddr.ss_family,
-	    SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd =
+	    socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool is_free;
 	int error;
 
@@ -108,10 +108,10 @@ is_port_free(const struct address *address)
 		return false;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->sockaddr.ss_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
-		    sizeof(on));
+		(void)setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	is_free = bind(fd, (const struct sockaddr *)&address->sockaddr,
-	              address->length) == 0;
+		      address->length) == 0;
 	error = errno;
 	close(fd);
 	errno = error;
@@ -176,11 +176,10 @@ open_certs(struct service *service, char error[SERVICE_ERROR_BYTES])
 	    xasprintf("%s/truststore.p12", options->state_dir);
 	if (service->authority == NULL ||
 	    !bundle_write(service->authority, options->upstream_ca,
-	        service->bundle_path, reason) ||
-	    !truststore_write(service->bundle_path, service->truststore_path,
-	        reason)) {
-		snprintf(error, SERVICE_ERROR_BYTES, "--state-dir: %s",
-		    reason);
+		service->bundle_path, reason) ||
+	    !truststore_write(
+		service->bundle_path, service->truststore_path, reason)) {
+		snprintf(error, SERVICE_ERROR_BYTES, "--state-dir: %s", reason);
 		return false;
 	}
 	service->leaves =
@@ -207,8 +206,8 @@ service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 	service->callers = callers_new();
 	service->suspicion = suspicion_new();
 	/* Its own name for each process: proxies in a chain are no loop. */
-	snprintf(service->via_name, sizeof(service->via_name),
-	    "leakproxy-%08x", (unsigned)(clock_wall() * 2654435761u));
+	snprintf(service->via_name, sizeof(service->via_name), "leakproxy-%08x",
+	    (unsigned)(clock_wall() * 2654435761u));
 	if (!open_certs(service, error) || !open_doors(service, error)) {
 		service_close(service);
 		return NULL;
@@ -240,8 +239,8 @@ furnish_house(struct service *service, const struct address *admin)
 }
 
 static struct worker_thread *
-start_worker(struct service *service, unsigned index,
-    char error[SERVICE_ERROR_BYTES])
+start_worker(
+    struct service *service, unsigned index, char error[SERVICE_ERROR_BYTES])
 {
 	int *fds = xcalloc(service->door_count, sizeof(*fds));
 	char reason[TLS_ERROR_BYTES];
@@ -249,11 +248,11 @@ start_worker(struct service *service, unsigned index,
 
 	for (size_t i = 0; i < service->door_count; i++)
 		fds[i] = service->doors[i].fds[index];
-	thread = worker_start(&service->house, index, fds, service->door_count,
-	    reason);
+	thread = worker_start(
+	    &service->house, index, fds, service->door_count, reason);
 	if (thread == NULL)
-		snprintf(error, SERVICE_ERROR_BYTES, "--upstream-ca: %s",
-		    reason);
+		snprintf(
+		    error, SERVICE_ERROR_BYTES, "--upstream-ca: %s", reason);
 	for (size_t i = 0; thread != NULL && i < service->door_count; i++)
 		service->doors[i].fds[index] = -1; /* taken */
 	free(fds);

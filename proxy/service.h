@@ -23,8 +23,8 @@ struct service;
  * its life.  Returns NULL with one line in `error` that names the option and
  * the remedy.
  */
-struct service *service_open(const struct options *options,
-    char error[SERVICE_ERROR_BYTES]);
+struct service *service_open(
+    const struct options *options, char error[SERVICE_ERROR_BYTES]);
 
 /* Starts the workers.  `admin` is where the admin server listens, NULL without
  * one: it is never proxied to.  Returns false with one line in `error`. */
@@ -52,7 +52,7 @@ void service_gather(void *service, struct loop *asker,
     void (*done)(struct snapshot *snapshot, void *arg), void *arg);
 
 /* After service_drain(): the same at once.  Free with snapshot_free(). */
-struct snapshot *service_snapshot(struct service *service,
-    const struct snapshot_query *query);
+struct snapshot *service_snapshot(
+    struct service *service, const struct snapshot_query *query);
 
 #endif

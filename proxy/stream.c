@@ -86,14 +86,14 @@ stream_abort(struct stream **streamp)
 {
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
-	(void)setsockopt((*streamp)->fd, SOL_SOCKET, SO_LINGER, &at_once,
-	    sizeof(at_once));
+	(void)setsockopt(
+	    (*streamp)->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	stream_close(streamp);
 }
 
 void
-stream_set_owner(struct stream *stream,
-    const struct stream_callbacks *callbacks, void *arg)
+stream_set_owner(
+    struct stream *stream, const struct stream_callbacks *callbacks, void *arg)
 {
 	stream->callbacks = callbacks;
 	stream->arg = arg;
@@ -107,7 +107,7 @@ stream_set_state(struct stream *stream, enum stream_state next)
 	static const unsigned may_follow[] = {
 	    [STREAM_SECURING] = 1u << STREAM_OPEN | 1u << STREAM_ENDED,
 	    [STREAM_OPEN] = 1u << STREAM_SECURING | 1u << STREAM_FINISHED |
-	        1u << STREAM_ENDED,
+		1u << STREAM_ENDED,
 	    [STREAM_FINISHED] = 1u << STREAM_ENDED,
 	    [STREAM_ENDED] = 0,
 	    [STREAM_CLOSED] = 0,
@@ -250,8 +250,8 @@ watch(struct stream *stream)
 	static const struct timeval patience = {
 	    .tv_usec = CLOSE_NOTIFY_PATIENCE_MS * 1000};
 
-	event_add(&stream->read_event,
-	    stream->has_close_notify ? &patience : NULL);
+	event_add(
+	    &stream->read_event, stream->has_close_notify ? &patience : NULL);
 }
 
 static void

@@ -26,9 +26,9 @@
 struct stream;
 
 enum stream_end {
-	STREAM_END_FIN,   /* the other side closed its way */
-	STREAM_END_RST,   /* reset, or the socket failed */
-	STREAM_END_TLS,   /* TLS failed; stream_tls() tells how */
+	STREAM_END_FIN, /* the other side closed its way */
+	STREAM_END_RST, /* reset, or the socket failed */
+	STREAM_END_TLS, /* TLS failed; stream_tls() tells how */
 };
 
 /* Each is called from the loop, never from inside a stream_ function. */
@@ -63,8 +63,8 @@ void stream_close(struct stream **stream);
  * a whole message. */
 void stream_abort(struct stream **stream);
 
-void stream_set_owner(struct stream *stream,
-    const struct stream_callbacks *callbacks, void *arg);
+void stream_set_owner(
+    struct stream *stream, const struct stream_callbacks *callbacks, void *arg);
 
 /* Takes *tls and starts the handshake.  What was kept unread is dropped: give
  * it to tls_accept() as early bytes. */
@@ -82,11 +82,11 @@ void stream_hold(struct stream *stream, const void *bytes, size_t length);
 
 /* Writes what was held and then `parts`; queues what the socket does not
  * take. */
-void stream_write(struct stream *stream, const struct iovec *parts,
-    size_t count);
+void stream_write(
+    struct stream *stream, const struct iovec *parts, size_t count);
 void stream_flush(struct stream *stream);
 
-/* Whether a write failed: on_ended() tells too, unless it was called already. */
+/* Whether a write failed.  on_ended() tells too, unless it has been called. */
 bool stream_has_failed(const struct stream *stream);
 
 bool stream_is_full(const struct stream *stream);

@@ -32,14 +32,14 @@ enum stream_state {
 struct stream {
 	enum stream_state state;
 	bool is_paused;
-	bool is_finishing;     /* our FIN goes out when the queue is empty */
+	bool is_finishing; /* our FIN goes out when the queue is empty */
 	bool has_sent_fin;
-	bool reads_on;         /* ... and reading goes on after it */
-	bool has_failed;       /* a write failed: to be told by the loop */
+	bool reads_on;   /* ... and reading goes on after it */
+	bool has_failed; /* a write failed: to be told by the loop */
 	bool was_full;
-	bool has_close_notify; /* the other side's */
-	int fd;                /* owned */
-	struct tls *tls;       /* owned; NULL where plain */
+	bool has_close_notify;  /* the other side's */
+	int fd;                 /* owned */
+	struct tls *tls;        /* owned; NULL where plain */
 	struct evbuffer *queue; /* owned; NULL while there is nothing */
 	char *kept;             /* owned: shown and not taken */
 	size_t kept_length;

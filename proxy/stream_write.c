@@ -82,8 +82,8 @@ send_tls(struct stream *stream, const char *bytes, size_t length)
 
 	while (sent < length) {
 		size_t written;
-		enum tls_result result = tls_write(stream->tls, bytes + sent,
-		    length - sent, &written);
+		enum tls_result result = tls_write(
+		    stream->tls, bytes + sent, length - sent, &written);
 
 		if (result == TLS_DONE) {
 			sent += written;
@@ -101,7 +101,8 @@ static bool
 flush_tls_once(struct stream *stream)
 {
 	size_t queued = evbuffer_get_length(stream->queue);
-	size_t length = queued < STREAM_RECORD_BYTES ? queued : STREAM_RECORD_BYTES;
+	size_t length =
+	    queued < STREAM_RECORD_BYTES ? queued : STREAM_RECORD_BYTES;
 	const char *bytes =
 	    (const char *)evbuffer_pullup(stream->queue, (ev_ssize_t)length);
 	size_t sent = send_tls(stream, bytes, length);
@@ -187,7 +188,7 @@ stream_flush(struct stream *stream)
 			break;
 		}
 		is_all = stream->tls != NULL ? flush_tls_once(stream)
-		                             : flush_plain_once(stream);
+					     : flush_plain_once(stream);
 		if (!is_all) {
 			event_add(&stream->write_event, NULL);
 			break;
@@ -209,7 +210,8 @@ stream_on_writable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	stream_flush(stream);
-	if (stream->was_full && stream_queued_bytes(stream) <= STREAM_LOW_BYTES) {
+	if (stream->was_full &&
+	    stream_queued_bytes(stream) <= STREAM_LOW_BYTES) {
 		stream->was_full = false;
 		stream->callbacks->on_drained(stream->arg);
 	}
@@ -259,8 +261,8 @@ write_tls(struct stream *stream, const struct iovec *parts, size_t count)
 		return send_tls(stream, record, length);
 	}
 	for (size_t i = 0; i < count; i++) {
-		size_t taken = send_tls(stream, parts[i].iov_base,
-		    parts[i].iov_len);
+		size_t taken =
+		    send_tls(stream, parts[i].iov_base, parts[i].iov_len);
 
 		sent += taken;
 		if (taken < parts[i].iov_len)

@@ -17,7 +17,7 @@ static int
 base64_digit(char c)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                             "abcdefghijklmnopqrstuvwxyz0123456789+/";
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *digit = c == '\0' ? NULL : strchr(digits, c);
 
 	return digit == NULL ? -1 : (int)(digit - digits);
@@ -88,26 +88,25 @@ find_tag_header(const struct options *options, struct span name)
 }
 
 static bool
-read_field(const struct field *field, const struct options *options,
-    struct tags *tags)
+read_field(
+    const struct field *field, const struct options *options, struct tags *tags)
 {
 	const char *tag_header;
 
 	if (head_span_is(field->name, "Leakproxy-Tag"))
-		return tags_add_dictionary(tags, field->value.at,
-		    field->value.length);
+		return tags_add_dictionary(
+		    tags, field->value.at, field->value.length);
 	if (head_span_is(field->name, "Proxy-Authorization"))
 		return read_user(field->value, tags);
 	tag_header = find_tag_header(options, field->name);
 	if (tag_header == NULL)
 		return true;
-	return tags_set(tags, tag_header, field->value.at,
-	    field->value.length);
+	return tags_set(tags, tag_header, field->value.at, field->value.length);
 }
 
 size_t
-tagging_read(const struct head *head, const struct options *options,
-    struct tags *tags)
+tagging_read(
+    const struct head *head, const struct options *options, struct tags *tags)
 {
 	size_t malformed = 0;
 

@@ -15,7 +15,7 @@
 
 /* Adds the head's tags to *tags, over those of the same name.  Returns how
  * many fields were malformed or beyond the bounds, and left out. */
-size_t tagging_read(const struct head *head, const struct options *options,
-    struct tags *tags);
+size_t tagging_read(
+    const struct head *head, const struct options *options, struct tags *tags);
 
 #endif

@@ -21,8 +21,7 @@ struct text {
 void text_add(struct text *text, const void *bytes, size_t length);
 void text_add_string(struct text *text, const char *string);
 void text_add_span(struct text *text, struct span span);
-void text_addf(struct text *text, const char *format, ...)
-    PRINTF_LIKE(2, 3);
+void text_addf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Adds "Name: value" and a line end. */
 void text_add_field(struct text *text, const char *name, const char *value);

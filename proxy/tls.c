@@ -43,7 +43,7 @@ struct origin_session {
 };
 
 struct tls_client {
-	SSL_CTX *context;              /* owned */
+	SSL_CTX *context;                /* owned */
 	struct origin_session *sessions; /* owned, oldest first */
 };
 
@@ -51,8 +51,8 @@ struct tls {
 	SSL *ssl; /* owned */
 	struct tls_bio bio;
 	struct tls_client *client; /* borrowed; NULL towards a caller */
-	char *host;       /* owned: CONNECT's host, or the origin's */
-	char *origin_key; /* owned; NULL towards a caller */
+	char *host;                /* owned: CONNECT's host, or the origin's */
+	char *origin_key;          /* owned; NULL towards a caller */
 	const char *trust_alert;
 	char fingerprint[FINGERPRINT_BYTES];
 	char error[TLS_ERROR_BYTES];
@@ -79,12 +79,14 @@ new_context(const SSL_METHOD *method)
 	if (context == NULL)
 		return NULL;
 	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(context,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	/* An end without close_notify is ours to see: OpenSSL would answer it
 	 * with an alert, whose bytes then seem to wait for the caller. */
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
-	        SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(context,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD_BYTES);
 	return context;
@@ -98,8 +100,8 @@ select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,
 	unsigned char *selected;
 
 	if (SSL_select_next_proto(&selected, out_length, http11,
-	        sizeof(http11) - 1, offered,
-	        offered_length) != OPENSSL_NPN_NEGOTIATED)
+		sizeof(http11) - 1, offered,
+		offered_length) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_NOACK;
 	*out = selected;
 	return SSL_TLSEXT_ERR_OK;
@@ -110,16 +112,14 @@ install_leaf(SSL *ssl, void *arg)
 {
 	struct tls_server *server = arg;
 	const struct tls *tls = SSL_get_app_data(ssl);
-	const char *name =
-	    SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	struct leaf *leaf =
 	    leaf_cache_lease(server->leaves, name == NULL ? tls->host : name);
 	int is_installed;
 
 	if (leaf == NULL)
 		return 0;
-	is_installed =
-	    SSL_use_certificate(ssl, leaf_certificate(leaf)) == 1 &&
+	is_installed = SSL_use_certificate(ssl, leaf_certificate(leaf)) == 1 &&
 	    SSL_use_PrivateKey(ssl, leaf_cache_key(server->leaves)) == 1;
 	leaf_unref(leaf);
 	return is_installed;
@@ -181,17 +181,18 @@ take_fingerprint(SSL *ssl, int *alert, void *arg)
 
 	if (hash == NULL)
 		return SSL_CLIENT_HELLO_SUCCESS;
-	if (SSL_client_hello_get1_extensions_present(ssl, &extensions,
-	        &count) == 1)
+	if (SSL_client_hello_get1_extensions_present(
+		ssl, &extensions, &count) == 1)
 		count = keep_lasting(extensions, count);
 	if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 	    EVP_DigestUpdate(hash, &version, sizeof(version)) == 1 &&
 	    EVP_DigestUpdate(hash, ciphers, ciphers_length) == 1 &&
 	    EVP_DigestUpdate(hash, extensions, count * sizeof(*extensions)) ==
-	        1 && EVP_DigestFinal_ex(hash, digest, NULL) == 1) {
+		1 &&
+	    EVP_DigestFinal_ex(hash, digest, NULL) == 1) {
 		for (size_t i = 0; i < FINGERPRINT_BYTES / 2; i++)
-			snprintf(tls->fingerprint + 2 * i, 3, "%02x",
-			    digest[i]);
+			snprintf(
+			    tls->fingerprint + 2 * i, 3, "%02x", digest[i]);
 	}
 	OPENSSL_free(extensions);
 	EVP_MD_CTX_free(hash);
@@ -264,8 +265,7 @@ load_roots(SSL_CTX *context, const char *ca_file)
 	const char *roots = ca_file != NULL ? ca_file : bundle_system_roots();
 
 	/* Without any roots nothing verifies, and each dial says so. */
-	return roots == NULL ||
-	    SSL_CTX_load_verify_file(context, roots) == 1;
+	return roots == NULL || SSL_CTX_load_verify_file(context, roots) == 1;
 }
 
 struct tls_client *
@@ -340,8 +340,8 @@ is_ip_address(const char *host)
 }
 
 struct tls *
-tls_connect(struct tls_client *client, int fd, const char *host,
-    const char *origin_key)
+tls_connect(
+    struct tls_client *client, int fd, const char *host, const char *origin_key)
 {
 	struct tls *tls = new_session(client->context, fd, host);
 	X509_VERIFY_PARAM *parameters = SSL_get0_param(tls->ssl);
@@ -350,8 +350,8 @@ tls_connect(struct tls_client *client, int fd, const char *host,
 
 	tls->client = client;
 	tls->origin_key = xstrdup(origin_key);
-	X509_VERIFY_PARAM_set_hostflags(parameters,
-	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(
+	    parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (is_ip_address(host))
 		is_set = X509_VERIFY_PARAM_set1_ip_asc(parameters, host);
 	else

@@ -32,14 +32,14 @@ enum tls_result {
 
 /* Borrows the cache.  Returns NULL with a line in `error`.  Any thread may
  * make sessions of it. */
-struct tls_server *tls_server_new(struct leaf_cache *leaves,
-    char error[TLS_ERROR_BYTES]);
+struct tls_server *tls_server_new(
+    struct leaf_cache *leaves, char error[TLS_ERROR_BYTES]);
 void tls_server_free(struct tls_server *server);
 
 /* `ca_file` holds the roots to verify origins by; NULL: the system's.
  * Returns NULL with a line in `error`. */
-struct tls_client *tls_client_new(const char *ca_file,
-    char error[TLS_ERROR_BYTES]);
+struct tls_client *tls_client_new(
+    const char *ca_file, char error[TLS_ERROR_BYTES]);
 void tls_client_free(struct tls_client *client);
 
 /*
@@ -57,10 +57,10 @@ struct tls *tls_connect(struct tls_client *client, int fd, const char *host,
 void tls_free(struct tls *tls);
 
 enum tls_result tls_handshake(struct tls *tls);
-enum tls_result tls_read(struct tls *tls, void *bytes, size_t size,
-    size_t *length);
-enum tls_result tls_write(struct tls *tls, const void *bytes, size_t size,
-    size_t *length);
+enum tls_result tls_read(
+    struct tls *tls, void *bytes, size_t size, size_t *length);
+enum tls_result tls_write(
+    struct tls *tls, const void *bytes, size_t size, size_t *length);
 
 /* Sends close_notify. */
 enum tls_result tls_shutdown(struct tls *tls);

@@ -87,11 +87,10 @@ on_ctrl(BIO *bio, int command, long number, void *pointer)
 
 static BIO_METHOD *method; /* made before main(), read-only then */
 
-static void __attribute__((constructor))
-make_method(void)
+static void __attribute__((constructor)) make_method(void)
 {
-	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-	    "leakproxy socket");
+	method = BIO_meth_new(
+	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "leakproxy socket");
 	if (method == NULL)
 		abort();
 	BIO_meth_set_read(method, on_read);
@@ -99,8 +98,7 @@ make_method(void)
 	BIO_meth_set_ctrl(method, on_ctrl);
 }
 
-static void __attribute__((destructor))
-free_method(void)
+static void __attribute__((destructor)) free_method(void)
 {
 	BIO_meth_free(method);
 }

@@ -26,8 +26,8 @@ struct tunnel *tunnel_new(struct worker *worker, struct stream *client,
 void tunnel_free(struct tunnel **tunnel);
 
 /* The client's events. */
-size_t tunnel_client_bytes(struct tunnel *tunnel, const char *bytes,
-    size_t length);
+size_t tunnel_client_bytes(
+    struct tunnel *tunnel, const char *bytes, size_t length);
 void tunnel_client_drained(struct tunnel *tunnel);
 void tunnel_client_fin(struct tunnel *tunnel);
 void tunnel_client_finished(struct tunnel *tunnel);

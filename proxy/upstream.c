@@ -57,24 +57,24 @@ parse(struct upstream *upstream, const char *bytes, size_t length)
 
 	while (upstream->stream != NULL && upstream->callbacks != NULL) {
 		size_t taken;
-		enum http_progress progress = http_feed(upstream->parser,
-		    bytes + offset, length - offset, &taken);
+		enum http_progress progress = http_feed(
+		    upstream->parser, bytes + offset, length - offset, &taken);
 
 		offset += taken;
 		switch (progress) {
 		case HTTP_NEEDS_MORE:
 			return offset;
 		case HTTP_HAS_HEAD:
-			upstream->callbacks->on_head(upstream->arg,
-			    http_head(upstream->parser));
+			upstream->callbacks->on_head(
+			    upstream->arg, http_head(upstream->parser));
 			break;
 		case HTTP_HAS_MESSAGE:
 			upstream->has_surplus = offset < length;
 			report_complete(upstream);
 			break;
 		case HTTP_IS_BAD:
-			upstream->callbacks->on_failed(upstream->arg,
-			    UPSTREAM_MALFORMED);
+			upstream->callbacks->on_failed(
+			    upstream->arg, UPSTREAM_MALFORMED);
 			break;
 		}
 	}
@@ -142,8 +142,8 @@ static const struct stream_callbacks stream_callbacks = {
 };
 
 struct upstream *
-upstream_new(struct worker *worker, const struct origin *origin,
-    struct stream **stream)
+upstream_new(
+    struct worker *worker, const struct origin *origin, struct stream **stream)
 {
 	struct upstream *upstream = xcalloc(1, sizeof(*upstream));
 

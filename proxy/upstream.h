@@ -20,9 +20,9 @@
 struct upstream;
 
 enum upstream_failure {
-	UPSTREAM_CLOSED,     /* the origin ended the connection */
+	UPSTREAM_CLOSED, /* the origin ended the connection */
 	UPSTREAM_RESET,
-	UPSTREAM_MALFORMED,  /* upstream_http_error() tells */
+	UPSTREAM_MALFORMED, /* upstream_http_error() tells */
 };
 
 /* Called from the loop, while leased. */
@@ -31,16 +31,16 @@ struct upstream_callbacks {
 	void (*on_head)(void *arg, struct head *head);
 	void (*on_body)(void *arg, const char *bytes, size_t length);
 	/* The response is complete.  `trailer` is borrowed for the call. */
-	void (*on_complete)(void *arg, const struct field *trailer,
-	    size_t trailer_count);
+	void (*on_complete)(
+	    void *arg, const struct field *trailer, size_t trailer_count);
 	void (*on_failed)(void *arg, enum upstream_failure failure);
 	/* The queue was full and has drained. */
 	void (*on_drained)(void *arg);
 };
 
 /* Takes *stream. */
-struct upstream *upstream_new(struct worker *worker,
-    const struct origin *origin, struct stream **stream);
+struct upstream *upstream_new(
+    struct worker *worker, const struct origin *origin, struct stream **stream);
 void upstream_close(struct upstream **upstream);
 
 /* Whose the answers are; NULL callbacks while it rests in the pool. */

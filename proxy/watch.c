@@ -42,8 +42,8 @@ ask_peer(struct client *client, struct delivery *delivery,
 	struct peer_socket peer;
 
 	if (!client->is_local ||
-	    !evidence_peer(client->worker->evidence,
-	        stream_fd(client->stream), &peer))
+	    !evidence_peer(
+		client->worker->evidence, stream_fd(client->stream), &peer))
 		return;
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
@@ -74,9 +74,9 @@ end_dead(struct client *client, const struct delivery *delivery)
 	if (!client->has_fin)
 		stream_resume(client->stream);
 	else
-		client_close(client, delivery->waiting_bytes > 0
-		        ? CLOSE_CLIENT_RST
-		        : CLOSE_CLIENT_FIN);
+		client_close(client,
+		    delivery->waiting_bytes > 0 ? CLOSE_CLIENT_RST
+						: CLOSE_CLIENT_FIN);
 }
 
 /* Looks at the caller's end.  Returns whether there is more to look at. */

@@ -51,7 +51,7 @@ struct worker_thread {
 	struct worker worker;
 	unsigned index;
 	pthread_t thread;
-	bool is_running; /* from worker_start() to worker_join() */
+	bool is_running;            /* from worker_start() to worker_join() */
 	struct listener *listeners; /* owned */
 	size_t listener_count;
 	struct event *sweep_timer;  /* owned */
@@ -64,8 +64,8 @@ struct worker_thread {
 static struct timeval
 timeval_of(mono_us us)
 {
-	return (struct timeval){.tv_sec = us / US_PER_S,
-	    .tv_usec = us % US_PER_S};
+	return (struct timeval){
+	    .tv_sec = us / US_PER_S, .tv_usec = us % US_PER_S};
 }
 
 /* ---- accepting ---- */
@@ -79,7 +79,7 @@ pause_accepting(struct worker_thread *thread)
 		event_del(thread->listeners[i].event);
 	event_add(thread->accept_timer, &pause);
 	log_warn("accepting pauses: close connections, or raise the limit of "
-	         "open files");
+		 "open files");
 }
 
 static void
@@ -104,11 +104,9 @@ on_connection(evutil_socket_t listener, short what, void *arg)
 	struct worker_thread *thread = arg;
 
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct address address = {
-		    .length = sizeof(address.sockaddr)};
-		int fd = accept4(listener,
-		    (struct sockaddr *)&address.sockaddr, &address.length,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct address address = {.length = sizeof(address.sockaddr)};
+		int fd = accept4(listener, (struct sockaddr *)&address.sockaddr,
+		    &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			client_accept(&thread->worker, fd, &address);
@@ -146,8 +144,8 @@ on_sweep_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker_thread *thread = arg;
 	struct worker *worker = &thread->worker;
-	struct sweep_budget budget = {.probes = probes_per_sweep(thread),
-	    .owners = OWNERS_PER_SWEEP};
+	struct sweep_budget budget = {
+	    .probes = probes_per_sweep(thread), .owners = OWNERS_PER_SWEEP};
 	mono_us now = clock_mono();
 	struct client *client;
 	struct client *next;
@@ -208,8 +206,8 @@ begin_drain(void *arg)
 	if (thread->worker.is_draining)
 		return;
 	thread->worker.is_draining = true;
-	thread->drain_until = clock_mono() +
-	    thread->worker.house->options->drain_timeout_us;
+	thread->drain_until =
+	    clock_mono() + thread->worker.house->options->drain_timeout_us;
 	close_listeners(thread);
 	event_add(thread->drain_timer, &settle);
 }
@@ -225,8 +223,8 @@ worker_drain(struct worker_thread *thread)
 static struct event *
 new_timer(struct worker_thread *thread, short flags, event_callback_fn on_due)
 {
-	struct event *timer = event_new(loop_base(thread->worker.loop), -1,
-	    flags, on_due, thread);
+	struct event *timer = event_new(
+	    loop_base(thread->worker.loop), -1, flags, on_due, thread);
 
 	if (timer == NULL)
 		abort();
@@ -392,8 +390,8 @@ worker_snapshot(struct worker *worker, const struct snapshot_query *query)
 	for (client = client_first(worker); client != NULL;
 	     client = client_next(client))
 		client_note_bytes(client);
-	snapshot = ledger_snapshot(worker->ledger, query, clock_wall(),
-	    clock_mono());
+	snapshot =
+	    ledger_snapshot(worker->ledger, query, clock_wall(), clock_mono());
 	snapshot->gauges.upstream_idle = pool_idle_count(worker->pool);
 	snapshot->gauges.upstream_active =
 	    worker->upstream_count - snapshot->gauges.upstream_idle;

@@ -36,22 +36,22 @@ struct house {
 	const struct address *own;     /* where we listen, admin included: never
 	                                  proxied to; borrowed */
 	size_t own_count;
-	const char *via_name;          /* borrowed */
+	const char *via_name; /* borrowed */
 };
 
 struct worker {
-	const struct house *house;     /* borrowed */
-	struct loop *loop;             /* owned */
-	struct ledger *ledger;         /* owned */
+	const struct house *house;        /* borrowed */
+	struct loop *loop;                /* owned */
+	struct ledger *ledger;            /* owned */
 	struct evidence_source *evidence; /* owned */
-	struct tls_client *tls_client; /* owned */
-	struct resolver *resolver;     /* owned */
-	struct pool *pool;             /* owned */
-	struct text scratch; /* owned: heads are written here */
-	struct client_list clients;    /* each ends itself */
+	struct tls_client *tls_client;    /* owned */
+	struct resolver *resolver;        /* owned */
+	struct pool *pool;                /* owned */
+	struct text scratch;              /* owned: heads are written here */
+	struct client_list clients;       /* each ends itself */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */
-	bool is_draining; /* no new connections, no keep-alive */
+	bool is_draining;      /* no new connections, no keep-alive */
 };
 
 struct worker_thread;
@@ -61,8 +61,7 @@ struct worker_thread;
  * are bound with SO_REUSEPORT; taken).  Returns NULL with a line in `error`.
  */
 struct worker_thread *worker_start(const struct house *house, unsigned index,
-    const int *listeners, size_t listener_count,
-    char error[TLS_ERROR_BYTES]);
+    const int *listeners, size_t listener_count, char error[TLS_ERROR_BYTES]);
 
 /* From any thread: stop accepting, let exchanges end, close idle connections,
  * and what is left after --drain-timeout.  The thread ends then. */
@@ -76,8 +75,8 @@ void worker_join(struct worker_thread *thread);
 void worker_free(struct worker_thread *thread);
 
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
-struct snapshot *worker_snapshot(struct worker *worker,
-    const struct snapshot_query *query);
+struct snapshot *worker_snapshot(
+    struct worker *worker, const struct snapshot_query *query);
 
 /* From any thread: runs `ask` with the worker in its thread, or, after
  * worker_join(), at once in the caller's. */

@@ -41,8 +41,9 @@ put_timestamp(char *line, size_t size)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	length = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &utc);
-	return length + (size_t)snprintf(line + length, size - length,
-	    ".%03ldZ", now.tv_nsec / 1000000);
+	return length +
+	    (size_t)snprintf(
+		line + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
 static void __attribute__((format(printf, 3, 0)))
@@ -60,8 +61,8 @@ put_line(enum log_level level, int error, const char *format, va_list args)
 	    " leakproxy: %s: ", level_words[level]);
 	length += (size_t)vsnprintf(line + length, size - length, format, args);
 	if (error != 0 && length < size)
-		length += (size_t)snprintf(line + length, size - length,
-		    ": %s", strerror(error));
+		length += (size_t)snprintf(
+		    line + length, size - length, ": %s", strerror(error));
 	if (length >= size)
 		length = size - 1;
 	line[length++] = '\n';
@@ -71,13 +72,13 @@ put_line(enum log_level level, int error, const char *format, va_list args)
 	errno = saved_errno;
 }
 
-#define LOG_FUNCTION(name, level, error) \
-	void name(const char *format, ...) \
-	{ \
-		va_list args; \
-		va_start(args, format); \
+#define LOG_FUNCTION(name, level, error)              \
+	void name(const char *format, ...)            \
+	{                                             \
+		va_list args;                         \
+		va_start(args, format);               \
 		put_line(level, error, format, args); \
-		va_end(args); \
+		va_end(args);                         \
 	}
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR, 0)

@@ -10,8 +10,7 @@ import pytest
 
 from cast import program
 from cast.origin import HOST
-from cast.proxy import (LEAKPROXY, Proxy, plain_environment, resolving,
-                        trusting)
+from cast.proxy import LEAKPROXY, plain_environment, resolving, trusting
 from cast.waiting import wait_until
 
 SMALL = f"https://{HOST}/200/length/1000"
@@ -84,18 +83,14 @@ def test_streams_pass_through(execute):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP,
                                     signal.SIGUSR1])
-def test_signals_are_sent_on(origin, authority, tmp_path, number):
+def test_signals_are_sent_on(start_proxy, tmp_path, number):
     """A supervisor's signal is the child's, and its answer is exec's."""
     script = (f"trap 'exit 9' {number.value}; : > {tmp_path}/ready; "
               "while :; do sleep 0.05; done")
-    proxy = Proxy(tmp_path, *trusting(authority), command=("exec",),
-                  child=("--", "sh", "-c", script))
-    try:
-        wait_until((tmp_path / "ready").exists, "the child runs")
-        proxy.process.send_signal(number)
-        assert proxy.process.wait(10) == 9
-    finally:
-        proxy.kill()
+    proxy = start_proxy(command=("exec",), child=("--", "sh", "-c", script))
+    wait_until((tmp_path / "ready").exists, "the child runs")
+    proxy.process.send_signal(number)
+    assert proxy.process.wait(10) == 9
 
 
 # ---- real programs, unchanged ----
@@ -135,29 +130,40 @@ def test_git_works_unchanged(execute, origin):
 # ---- what it says in the end ----
 
 
-def held_for(seconds, *command):
-    """A shell command: the client makes two requests, and ends after the
-    time with what it holds."""
-    return ("sh", "-c", f"(echo step; echo step; sleep {seconds}) | "
-            + shlex.join(map(str, command)))
-
-
 # Python closes what it holds while it ends, as a program that closes would.
 @pytest.mark.parametrize("name, manner", [
     ("go", "leave"), ("java", "url_connection_leave")])
 @pytest.mark.parametrize("url", [LATER, LATER.replace("https", "http")],
                          ids=["intercepted", "plain"])
-def test_what_is_unread_at_the_end_is_a_leak(execute, name, manner, url):
+def test_what_is_unread_at_the_end_is_a_leak(start_proxy, name, manner, url):
     """The child ends before any patience is over: what lay unread then was
     never read."""
-    done = execute(*held_for(1.5, *client(name, manner, url)),
-                   options=("--leak-exit-code", "99"))
-    assert done.returncode == 99, done.stderr
-    assert "/{}/later/{}" in done.stderr
-    assert "job=test" in done.stderr
-    words = done.stderr.split()
+    proxy = start_proxy(
+        "--leak-exit-code", "99", patience=(), command=("exec",),
+        child=("--", *client(name, manner, url)), stdin=subprocess.PIPE)
+
+    def are_left():
+        """A body that came just now may yet be read."""
+        return [each["pid"] and each["unread_bytes"] and each["age_s"] > 1
+                for each in proxy.exchanges()] == [True, True]
+
+    with proxy.process.stdin as stdin:
+        stdin.write(b"step\nstep\n")
+        stdin.flush()
+        wait_until(are_left, "both lie unread")
+    assert proxy.process.wait(10) == 99, proxy.log
+    assert "/{}/later/{}" in proxy.log
+    assert "job=test" in proxy.log
+    words = proxy.log.split()
     evidence = words[words.index("evidence") + 1:]
-    assert evidence[:2] == ["2", "exit"], done.stderr
+    assert evidence[:2] == ["2", "exit"], proxy.log
+
+
+def held_for(seconds, *command):
+    """A shell command: the client makes two requests, and ends after the
+    time with what it holds."""
+    return ("sh", "-c", f"(echo step; echo step; sleep {seconds}) | "
+            + shlex.join(map(str, command)))
 
 
 def test_a_leak_that_is_held_is_found_while_it_runs(execute, tmp_path):

@@ -41,8 +41,8 @@ feed(struct http_parser *parser, const char *bytes, size_t length,
 	for (;;) {
 		size_t taken;
 
-		outcome->last = http_feed(parser, bytes + offset,
-		    length - offset, &taken);
+		outcome->last =
+		    http_feed(parser, bytes + offset, length - offset, &taken);
 		assert(taken <= length - offset);
 		offset += taken;
 		if (outcome->last == HTTP_HAS_MESSAGE) {
@@ -61,8 +61,8 @@ static struct outcome
 run(enum http_kind kind, const char *bytes, size_t length, size_t split)
 {
 	struct outcome outcome = {0};
-	struct http_parser *parser = http_parser_new(kind, MAX_HEAD_BYTES,
-	    count_body, &outcome);
+	struct http_parser *parser =
+	    http_parser_new(kind, MAX_HEAD_BYTES, count_body, &outcome);
 
 	feed(parser, bytes, split, &outcome);
 	if (outcome.last != HTTP_IS_BAD)

@@ -51,9 +51,10 @@ test_the_owner_is_found(void **state)
 	evidence_source_free(source);
 }
 
-/* Has a process of its own hold the caller's end, until *hold is closed. */
+/* Has a process of its own hold the caller's end as its descriptor `fd`, until
+ * *hold is closed. */
 static pid_t
-hand_over(struct pair *pair, int *hold)
+hand_over(struct pair *pair, int fd, int *hold)
 {
 	int ends[2];
 	char byte = 0;
@@ -64,9 +65,10 @@ hand_over(struct pair *pair, int *hold)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		/* nothing but that one is in its hands */
-		for (int fd = 3; fd < MAX_FDS; fd++) {
-			if (fd != pair->callers && fd != ends[1])
-				close(fd);
+		(void)dup2(pair->callers, fd);
+		for (int i = 3; i < MAX_FDS; i++) {
+			if (i != fd && i != ends[1])
+				close(i);
 		}
 		(void)prctl(PR_SET_NAME, "a) caller\n");
 		_exit(write(ends[1], &byte, 1) == 1 &&
@@ -82,33 +84,72 @@ hand_over(struct pair *pair, int *hold)
 	return pid;
 }
 
+/* Also as descriptor 0, as under inetd. */
 static void
 test_the_owner_is_another_process(void **state)
 {
-	struct evidence_source *source = evidence_source_new();
-	struct pair mine = connect_pair(FAMILY_V4);
-	struct pair pair = connect_pair(FAMILY_V4);
-	int fd = pair.callers;
-	struct peer_socket peer;
-	int hold;
-	pid_t pid = hand_over(&pair, &hold);
+	static const int fds[] = {0, 100};
 
-	/* twice each: the last holder is only where the search begins */
-	for (int i = 0; i < 4; i++) {
-		const struct pair *asked = i % 2 == 0 ? &pair : &mine;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		struct evidence_source *source = evidence_source_new();
+		struct pair mine = connect_pair(FAMILY_V4);
+		struct pair pair = connect_pair(FAMILY_V4);
+		struct peer_socket peer;
+		int hold;
+		pid_t pid = hand_over(&pair, fds[i], &hold);
+
+		/* twice each: the last holder is only asked first */
+		for (int j = 0; j < 4; j++) {
+			bool is_mine = j % 2 == 1;
+			struct owner owner = {-1, -1, -1, NULL};
+
+			assert_true(evidence_peer(
+			    source, is_mine ? mine.ours : pair.ours, &peer));
+			evidence_owner(source, peer.inode, &owner);
+			assert_int_equal(owner.pid, is_mine ? getpid() : pid);
+			assert_int_equal(
+			    owner.fd, is_mine ? mine.callers : fds[i]);
+			free(owner.command);
+		}
+		close(hold);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		close_pair(&pair);
+		close_pair(&mine);
+		evidence_source_free(source);
+	}
+}
+
+static int
+count_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < MAX_FDS; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* A worker asks for as long as it lives. */
+static void
+test_asking_costs_no_descriptor(void **state)
+{
+	int before = count_descriptors();
+	struct evidence_source *source = evidence_source_new();
+	struct pair pair = connect_pair(FAMILY_V4);
+	struct peer_socket peer;
+
+	for (int i = 0; i < 5; i++) {
 		struct owner owner = {-1, -1, -1, NULL};
 
-		assert_true(evidence_peer(source, asked->ours, &peer));
+		assert_true(evidence_peer(source, pair.ours, &peer));
 		evidence_owner(source, peer.inode, &owner);
-		assert_int_equal(owner.pid, i % 2 == 0 ? pid : getpid());
-		assert_int_equal(owner.fd, i % 2 == 0 ? fd : mine.callers);
 		free(owner.command);
+		evidence_owner(source, UINT64_MAX, &owner);
+		assert_false(evidence_is_exiting(getpid()));
 	}
-	close(hold);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close_pair(&pair);
-	close_pair(&mine);
 	evidence_source_free(source);
+	assert_int_equal(count_descriptors(), before);
 }
 
 static void
@@ -134,7 +175,7 @@ test_a_process_that_is_ending(void **state)
 	struct pair pair = connect_pair(FAMILY_V4);
 	siginfo_t info;
 	int hold;
-	pid_t pid = hand_over(&pair, &hold);
+	pid_t pid = hand_over(&pair, 100, &hold);
 
 	assert_false(evidence_is_exiting(pid));
 	assert_false(evidence_is_exiting(getpid()));
@@ -152,6 +193,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_the_owner_is_found),
 	    cmocka_unit_test(test_the_owner_is_another_process),
+	    cmocka_unit_test(test_asking_costs_no_descriptor),
 	    cmocka_unit_test(test_an_inode_that_nobody_has),
 	    cmocka_unit_test(test_a_process_that_is_ending),
 	};

@@ -172,6 +172,8 @@ test_hosts(void **state)
 	    {":1", ""},
 	    {"[]:1", ""},
 	    {"[:1", "["},
+	    {"[a:1", "[a"},
+	    {"a]:1", "a]"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -227,6 +229,7 @@ fill(struct leak *leak, uint64_t base)
 	*leak = (struct leak){.undrained = base,
 	    .suspected = base + 1,
 	    .held_now = base + 2,
+	    .held_to_exit = base + 7,
 	    .held_bytes = (int64_t)base + 3,
 	    .releases = {base + 4, (double)base + 5, (double)base + 6}};
 	for (size_t i = 0; i < EVIDENCE_COUNT; i++)
@@ -267,6 +270,7 @@ test_two_shards_make_one_leak(void **state)
 	assert_int_equal(into.undrained, 5100);
 	assert_int_equal(into.suspected, 5102);
 	assert_int_equal(into.held_now, 5104);
+	assert_int_equal(into.held_to_exit, 5114);
 	assert_int_equal(into.held_bytes, 5106);
 	assert_int_equal(into.releases.count, 5108);
 	assert_float_equal(into.releases.sum_s, 5110, 0);
@@ -370,18 +374,20 @@ test_deadlines(void **state)
 static void
 test_the_worst_comes_first(void **state)
 {
+	/* the worst first, and their ids against the order */
+	static const char wanted[] = "abfedc";
 	struct leak leaks[] = {
-	    {.id = "d", .undrained = 1, .suspected = 3},
-	    {.id = "f", .undrained = 0, .suspected = 500},
+	    {.id = "e", .undrained = 1, .suspected = 3},
+	    {.id = "c", .undrained = 0, .suspected = 500},
 	    {.id = "a", .undrained = 7, .suspected = 0},
-	    {.id = "e", .undrained = 1, .suspected = 2},
+	    {.id = "d", .undrained = 1, .suspected = 2},
 	    {.id = "b", .undrained = 7, .suspected = 0},
-	    {.id = "c", .undrained = 1, .suspected = 4},
+	    {.id = "f", .undrained = 1, .suspected = 4},
 	};
 
 	qsort(leaks, COUNT_OF(leaks), sizeof(*leaks), leak_rank);
 	for (size_t i = 0; i < COUNT_OF(leaks); i++)
-		assert_int_equal(leaks[i].id[0], "abcdef"[i]);
+		assert_int_equal(leaks[i].id[0], wanted[i]);
 	assert_int_equal(leak_rank(&leaks[0], &leaks[0]), 0);
 }
 

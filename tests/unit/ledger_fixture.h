@@ -333,6 +333,19 @@ scene_close(
 	scene_told(scene);
 }
 
+/* Serves one response, and lets the local caller leave it unread. */
+static inline struct ledger_conn *
+scene_hold(struct scene *scene, const struct scene_get *get, int64_t unread)
+{
+	struct ledger_conn *conn = scene_open(scene);
+
+	scene_serve(scene, conn, get);
+	scene_see_unread(scene, conn, unread);
+	scene->now += SCENE_STALL_US;
+	scene_see_unread(scene, conn, unread);
+	return conn;
+}
+
 /* ---- what the ledger says ---- */
 
 static inline uint64_t

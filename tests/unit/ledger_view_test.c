@@ -4,7 +4,8 @@
  * What the ledger shows of its records to those who look: whole, as it was at
  * one moment, long after the worker has gone on.  A leak is of use when it
  * says who, which URL and how much, and when its numbers add up to the totals
- * above them, also where there are more leaks than there is room.
+ * above them, also where there are more leaks than there is room; and it tells
+ * a timeout that hides it from mere chance.
  */
 
 #include "accounting/ledger.h"
@@ -163,6 +164,64 @@ test_the_owner_is_known_after_the_end(void **state)
 	/* its descriptor may be another's by now */
 	assert_int_equal(snapshot->leaks[0].callers[0].fd_count, 0);
 	snapshot_free(snapshot);
+	scene_free(scene);
+}
+
+/* What was sampled while the caller was about to read is history then. */
+static void
+test_a_drained_response_owes_nothing(void **state)
+{
+	static const int64_t unread[] = {-1, 0, 1, 1000};
+
+	for (size_t i = 0; i < COUNT_OF(unread); i++) {
+		struct scene *scene = scene_new();
+		struct ledger_conn *conn = scene_open(scene);
+		uint64_t id = scene_id(conn);
+		struct exchange_record record;
+
+		scene_serve(scene, conn, &plain);
+		scene_see(scene, conn,
+		    &(struct delivery){
+			.waiting_bytes = 300, .unread_bytes = unread[i]});
+		scene_serve(scene, conn, &plain);
+		record = scene_record(scene, id, 1);
+		assert_int_equal(record.judgement.verdict, VERDICT_DRAINED);
+		assert_int_equal(record.delivered_bytes, 1000);
+		assert_int_equal(
+		    record.facts.unread_bytes, unread[i] < 0 ? -1 : 0);
+		scene_close(scene, &conn, CLOSE_SHUTDOWN);
+		scene_free(scene);
+	}
+}
+
+/* Proofs come in any order: the leak is as old as its oldest response. */
+static void
+test_since_when(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *conns[3];
+	wall_us began_at[3];
+	struct snapshot *snapshot;
+
+	for (size_t i = 0; i < COUNT_OF(conns); i++) {
+		conns[i] = scene_open(scene);
+		began_at[i] = scene_wall(scene);
+		scene_serve(scene, conns[i], &plain);
+		scene->now += US_PER_S;
+	}
+	for (size_t i = 0; i < COUNT_OF(conns); i++)
+		scene_see_unread(scene, conns[i], 1000);
+	scene->now += SCENE_STALL_US;
+	scene_see_unread(scene, conns[1], 1000);
+	scene_see_unread(scene, conns[2], 1000);
+	scene_see_unread(scene, conns[0], 1000);
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].undrained, 3);
+	assert_int_equal(snapshot->leaks[0].first_seen, began_at[0]);
+	assert_int_equal(snapshot->leaks[0].last_seen, began_at[2]);
+	snapshot_free(snapshot);
+	for (size_t i = 0; i < COUNT_OF(conns); i++)
+		scene_close(scene, &conns[i], CLOSE_SHUTDOWN);
 	scene_free(scene);
 }
 
@@ -360,6 +419,97 @@ test_a_snapshot_shows_what_was_asked_for(void **state)
 	scene_free(scene);
 }
 
+/* ---- ends at a constant age ---- */
+
+static void
+test_a_deadline_of_the_caller_shows(void **state)
+{
+	struct scene *scene = scene_new();
+	struct snapshot *snapshot;
+	double age_s = 0;
+
+	for (int i = 0; i < 3; i++) {
+		struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+
+		snapshot = scene_look(scene, &(struct snapshot_query){0});
+		assert_int_equal(snapshot->leaks[0].releases.count, i);
+		assert_false(leak_has_deadline(&snapshot->leaks[0], &age_s));
+		snapshot_free(snapshot);
+		scene->now += 12500 * US_PER_MS;
+		scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	}
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].releases.count, 3);
+	assert_true(leak_has_deadline(&snapshot->leaks[0], &age_s));
+	assert_float_equal(age_s, 42.5, 0.001);
+	snapshot_free(snapshot);
+	scene_free(scene);
+}
+
+/* Held for 40 s, 60 s, 600 s: that is chance, and no timeout. */
+static void
+test_scattered_ends_are_no_deadline(void **state)
+{
+	static const mono_us more[] = {10, 30, 570};
+	struct scene *scene = scene_new();
+	struct snapshot *snapshot;
+	double age_s;
+
+	for (size_t i = 0; i < COUNT_OF(more); i++) {
+		struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+
+		scene->now += more[i] * US_PER_S;
+		scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	}
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].releases.count, 3);
+	assert_false(leak_has_deadline(&snapshot->leaks[0], &age_s));
+	snapshot_free(snapshot);
+	scene_free(scene);
+}
+
+/* A job that runs for a minute and leaks, again and again: its ends come at a
+ * constant age too, and no timeout hides the leak. */
+static void
+test_the_end_of_a_process_is_no_deadline(void **state)
+{
+	enum { TIMES = 4 };
+	struct scene *scene = scene_new();
+	struct snapshot *snapshot;
+
+	for (int i = 0; i < TIMES; i++) {
+		struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+
+		ledger_owner_exited(conn);
+		scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	}
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->leaks[0].undrained, TIMES);
+	assert_int_equal(snapshot->leaks[0].held_to_exit, TIMES);
+	assert_int_equal(snapshot->leaks[0].releases.count, 0);
+	snapshot_free(snapshot);
+	scene_free(scene);
+}
+
+/* It read on, and then closed: nobody's deadline. */
+static void
+test_a_recovered_response_is_no_release(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+	struct ledger_conn *held = scene_hold(scene, &plain, 1000);
+	struct snapshot *snapshot;
+
+	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(snapshot->totals.recovered, 1);
+	assert_int_equal(snapshot->leaks[0].undrained, 1);
+	assert_int_equal(snapshot->leaks[0].releases.count, 0);
+	snapshot_free(snapshot);
+	scene_close(scene, &held, CLOSE_CLIENT_RST);
+	scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -367,12 +517,18 @@ main(void)
 	    cmocka_unit_test(test_gauges_follow_the_connection),
 	    cmocka_unit_test(test_an_exchange_as_it_is_shown),
 	    cmocka_unit_test(test_the_owner_is_known_after_the_end),
+	    cmocka_unit_test(test_a_drained_response_owes_nothing),
+	    cmocka_unit_test(test_since_when),
 	    cmocka_unit_test(test_the_example_is_the_best_there_is),
 	    cmocka_unit_test(test_routes_of_any_url),
 	    cmocka_unit_test(test_a_snapshot_outlives_what_it_shows),
 	    cmocka_unit_test(test_a_closed_connection_as_it_is_shown),
 	    cmocka_unit_test(test_a_snapshot_shows_what_was_asked_for),
 	    cmocka_unit_test(test_more_leaks_than_there_is_room),
+	    cmocka_unit_test(test_a_deadline_of_the_caller_shows),
+	    cmocka_unit_test(test_scattered_ends_are_no_deadline),
+	    cmocka_unit_test(test_the_end_of_a_process_is_no_deadline),
+	    cmocka_unit_test(test_a_recovered_response_is_no_release),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

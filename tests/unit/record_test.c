@@ -35,6 +35,7 @@ test_ids_are_read_as_they_are_written(void **state)
 	    {1, 1, "c1x1"},
 	    {17, 3, "c17x3"},
 	    {10, 20, "c10x20"},
+	    {9, 99, "c9x99"},
 	    {UINT64_MAX, UINT32_MAX, "c18446744073709551615x4294967295"},
 	};
 

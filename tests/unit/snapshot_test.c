@@ -221,10 +221,10 @@ test_order(void **state)
 	add_conn(second, 1, 30);
 	add_conn(second, 4, 10);
 	add_exchange(first, 2, 1, 10);
-	add_exchange(first, 4, 9, 20);
+	add_exchange(first, 4, 8, 20);
 	add_exchange(first, 1, 2, 30);
 	add_exchange(second, 3, 10, 20);
-	add_exchange(second, 4, 8, 20);
+	add_exchange(second, 4, 9, 20);
 	snapshot_merge(whole, &first);
 	snapshot_merge(whole, &second);
 	snapshot_seal(whole, &(struct snapshot_query){0});

@@ -354,10 +354,13 @@ static size_t
 write_until_queued(struct pair *pair, size_t offset, size_t queued)
 {
 	char bytes[5000];
+	struct iovec parts[] = {
+	    {bytes, 1999}, {bytes + 1999, 1}, {bytes + 2000, 3000}};
+	struct witness *witness = &pair->witness;
 
-	while (stream_queued_bytes(pair->witness.stream) < queued) {
+	while (stream_queued_bytes(witness->stream) < queued) {
 		fill_pattern(bytes, offset, sizeof(bytes));
-		stream_write_bytes(&pair->witness, bytes, sizeof(bytes));
+		CALL(witness, stream_write(witness->stream, parts, 3));
 		offset += sizeof(bytes);
 	}
 	return offset;
@@ -420,6 +423,65 @@ test_a_stream_that_was_not_full_says_nothing(void **state)
 	assert_pattern(&text, written);
 	text_fini(&text);
 	pair_close(&pair);
+}
+
+/* Writes `length` bytes in one call, or in more pieces than one call sends. */
+static void
+write_at_once(struct witness *witness, char *bytes, size_t length, bool holds)
+{
+	const size_t piece = 8192;
+	struct iovec parts[] = {
+	    {bytes, length - piece}, {bytes + length - piece, piece}};
+
+	for (size_t at = 0; holds && at < length; at += piece)
+		stream_hold(witness->stream, bytes + at, piece);
+	if (holds)
+		CALL(witness, stream_flush(witness->stream));
+	else
+		CALL(witness, stream_write(witness->stream, parts, 2));
+}
+
+static void
+read_until_empty(struct pair *pair, struct text *text)
+{
+	UNTIL(pair->loop, stream_queued_bytes(pair->witness.stream) == 0)
+	{
+		(void)far_read(pair, text);
+	}
+	settle(pair->loop);
+	(void)far_read(pair, text);
+}
+
+/* The first goes out in one more call, the others in many. */
+static void
+test_a_large_queue_arrives_whole(void **state)
+{
+	static char bytes[2 * MEGABYTE];
+	static const struct {
+		size_t length;
+		bool holds;
+	} rows[] = {
+	    {300000, false}, {sizeof(bytes), false}, {sizeof(bytes), true}};
+
+	fill_pattern(bytes, 0, sizeof(bytes));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct text text = {0};
+		struct pair pair;
+		struct witness *witness = &pair.witness;
+
+		pair_open(&pair, SOCKET_UNIX);
+		write_at_once(witness, bytes, rows[i].length, rows[i].holds);
+		assert_true(stream_is_full(witness->stream));
+		read_until_empty(&pair, &text);
+		assert_pattern(&text, rows[i].length);
+		assert_told(witness, EVENT_DRAINED, 1);
+		/* Once: what is queued later was never full. */
+		(void)write_until_queued(&pair, 0, 1);
+		read_until_empty(&pair, &text);
+		assert_told(witness, EVENT_DRAINED, 1);
+		text_fini(&text);
+		pair_close(&pair);
+	}
 }
 
 /* The queue may go in a call of the owner's; it is told by the loop. */
@@ -589,6 +651,9 @@ test_a_half_close_goes_on_reading(void **state)
 	RUN_UNTIL(pair.loop, witness->told[EVENT_FINISHED]);
 	assert_far_reads(&pair, "bye", FAR_FIN);
 	assert_int_equal(stream_fin_bytes(witness->stream), 1);
+	/* That was the end of our way. */
+	CALL(witness, stream_flush(witness->stream));
+	CALL(witness, stream_finish(witness->stream));
 	witness->takes = 2;
 	far_send(&pair, "hello");
 	RUN_UNTIL(pair.loop, witness->told[EVENT_BYTES]);
@@ -901,6 +966,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_held_goes_with_the_next_write),
 	    cmocka_unit_test(test_a_full_stream_tells_once_when_it_has_drained),
 	    cmocka_unit_test(test_a_stream_that_was_not_full_says_nothing),
+	    cmocka_unit_test(test_a_large_queue_arrives_whole),
 	    cmocka_unit_test(test_a_queue_that_is_flushed_by_hand_has_drained),
 	    cmocka_unit_test(test_writing_goes_on_after_the_other_side_s_fin),
 	    cmocka_unit_test(test_finishing_sends_all_then_fin),

@@ -199,6 +199,31 @@ test_early_bytes_belong_to_the_handshake(void **state)
 	pair_close(&pair);
 }
 
+/* Or they were kept, while the origin was dialled. */
+static void
+test_kept_bytes_belong_to_the_handshake(void **state)
+{
+	struct pair pair;
+	char early[4096];
+	const char *kept;
+	size_t length;
+
+	pair_open(&pair);
+	pair.proxy.takes = 0;
+	connect_caller(&pair, trusting);
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_BYTES]);
+	kept = stream_kept(pair.proxy.stream, &length);
+	assert_in_range(length, 1, sizeof(early));
+	memcpy(early, kept, length);
+	CALL(&pair.proxy, accept_proxy(&pair, early, length));
+	pair.proxy.takes = SIZE_MAX;
+	RUN_UNTIL(pair.loop, pair.caller.told[EVENT_SECURED]);
+	stream_write_string(&pair.caller, "question");
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_BYTES] == 2);
+	assert_received(&pair.proxy, "question");
+	pair_close(&pair);
+}
+
 /* The caller must learn why, and so must whoever reads the report. */
 static void
 test_a_caller_that_does_not_trust_us(void **state)
@@ -232,6 +257,22 @@ test_what_is_no_tls_fails(void **state)
 	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
 	assert_int_equal(pair.proxy.how, STREAM_END_TLS);
 	assert_null(tls_trust_alert(stream_tls(pair.proxy.stream)));
+	assert_told(&pair.proxy, EVENT_BYTES, 0);
+	pair_close(&pair);
+}
+
+static void
+test_a_broken_record_fails(void **state)
+{
+	static const char record[] = "\x17\x03\x03\0\x20"
+				     "broken record, of thirty-two byte";
+	struct pair pair;
+
+	pair_secure(&pair);
+	assert_int_equal(
+	    send(stream_fd(pair.caller.stream), record, 37, 0), 37);
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+	assert_int_equal(pair.proxy.how, STREAM_END_TLS);
 	assert_told(&pair.proxy, EVENT_BYTES, 0);
 	pair_close(&pair);
 }
@@ -318,6 +359,31 @@ test_a_stream_may_be_finished_as_it_is_secured(void **state)
 	pair_close(&pair);
 }
 
+static void
+pause_stream(struct witness *witness)
+{
+	stream_pause(witness->stream);
+}
+
+static void
+test_a_stream_may_be_paused_as_it_is_secured(void **state)
+{
+	struct pair pair;
+
+	pair_open(&pair);
+	pair.proxy.hooks[EVENT_SECURED] = pause_stream;
+	connect_caller(&pair, trusting);
+	stream_write_string(&pair.caller, "early");
+	CALL(&pair.proxy, accept_proxy(&pair, NULL, 0));
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_SECURED]);
+	settle(pair.loop);
+	assert_told(&pair.proxy, EVENT_BYTES, 0);
+	CALL(&pair.proxy, stream_resume(pair.proxy.stream));
+	RUN_UNTIL(pair.loop, pair.proxy.received.length == 5);
+	assert_received(&pair.proxy, "early");
+	pair_close(&pair);
+}
+
 /* ---- reading ---- */
 
 static void
@@ -341,10 +407,26 @@ test_what_is_not_taken_is_kept_and_shown_again(void **state)
 	pair_close(&pair);
 }
 
+/* With more behind what is shown. */
 static void
-pause_stream(struct witness *witness)
+test_a_stream_may_be_finished_as_bytes_are_shown(void **state)
 {
-	stream_pause(witness->stream);
+	static char bytes[MEGABYTE];
+	struct pair pair;
+
+	for (size_t takes = 0; takes <= sizeof(bytes); takes += sizeof(bytes)) {
+		pair_secure(&pair);
+		pair.proxy.takes = takes;
+		pair.proxy.hooks[EVENT_BYTES] = finish_stream;
+		stream_write_bytes(&pair.caller, bytes, sizeof(bytes));
+		RUN_UNTIL(pair.loop, pair.caller.told[EVENT_ENDED]);
+		RUN_UNTIL(
+		    pair.loop, stream_queued_bytes(pair.caller.stream) == 0);
+		CALL(&pair.caller, stream_close(&pair.caller.stream));
+		RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+		assert_told(&pair.proxy, EVENT_BYTES, 1);
+		pair_close(&pair);
+	}
 }
 
 /* Bytes, a close_notify and a FIN come at once: OpenSSL takes all from the
@@ -389,9 +471,12 @@ test_backpressure_through_tls(void **state)
 		while (sent < sizeof(bytes) &&
 		    !stream_is_full(pair.caller.stream)) {
 			size_t left = sizeof(bytes) - sent;
-			size_t length = left < 20000 ? left : 20000;
+			size_t length = left < 60000 ? left : 60000;
+			struct iovec parts[] = {{bytes + sent, length - 1},
+			    {bytes + sent + length - 1, 1}};
 
-			stream_write_bytes(&pair.caller, bytes + sent, length);
+			CALL(&pair.caller,
+			    stream_write(pair.caller.stream, parts, 2));
 			sent += length;
 			if (stream_is_full(pair.caller.stream))
 				times_full++;
@@ -582,15 +667,19 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_handshake_and_bytes_both_ways),
 	    cmocka_unit_test(test_early_bytes_belong_to_the_handshake),
+	    cmocka_unit_test(test_kept_bytes_belong_to_the_handshake),
 	    cmocka_unit_test(test_a_caller_that_does_not_trust_us),
 	    cmocka_unit_test(test_what_is_no_tls_fails),
+	    cmocka_unit_test(test_a_broken_record_fails),
 	    cmocka_unit_test(test_a_handshake_that_ends),
 	    cmocka_unit_test(
 		test_what_is_written_before_the_handshake_waits_for_it),
 	    cmocka_unit_test(
 		test_a_stream_may_be_finished_during_the_handshake),
 	    cmocka_unit_test(test_a_stream_may_be_finished_as_it_is_secured),
+	    cmocka_unit_test(test_a_stream_may_be_paused_as_it_is_secured),
 	    cmocka_unit_test(test_what_is_not_taken_is_kept_and_shown_again),
+	    cmocka_unit_test(test_a_stream_may_be_finished_as_bytes_are_shown),
 	    cmocka_unit_test(test_a_pause_loses_nothing_that_openssl_holds),
 	    cmocka_unit_test(test_backpressure_through_tls),
 	    cmocka_unit_test(test_finishing_sends_close_notify_then_fin),

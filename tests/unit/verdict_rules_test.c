@@ -184,11 +184,46 @@ test_no_combination_breaks_the_rules(void **state)
 	assert_memory_equal(seen, may_set, sizeof(seen));
 }
 
+/* ---- words ---- */
+
+static void
+test_words(void **state)
+{
+	enum verdict found = VERDICT_COUNT;
+
+	for (size_t i = 0; i < VERDICT_COUNT; i++) {
+		enum verdict verdict = (enum verdict)i;
+
+		assert_true(verdict_from_word(verdict_word(verdict), &found));
+		assert_int_equal(found, verdict);
+		assert_true(strlen(verdict_meaning(verdict)) > 0);
+	}
+	for (size_t i = 0; i < EVIDENCE_COUNT; i++) {
+		enum evidence evidence = (enum evidence)i;
+
+		assert_true(strlen(verdict_evidence_word(evidence)) > 0);
+		assert_true(strlen(verdict_evidence_meaning(evidence)) > 0);
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(verdict_evidence_word(evidence),
+			    verdict_evidence_word((enum evidence)j));
+	}
+	assert_string_equal(verdict_word(VERDICT_UNDRAINED), "undrained");
+	assert_string_equal(
+	    verdict_evidence_word(EVIDENCE_EARLY_CLOSE), "early-close");
+	found = VERDICT_COUNT;
+	assert_false(verdict_from_word("", &found));
+	assert_false(verdict_from_word("drain", &found));
+	assert_false(verdict_from_word("Drained", &found));
+	assert_false(verdict_from_word("drained ", &found));
+	assert_int_equal(found, VERDICT_COUNT);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_combination_breaks_the_rules),
+	    cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,6 +266,22 @@ static const struct row reset_rows[] = {
     {"TLS: but the body is known to lie unread", {NOTHING_YET}, ANSWERED,
 	{JUDGED(ABANDONED, RESET)},
 	{DELIVERED, UNREAD(1), .is_tls = true, ANSWERED_BY(ENDING_CLIENT_RST)}},
+    {"TLS: unread when last looked at, but that was just then", {NOTHING_YET},
+	ANSWERED, {JUDGED(DRAINED, PROBE)},
+	{.has_body = true,
+	    .is_complete = true,
+	    UNREAD(1022),
+	    .is_tls = true,
+	    .progress_at = ANSWERED - 250 * US_PER_MS + 1,
+	    ANSWERED_BY(ENDING_CLIENT_RST)}},
+    {"TLS: unread when last looked at, and left so", {NOTHING_YET}, ANSWERED,
+	{JUDGED(ABANDONED, RESET)},
+	{.has_body = true,
+	    .is_complete = true,
+	    UNREAD(1022),
+	    .is_tls = true,
+	    .progress_at = ANSWERED - 250 * US_PER_MS,
+	    ANSWERED_BY(ENDING_CLIENT_RST)}},
     {"TLS: but no close_notify was sent yet", {NOTHING_YET}, LATE,
 	{JUDGED(ABANDONED, RESET)},
 	{DELIVERED, UNREAD(0), .is_tls = true, ENDED_BY(ENDING_CLIENT_RST)}},
@@ -361,6 +377,10 @@ static const struct row revised_rows[] = {
     {"it answered late elsewhere: not a watcher", {HELD_BY_PROBE(WATCHER)},
 	LATE, {JUDGED(SUSPECTED, PROBE)},
 	{DELIVERED, REMOTE, .probed_at = PROBED}},
+    {"unread, then read over TLS, and a reset for our close_notify",
+	{JUDGED(UNDRAINED, UNREAD)}, LATE, {JUDGED(DRAINED, PROBE)},
+	{DELIVERED, UNREAD(0), .is_tls = true,
+	    ANSWERED_LATE_BY(ENDING_CLIENT_RST)}},
     {"the watcher's process ended: that answers no probe",
 	{HELD_BY_PROBE(WATCHER)}, LATE, {HELD_BY_PROBE(WATCHER)},
 	{DELIVERED, UNREAD(0), .caller_watches = true, .owner_exited = true,
@@ -534,40 +554,6 @@ test_the_grace_counts_from_the_last_progress(void **state)
 	assert_int_equal(judge_at(&facts, due), VERDICT_UNDRAINED);
 }
 
-/* ---- words ---- */
-
-static void
-test_words(void **state)
-{
-	enum verdict found = VERDICT_COUNT;
-
-	for (size_t i = 0; i < VERDICT_COUNT; i++) {
-		enum verdict verdict = (enum verdict)i;
-
-		assert_true(verdict_from_word(verdict_word(verdict), &found));
-		assert_int_equal(found, verdict);
-		assert_true(strlen(verdict_meaning(verdict)) > 0);
-	}
-	for (size_t i = 0; i < EVIDENCE_COUNT; i++) {
-		enum evidence evidence = (enum evidence)i;
-
-		assert_true(strlen(verdict_evidence_word(evidence)) > 0);
-		assert_true(strlen(verdict_evidence_meaning(evidence)) > 0);
-		for (size_t j = 0; j < i; j++)
-			assert_string_not_equal(verdict_evidence_word(evidence),
-			    verdict_evidence_word((enum evidence)j));
-	}
-	assert_string_equal(verdict_word(VERDICT_UNDRAINED), "undrained");
-	assert_string_equal(
-	    verdict_evidence_word(EVIDENCE_EARLY_CLOSE), "early-close");
-	found = VERDICT_COUNT;
-	assert_false(verdict_from_word("", &found));
-	assert_false(verdict_from_word("drain", &found));
-	assert_false(verdict_from_word("Drained", &found));
-	assert_false(verdict_from_word("drained ", &found));
-	assert_int_equal(found, VERDICT_COUNT);
-}
-
 int
 main(void)
 {
@@ -578,7 +564,6 @@ main(void)
 	    cmocka_unit_test(test_a_stall_takes_its_time),
 	    cmocka_unit_test(test_the_grace_counts_from_our_fin),
 	    cmocka_unit_test(test_the_grace_counts_from_the_last_progress),
-	    cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

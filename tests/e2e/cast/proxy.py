@@ -50,7 +50,7 @@ class Proxy:
     """`leakproxy serve` or `exec`, once it is ready."""
 
     def __init__(self, directory, *options, command=("serve",), child=(),
-                 **more):
+                 stdin=subprocess.DEVNULL):
         self.directory = Path(directory)
         self.state_dir = self.directory / "state"
         self.log_path = self.directory / "leakproxy.log"
@@ -61,8 +61,8 @@ class Proxy:
                  "--admin", "127.0.0.1:0", "--ready-fd", str(writable),
                  "--state-dir", self.state_dir, "--log-level", "debug",
                  *map(str, options), *child],
-                stdin=subprocess.DEVNULL, stderr=log, pass_fds=[writable],
-                env=plain_environment(), **more)
+                stdin=stdin, stderr=log, pass_fds=[writable],
+                env=plain_environment())
         os.close(writable)
         with open(readable, "rb") as ready:
             self.ready = self._read_ready(ready)
@@ -100,17 +100,21 @@ class Proxy:
         return self.state_dir / "bundle.pem"
 
     def stop(self):
-        """Ends it as an operator would; it must have nothing to complain."""
+        """Ends it as an operator would, unless the test saw to its end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+            status = self._wait()
+            assert status == 0, f"the proxy ended with {status}:\n{self.log}"
+        assert self.process.returncode >= 0, f"it crashed:\n{self.log}"
+        assert "Sanitizer" not in self.log, self.log
+
+    def _wait(self):
         try:
-            status = self.process.wait(20)
+            return self.process.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise AssertionError(
                 "the proxy did not end within 20 s of SIGTERM") from None
-        assert status == 0, f"the proxy ended with {status}:\n{self.log}"
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
