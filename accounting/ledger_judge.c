@@ -56,16 +56,22 @@ ledger_ensure_route(struct ledger *ledger, struct exchange_record *record)
 	record->route = xstrdup(route);
 }
 
-/* The group that escalation looks at: (caller, route, status). */
+/*
+ * The group that escalation looks at: (caller, route, status).  Tags tell one
+ * caller in a process from another: a job that closes properly must not clear
+ * the one beside it.
+ */
 static char *
 name_suspects(struct ledger_exchange *x, int status)
 {
 	char *caller = ledger_name_caller(x->conn, false);
+	char *tags = tags_text(&x->record.tags);
 	char *name;
 
 	ledger_ensure_route(x->conn->ledger, &x->record);
-	name = xasprintf("%s\n%s %s%s %d", caller, x->record.method,
+	name = xasprintf("%s\n%s\n%s %s%s %d", caller, tags, x->record.method,
 	    x->record.origin, x->record.route, status);
+	free(tags);
 	free(caller);
 	return name;
 }

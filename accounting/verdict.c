@@ -31,6 +31,14 @@ is_all_taken(const struct facts *facts)
 	return facts->is_complete && facts->waiting_bytes == 0;
 }
 
+/* Nothing more will come, and nothing waits on our side. */
+static bool
+is_all_sent(const struct facts *facts)
+{
+	return (facts->is_complete || facts->is_truncated) &&
+	    facts->waiting_bytes == 0;
+}
+
 /* A clean close with nothing left unread: the caller is done with it. */
 static struct judgement
 judge_closed(const struct facts *facts)
@@ -123,6 +131,10 @@ judge_unanswered(const struct facts *facts)
 {
 	struct judgement held = judge(VERDICT_UNDRAINED, EVIDENCE_PROBE);
 
+	/* Told to close and yet to read: a caller may think for a while, and
+	 * --stall-after says for how long. */
+	if (facts->said_close && facts->unread_bytes > 0)
+		return judge(VERDICT_OPEN, EVIDENCE_NOTHING);
 	if (facts->said_close)
 		return judge(VERDICT_UNDRAINED, EVIDENCE_CLOSE);
 	if (facts->unread_bytes > 0) {
@@ -147,7 +159,7 @@ judge_live(
 		return judge(VERDICT_UNDRAINED, EVIDENCE_STALLED);
 	if (is_stalled && facts->unread_bytes > 0)
 		return judge(VERDICT_UNDRAINED, EVIDENCE_UNREAD);
-	if (facts->probed_at == 0 || !is_all_taken(facts))
+	if (facts->probed_at == 0 || !is_all_sent(facts))
 		return judge(VERDICT_OPEN, EVIDENCE_NOTHING);
 	if (quiet_since < facts->probed_at)
 		quiet_since = facts->probed_at;

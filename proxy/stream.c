@@ -354,13 +354,37 @@ stream_shake_hands(struct stream *stream)
 	}
 }
 
+static bool
+read_some(struct stream *stream, char *bytes, size_t size, size_t *length)
+{
+	if (stream->tls != NULL)
+		return tls_read(stream->tls, bytes, size, length) == TLS_DONE;
+	return receive(stream, bytes, size, length) == SOCKET_BYTES;
+}
+
+/* A write failed.  What came before the reset may be the answer, as when an
+ * origin refuses a body it does not read: it is shown first. */
+static void
+end_failed(struct stream *stream)
+{
+	char bytes[READ_BYTES];
+	size_t length;
+	bool may_read = stream->state == STREAM_OPEN && !stream->is_paused &&
+	    show_kept(stream);
+
+	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
+		may_read = show(stream, bytes, length);
+	if (stream->state != STREAM_CLOSED)
+		end(stream, STREAM_END_RST);
+}
+
 static void
 on_socket_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *stream = arg;
 
 	if (stream->has_failed)
-		end(stream, STREAM_END_RST);
+		end_failed(stream);
 	else if (what & EV_TIMEOUT)
 		end(stream, STREAM_END_FIN);
 	else if (stream->state == STREAM_FINISHED || stream->has_close_notify)

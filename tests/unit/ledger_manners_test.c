@@ -412,8 +412,9 @@ test_a_suspected_response_escalates_its_group(void **state)
 	    {{.address = "10.0.0.7:5"}, {0}, true},
 	    /* another repository, the same route */
 	    {{0}, {.url = SCENE_ORIGIN "/v2/b/manifests/1"}, true},
-	    {{0}, {.job = "imagecheck"}, true},
 	    {{.pid = 4242}, {0}, true},
+	    /* a job beside it is another caller */
+	    {{0}, {.job = "imagecheck"}, false},
 	    {{0}, {.status = 404}, false},
 	    {{0}, {.method = "PUT"}, false},
 	    {{0}, {.url = SCENE_ORIGIN "/v2/b/blobs/x"}, false},

@@ -820,6 +820,51 @@ test_a_failed_write_is_told_to_a_paused_owner(void **state)
 	}
 }
 
+/* An origin refuses a body that it does not read, and goes: a reset, behind
+ * its answer. */
+static void
+test_an_answer_is_shown_before_a_failed_write_is_told(void **state)
+{
+	for (size_t takes = 3; takes <= 6; takes += 3) {
+		struct pair pair;
+		struct witness *witness = &pair.witness;
+
+		pair_open(&pair, SOCKET_TCP);
+		witness->takes = takes;
+		stream_write_string(witness, "body");
+		far_send(&pair, "answer");
+		far_close(&pair);
+		stream_write_string(witness, "more body");
+		assert_true(stream_has_failed(witness->stream));
+		RUN_UNTIL(pair.loop, witness->told[EVENT_ENDED]);
+		assert_int_equal(witness->how, STREAM_END_RST);
+		assert_received(witness, takes == 6 ? "answer" : "ans");
+		settle(pair.loop);
+		assert_told(witness, EVENT_BYTES, 1);
+		assert_told(witness, EVENT_ENDED, 1);
+		pair_close(&pair);
+	}
+}
+
+static void
+test_closing_is_safe_as_that_answer_is_shown(void **state)
+{
+	struct pair pair;
+	struct witness *witness = &pair.witness;
+
+	pair_open(&pair, SOCKET_TCP);
+	witness->hooks[EVENT_BYTES] = close_stream;
+	stream_write_string(witness, "body");
+	far_send(&pair, "answer");
+	far_close(&pair);
+	stream_write_string(witness, "more body");
+	RUN_UNTIL(pair.loop, witness->stream == NULL);
+	settle(pair.loop);
+	assert_received(witness, "answer");
+	assert_told(witness, EVENT_ENDED, 0);
+	pair_close(&pair);
+}
+
 static void
 write_answer(struct witness *witness)
 {
@@ -979,6 +1024,9 @@ main(void)
 	    cmocka_unit_test(test_nothing_is_told_after_closing),
 	    cmocka_unit_test(test_a_failed_write_is_told_by_the_loop),
 	    cmocka_unit_test(test_a_failed_write_is_told_to_a_paused_owner),
+	    cmocka_unit_test(
+		test_an_answer_is_shown_before_a_failed_write_is_told),
+	    cmocka_unit_test(test_closing_is_safe_as_that_answer_is_shown),
 	    cmocka_unit_test(test_a_write_that_fails_inside_on_bytes_is_told),
 	    cmocka_unit_test(
 		test_a_write_that_fails_after_the_end_is_not_told_again),

@@ -460,11 +460,15 @@ test_backpressure_through_tls(void **state)
 {
 	static char bytes[4 * MEGABYTE];
 	struct pair pair;
+	int kernel_bytes = 256 * 1024; /* or it might take all */
 	size_t sent = 0;
 	int times_full = 0;
 
 	fill_pattern(bytes, 0, sizeof(bytes));
 	pair_secure(&pair);
+	assert_int_equal(setsockopt(stream_fd(pair.caller.stream), SOL_SOCKET,
+			     SO_SNDBUF, &kernel_bytes, sizeof(kernel_bytes)),
+	    0);
 	CALL(&pair.proxy, stream_pause(pair.proxy.stream));
 	UNTIL(pair.loop, pair.proxy.received.length == sizeof(bytes))
 	{
@@ -630,6 +634,25 @@ test_a_failed_write_is_told_by_the_loop(void **state)
 	pair_close(&pair);
 }
 
+static void
+test_an_answer_is_shown_before_a_failed_write_is_told(void **state)
+{
+	struct pair pair;
+
+	pair_secure(&pair);
+	/* The caller's tickets are read, so that only this is under way. */
+	settle(pair.loop);
+	stream_write_string(&pair.proxy, "body");
+	stream_write_string(&pair.caller, "answer");
+	CALL(&pair.caller, stream_close(&pair.caller.stream));
+	stream_write_string(&pair.proxy, "more body");
+	assert_true(stream_has_failed(pair.proxy.stream));
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+	assert_int_equal(pair.proxy.how, STREAM_END_RST);
+	assert_received(&pair.proxy, "answer");
+	pair_close(&pair);
+}
+
 /* ---- closing from inside ---- */
 
 static void
@@ -689,6 +712,8 @@ main(void)
 	    cmocka_unit_test(test_a_close_notify_is_seen_behind_a_pause),
 	    cmocka_unit_test(test_a_reset_within_tls_is_a_reset),
 	    cmocka_unit_test(test_a_failed_write_is_told_by_the_loop),
+	    cmocka_unit_test(
+		test_an_answer_is_shown_before_a_failed_write_is_told),
 	    cmocka_unit_test(test_closing_is_safe_inside_each_callback),
 	};
 

@@ -109,11 +109,13 @@ may_accuse(const struct facts *facts, mono_us now)
 	if (now - facts->progress_at >= patience.stall_after_us &&
 	    (facts->waiting_bytes > 0 || facts->unread_bytes > 0))
 		return true;
-	return facts->probed_at != 0 && facts->is_complete &&
-	    facts->waiting_bytes == 0 && now - facts->probed_at >= grace &&
-	    now - facts->progress_at >= grace &&
-	    (facts->said_close || facts->unread_bytes > 0 ||
-		facts->caller_watches);
+	if (facts->probed_at == 0 || facts->waiting_bytes > 0 ||
+	    !(facts->is_complete || facts->is_truncated) ||
+	    now - facts->probed_at < grace || now - facts->progress_at < grace)
+		return false;
+	if (facts->said_close)
+		return facts->unread_bytes <= 0;
+	return facts->unread_bytes > 0 || facts->caller_watches;
 }
 
 /* Says what is wrong, or NULL. */
