@@ -83,6 +83,7 @@ evidence_sample(int fd, struct delivery *delivery)
 		return false;
 	*delivery = (struct delivery){
 	    .waiting_bytes = waiting,
+	    .unsent_bytes = info.tcpi_notsent_bytes,
 	    .acked_bytes = (int64_t)info.tcpi_bytes_acked,
 	    .unread_bytes = -1,
 	    .window_bytes = -1,

@@ -385,6 +385,7 @@ apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
 	if (x->response_at == 0)
 		return;
 	record->facts.waiting_bytes = delivery->waiting_bytes;
+	record->facts.unsent_bytes = delivery->unsent_bytes;
 	if (delivery->unread_bytes >= 0)
 		record->facts.unread_bytes = delivery->unread_bytes;
 	if (delivered > record->delivered_bytes)

@@ -118,6 +118,7 @@ void ledger_response_ended(
 /* What was seen at the caller's end of the connection. */
 struct delivery {
 	int64_t waiting_bytes; /* handed over and not ACKed */
+	int64_t unsent_bytes;  /* of these, not yet on the wire */
 	int64_t acked_bytes;   /* in all, over the connection's life */
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
 	int64_t window_bytes;  /* the peer's receive window; -1 not known */

@@ -39,12 +39,10 @@ is_all_sent(const struct facts *facts)
 	    facts->waiting_bytes == 0;
 }
 
-/* A clean close with nothing left unread: the caller is done with it. */
+/* Closed with nothing left unread: the caller is done with it. */
 static struct judgement
 judge_closed(const struct facts *facts)
 {
-	if (!is_all_taken(facts))
-		return judge(VERDICT_ABANDONED, EVIDENCE_EARLY_CLOSE);
 	/* After a response that told it to close, our FIN was no probe. */
 	return judge(VERDICT_DRAINED,
 	    facts->probed_at != 0 && !facts->said_close ? EVIDENCE_PROBE
@@ -59,12 +57,16 @@ was_left_unread(const struct facts *facts, mono_us now)
 	    now - facts->progress_at >= UNREAD_QUIET_US;
 }
 
-/* What lay unread, and made the kernel reset, may have been our own
- * close_notify, which no caller has to read. */
+/*
+ * What lay unread, and made the kernel reset, may have been our own
+ * close_notify, which no caller has to read.  What was on the wire then had
+ * arrived before it, though an RST acknowledges nothing.
+ */
 static bool
 is_reset_by_notify(const struct facts *facts, mono_us now)
 {
-	return is_all_taken(facts) && facts->is_tls && facts->probed_at != 0 &&
+	return facts->is_complete && facts->unsent_bytes == 0 &&
+	    facts->is_tls && facts->probed_at != 0 &&
 	    !was_left_unread(facts, now);
 }
 
@@ -91,13 +93,13 @@ static struct judgement
 judge_ended_undrained(
     const struct facts *facts, const struct judgement *before, mono_us now)
 {
-
 	if (facts->ending == ENDING_OURS || before->evidence == EVIDENCE_CLOSE)
 		return *before;
 	if (facts->owner_exited && before->witness == WITNESS_WATCHER)
 		return *before;
-	if (facts->ending == ENDING_CLIENT_FIN ? is_all_taken(facts)
-					       : is_reset_by_notify(facts, now))
+	if (is_all_taken(facts) &&
+	    (facts->ending == ENDING_CLIENT_FIN ||
+		is_reset_by_notify(facts, now)))
 		return judge_closed(facts);
 	return *before;
 }
@@ -115,7 +117,9 @@ judge_ended(
 		return judge(VERDICT_UNPROVEN, EVIDENCE_NOTHING);
 	switch (facts->ending) {
 	case ENDING_CLIENT_FIN:
-		return judge_closed(facts);
+		return is_all_taken(facts)
+		    ? judge_closed(facts)
+		    : judge(VERDICT_ABANDONED, EVIDENCE_EARLY_CLOSE);
 	case ENDING_CLIENT_RST:
 		return judge_reset(facts, now);
 	case ENDING_OURS:

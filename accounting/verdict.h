@@ -62,6 +62,7 @@ struct facts {
 	bool caller_watches; /* the caller watches its idle connections */
 	bool owner_exited;   /* the process was ending when the socket did */
 	int64_t waiting_bytes; /* handed over, not yet ACKed */
+	int64_t unsent_bytes;  /* of these, not yet on the wire */
 	int64_t unread_bytes;  /* in the local peer's receive queue; -1 where
 	                          that cannot be known */
 	mono_us progress_at;   /* when the caller last took something */

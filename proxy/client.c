@@ -130,16 +130,24 @@ free_client(void *arg)
 	free(client);
 }
 
+/* `bytes` in the kernel, with what the stream queues and without our end. */
+static int64_t
+with_stream(const struct stream *stream, int64_t bytes)
+{
+	bytes +=
+	    (int64_t)stream_queued_bytes(stream) - stream_fin_bytes(stream);
+	return bytes > 0 ? bytes : 0;
+}
+
 bool
 client_sample(struct client *client, struct delivery *delivery)
 {
-	if (!evidence_sample(stream_fd(client->stream), delivery))
+	const struct stream *stream = client->stream;
+
+	if (!evidence_sample(stream_fd(stream), delivery))
 		return false;
-	delivery->waiting_bytes +=
-	    (int64_t)stream_queued_bytes(client->stream) -
-	    stream_fin_bytes(client->stream);
-	if (delivery->waiting_bytes < 0)
-		delivery->waiting_bytes = 0;
+	delivery->waiting_bytes = with_stream(stream, delivery->waiting_bytes);
+	delivery->unsent_bytes = with_stream(stream, delivery->unsent_bytes);
 	return true;
 }
 

@@ -118,6 +118,14 @@ may_accuse(const struct facts *facts, mono_us now)
 	return facts->unread_bytes > 0 || facts->caller_watches;
 }
 
+/* An RST acknowledges nothing: what was on the wire may have arrived. */
+static bool
+may_be_on_the_wire(const struct facts *facts)
+{
+	return facts->ending == ENDING_CLIENT_RST && facts->is_tls &&
+	    facts->probed_at != 0 && facts->unsent_bytes == 0;
+}
+
 /* Says what is wrong, or NULL. */
 static const char *
 find_fault(const struct facts *facts, const struct judgement *before,
@@ -151,7 +159,8 @@ find_fault(const struct facts *facts, const struct judgement *before,
 	    got->evidence != EVIDENCE_EXIT)
 		return "accused by the end of the connection";
 	if (got->verdict == VERDICT_DRAINED &&
-	    (facts->waiting_bytes > 0 || !facts->is_complete))
+	    (!facts->is_complete ||
+		(facts->waiting_bytes > 0 && !may_be_on_the_wire(facts))))
 		return "drained, and not even delivered";
 	return NULL;
 }

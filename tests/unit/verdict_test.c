@@ -74,9 +74,9 @@ struct client_row {
 #define UNREAD(bytes) .unread_bytes = (bytes)
 
 /* The caller's window is shut, and the rest waits with us. */
-#define SHUT                                                          \
-	.has_body = true, .waiting_bytes = 54321, .unread_bytes = -1, \
-	.progress_at = HANDED_OVER
+#define SHUT                                                            \
+	.has_body = true, .waiting_bytes = 54321, .unsent_bytes = 4321, \
+	.unread_bytes = -1, .progress_at = HANDED_OVER
 
 #define ANSWERED_BY(how) \
 	.probed_at = PROBED, .ending = (how), .ended_at = ANSWERED
@@ -300,6 +300,15 @@ static const struct row reset_rows[] = {
     {"TLS: but no close_notify was sent yet", {NOTHING_YET}, LATE,
 	{JUDGED(ABANDONED, RESET)},
 	{DELIVERED, UNREAD(0), .is_tls = true, ENDED_BY(ENDING_CLIENT_RST)}},
+    {"TLS: what was on the wire arrived before the close_notify", {NOTHING_YET},
+	ANSWERED, {JUDGED(DRAINED, PROBE)},
+	{.has_body = true,
+	    .is_complete = true,
+	    .waiting_bytes = 1174,
+	    .unread_bytes = -1,
+	    .progress_at = HANDED_OVER,
+	    .is_tls = true,
+	    ANSWERED_BY(ENDING_CLIENT_RST)}},
     {"TLS: but bytes of the body still wait", {NOTHING_YET}, ANSWERED,
 	{JUDGED(ABANDONED, RESET)},
 	{SHUT, .is_complete = true, .is_tls = true,
