@@ -3,6 +3,7 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -107,6 +108,14 @@ def test_metrics_are_prometheus(leak):
             if line.startswith("leakproxy_responses_held{")]
     assert [line for line in held if 'job="imagecheck"' in line
             and line.endswith(" 2")], held
+
+
+def test_promtool_has_no_complaints(leak):
+    """Prometheus's own linter reads /metrics."""
+    linted = subprocess.run(["promtool", "check", "metrics"],
+                            input=leak.get("/metrics"), text=True,
+                            capture_output=True, timeout=20)
+    assert (linted.returncode, linted.stderr) == (0, "")
 
 
 def test_routes_can_be_named(start_proxy):
