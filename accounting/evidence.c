@@ -333,7 +333,7 @@ evidence_is_exiting(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	stat = fopen(path, "re");
 	if (stat == NULL)
-		return true;
+		return errno == ENOENT || errno == ESRCH;
 	length = fread(line, 1, sizeof(line) - 1, stat);
 	line[length] = '\0';
 	fclose(stat);

@@ -186,6 +186,10 @@ ledger_rejudge(struct ledger_exchange *x, mono_us now)
 	struct exchange_record *record = &x->record;
 	struct judgement judgement;
 
+	/* Pipelined: what waits or lies unread may all be the next one's. */
+	if (TAILQ_NEXT(x, link) != NULL && record->facts.has_body &&
+	    !record->facts.was_reused && record->facts.ending == ENDING_NOT_YET)
+		return;
 	if (record->facts.probed_at != 0 &&
 	    record->facts.ending == ENDING_NOT_YET)
 		record->facts.caller_watches = caller_watches(conn);

@@ -218,7 +218,10 @@ client_close(struct client *client, enum close_reason reason)
 	if (client->dial != NULL)
 		dial_cancel(&client->dial);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
-	stream_close(&client->stream);
+	if (client->is_aborting)
+		stream_abort(&client->stream);
+	else
+		stream_close(&client->stream);
 	TAILQ_REMOVE(&client->worker->clients, client, link);
 	client->worker->client_count--;
 	loop_later(client->worker->loop, free_client, client);
@@ -317,7 +320,8 @@ reason_of_answer(struct client *client)
 {
 	int64_t late_bytes = stream_bytes_after_fin(client->stream);
 
-	if (client->reason == CLOSE_RESPONSE_SAID)
+	if (client->reason == CLOSE_RESPONSE_SAID ||
+	    client->reason == CLOSE_SHUTDOWN)
 		return CLOSE_CLIENT_FIN;
 	if (client->reason != CLOSE_NOT_YET)
 		return client->reason;
@@ -427,6 +431,7 @@ client_exchange_ended(struct client *client, enum exchange_outcome outcome)
 		client_finish(client, CLOSE_RESPONSE_SAID);
 		return;
 	case EXCHANGE_ABORT:
+		client->is_aborting = true;
 		client_close(client, CLOSE_UPSTREAM_FAILED);
 		return;
 	}
@@ -491,10 +496,12 @@ client_drain(struct client *client)
 {
 	switch (client->state) {
 	case CLIENT_READING:
-		if (!http_has_begun(client->parser))
-			client_close(client, CLOSE_SHUTDOWN);
-		else
+		if (http_has_begun(client->parser))
 			client->is_ending = true;
+		else if (client_owes_bytes(client))
+			client_finish(client, CLOSE_SHUTDOWN);
+		else
+			client_close(client, CLOSE_SHUTDOWN);
 		return;
 	case CLIENT_EXCHANGING:
 		client->is_ending = true;

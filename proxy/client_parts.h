@@ -41,6 +41,7 @@ struct client {
 	enum client_state state;
 	bool is_local;
 	bool has_fin;      /* the caller closed its way */
+	bool is_aborting;  /* its end must be an RST */
 	bool is_ending;    /* this exchange is its last */
 	bool is_pipelined; /* the next request came too early to prove */
 	bool is_request_read;

@@ -16,8 +16,8 @@ struct tunnel {
 	struct worker *worker;   /* borrowed */
 	struct stream *client;   /* borrowed, outlives the tunnel */
 	struct stream *upstream; /* owned; NULL once freed */
-	bool client_has_ended;
-	bool upstream_has_ended;
+	bool client_is_finished; /* our FIN to it is out */
+	bool upstream_is_finished;
 	tunnel_ended_cb on_ended;
 	void *arg; /* borrowed */
 };
@@ -38,10 +38,11 @@ pass(struct stream *from, struct stream *to, const char *bytes, size_t length)
 	return length;
 }
 
+/* A side is finished after the other's end, and after all that came before. */
 static void
 end_if_done(struct tunnel *tunnel)
 {
-	if (tunnel->client_has_ended && tunnel->upstream_has_ended)
+	if (tunnel->client_is_finished && tunnel->upstream_is_finished)
 		tunnel->on_ended(tunnel->arg);
 }
 
@@ -66,7 +67,6 @@ on_upstream_ended(void *arg, enum stream_end how)
 {
 	struct tunnel *tunnel = arg;
 
-	tunnel->upstream_has_ended = true;
 	if (how != STREAM_END_FIN)
 		tunnel->on_ended(tunnel->arg);
 	else
@@ -81,7 +81,10 @@ on_nothing(void *arg)
 static void
 on_upstream_finished(void *arg)
 {
-	end_if_done(arg);
+	struct tunnel *tunnel = arg;
+
+	tunnel->upstream_is_finished = true;
+	end_if_done(tunnel);
 }
 
 static const struct stream_callbacks upstream_callbacks = {
@@ -147,13 +150,13 @@ tunnel_client_drained(struct tunnel *tunnel)
 void
 tunnel_client_fin(struct tunnel *tunnel)
 {
-	tunnel->client_has_ended = true;
 	stream_half_close(tunnel->upstream);
 }
 
 void
 tunnel_client_finished(struct tunnel *tunnel)
 {
+	tunnel->client_is_finished = true;
 	end_if_done(tunnel);
 }
 

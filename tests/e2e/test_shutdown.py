@@ -53,6 +53,20 @@ def test_a_response_under_way_is_finished(start_proxy, origin, transport,
         assert proxy.process.wait(5) == 0
 
 
+def test_what_is_queued_still_arrives(start_proxy):
+    """The response is handed over and its exchange is done, but a slow caller
+    has most of it to come."""
+    proxy = start_proxy()
+    with Caller(proxy, window=4096) as caller:
+        caller.get("/200/length/100000")
+        wait_until(lambda: proxy.exchange("/100000")["duration_s"],
+                   "the response is handed over")
+        proxy.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refuses(proxy.address), "nobody new is let in")
+        assert caller.read(100000) == pattern(100000)
+        assert proxy.process.wait(5) == 0
+
+
 def test_resting_connections_do_not_delay(start_proxy, transport):
     """An idle connection in somebody's pool is closed at once."""
     proxy = start_proxy()

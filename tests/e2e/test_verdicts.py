@@ -235,6 +235,18 @@ def test_told_to_close_and_drained_is_never_abandoned(start_proxy, transport):
 # ---- suspected, and the second witness ----
 
 
+def test_the_pipelined_one_before_it_is_not_accused(proxy, call):
+    """Two requests at once; the first response is read, the second held.
+    What lies unread is the second's."""
+    caller = call()
+    caller.request(f"{SMALL}?one")
+    caller.request(f"{SMALL}?two")
+    caller.read(caller.read_head().length)
+    caller.read_head()
+    proxy.wait_for("?two", "undrained", held=True)
+    assert proxy.exchange("?one")["verdict"] == "open"
+
+
 def test_an_ignored_probe_alone_is_a_suspicion(proxy, call):
     """A pool that does not watch its idle connections ignores our FIN, and
     closes when it next looks: it had drained all the time."""
