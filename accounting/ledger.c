@@ -329,7 +329,6 @@ ledger_response_ended(
 	struct ledger_exchange *x = *xp;
 
 	*xp = NULL;
-	x->is_ended = true;
 	x->record.duration_us = now - x->request_at;
 	x->record.facts.is_complete = end == RESPONSE_COMPLETE;
 	x->record.facts.is_truncated = end == RESPONSE_TRUNCATED;

@@ -20,7 +20,6 @@ struct ledger_exchange {
 	struct ledger_conn *conn; /* borrowed; NULL once finished */
 	mono_us request_at;
 	mono_us response_at; /* 0: no head yet */
-	bool is_ended;       /* handed over, or never will be */
 	TAILQ_ENTRY(ledger_exchange) link;
 };
 

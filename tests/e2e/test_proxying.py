@@ -353,6 +353,46 @@ def test_an_origin_that_does_not_read_stops_the_caller(proxy, origin, call):
     may_read.set()
 
 
+def test_truncation_without_framing_is_a_reset(proxy, origin):
+    """To an HTTP/1.0 caller a clean end is the end of the body: only a reset
+    tells that the origin died."""
+    def die(exchange):
+        exchange.head(200, "Transfer-Encoding: chunked")
+        exchange.send(b"5\r\nhello\r\n")
+        exchange.must_close = True
+
+    origin.script["/dies"] = die
+    with Caller(proxy) as caller:
+        caller.send(f"GET {caller.url('/dies')} HTTP/1.0\r\n\r\n".encode())
+        with pytest.raises(ConnectionResetError):
+            caller.read_to_end()
+
+
+def test_a_tunnel_ends_when_both_ways_are_written(proxy):
+    """The origin has sent all and closed, the caller half-closes while most is
+    queued for it: it still gets the rest."""
+    size = 80000
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        def serve():
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(1)
+                peer.sendall(pattern(size))
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(1 << 16):
+                    pass
+
+        origin = threading.Thread(target=serve, daemon=True)
+        origin.start()
+        with Caller(proxy, "clear", host="127.0.0.1", window=4096,
+                    port=server.getsockname()[1]) as caller:
+            caller.send(b"\x01")  # neither TLS nor HTTP
+            caller.socket.recv(1, socket.MSG_PEEK)
+            caller.socket.shutdown(socket.SHUT_WR)
+            origin.join(10)
+            assert caller.read_to_end() == pattern(size)
+
+
 def test_a_truncated_response_is_truncated(call, origin):
     """The origin dies in the middle: the caller must not take what came for
     the whole."""

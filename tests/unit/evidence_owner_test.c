@@ -10,6 +10,7 @@
 #include "accounting/evidence.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -169,6 +170,24 @@ test_an_inode_that_nobody_has(void **state)
 
 /* The name of the process holds a parenthesis and a line end, both of which
  * mean something in /proc/PID/stat. */
+/* A proxy that holds thousands of leaks runs out of descriptors; that it
+ * cannot look must not read as "that process is gone". */
+static void
+test_without_descriptors_nobody_is_ending(void **state)
+{
+	struct rlimit before;
+	struct rlimit none;
+	bool is_exiting;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	is_exiting = evidence_is_exiting(getpid());
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_false(is_exiting);
+}
+
 static void
 test_a_process_that_is_ending(void **state)
 {
@@ -195,6 +214,7 @@ main(void)
 	    cmocka_unit_test(test_the_owner_is_another_process),
 	    cmocka_unit_test(test_asking_costs_no_descriptor),
 	    cmocka_unit_test(test_an_inode_that_nobody_has),
+	    cmocka_unit_test(test_without_descriptors_nobody_is_ending),
 	    cmocka_unit_test(test_a_process_that_is_ending),
 	};
 
