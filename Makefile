@@ -29,7 +29,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
 LDFLAGS  += $(if $(SAN),$(SAN_$(SAN)),-pie -Wl,-z,relro,-z,now)
 LDLIBS   += -levent_pthreads -levent_extra -levent_core -lssl -lcrypto \
-	-ljansson -lpthread -lm
+	-ljansson -lpthread -lresolv -lm
 
 # bookworm ships llhttp's sources in node-llhttp; newer releases libllhttp-dev.
 ifneq ($(wildcard /usr/share/llhttp/llhttp.c),)

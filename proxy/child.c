@@ -24,6 +24,7 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
+#include "proxy/descriptors.h"
 
 #define READY_FD "LEAKPROXY_READY_FD="
 #define JAVA_TOOL_OPTIONS "JAVA_TOOL_OPTIONS"
@@ -209,20 +210,25 @@ explain(const char *command, int error)
 }
 
 static int
-spawn(pid_t *pid, char **argv, char **envp, const struct signals *signals)
+spawn(
+    pid_t *pid, char **argv, char **envp, const struct child_settings *settings)
 {
 	posix_spawnattr_t attributes;
 	sigset_t mask;
 	sigset_t to_default;
 	int error;
 
-	signals_before(signals, &mask, &to_default);
+	signals_before(settings->signals, &mask, &to_default);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(
 	    &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setsigmask(&attributes, &mask);
 	posix_spawnattr_setsigdefault(&attributes, &to_default);
+	if (settings->file_limit > 0)
+		descriptors_limit(settings->file_limit);
 	error = posix_spawnp(pid, argv[0], NULL, &attributes, argv, envp);
+	if (settings->file_limit > 0)
+		descriptors_limit(RLIM_INFINITY);
 	posix_spawnattr_destroy(&attributes);
 	return error;
 }
@@ -241,8 +247,7 @@ child_start(struct loop *loop, char **argv,
 	child->arg = arg;
 	warn_of_bypass();
 	environment_init(&environment, settings);
-	error =
-	    spawn(&child->pid, argv, environment.entries, settings->signals);
+	error = spawn(&child->pid, argv, environment.entries, settings);
 	environment_fini(&environment);
 	if (error == 0) {
 		child->state = CHILD_RUNNING;

@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "proxy/base/loop.h"
 #include "proxy/signals.h"
@@ -20,6 +21,7 @@ struct child;
 
 /* All borrowed for the call. */
 struct child_settings {
+	rlim_t file_limit;       /* soft, of open files; 0: as ours */
 	const char *proxy_url;   /* "http://127.0.0.1:41234" */
 	const char *admin_url;   /* the same for the admin, or NULL */
 	const char *bundle_path; /* absolute, as the child may chdir() */

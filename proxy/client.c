@@ -59,6 +59,7 @@ client_set_state(struct client *client, enum client_state next)
 	assert(client->state != CLIENT_CLOSED);
 	client->state = next;
 	client->state_since = clock_mono();
+	client->head_since = 0;
 }
 
 /* ---- small answers ---- */
@@ -224,6 +225,7 @@ client_close(struct client *client, enum close_reason reason)
 		stream_close(&client->stream);
 	TAILQ_REMOVE(&client->worker->clients, client, link);
 	client->worker->client_count--;
+	atomic_fetch_sub(client->worker->house->connection_count, 1);
 	loop_later(client->worker->loop, free_client, client);
 }
 
@@ -262,6 +264,20 @@ client_refuse_request(
 	    &(struct refusal){
 		.status = status, .token = token, .text = text, .detail = ""},
 	    CLOSE_BAD_REQUEST);
+}
+
+/* Not before it asks: a client takes an answer that comes first for a stray
+ * one, and tells its user something else. */
+void
+client_turn_away(struct client *client)
+{
+	client_refuse(client,
+	    &(struct refusal){.status = 503,
+		.token = "connection_limit_reached",
+		.text = "leakproxy serves as many connections as "
+			"--max-connections allows: close some, or raise it",
+		.detail = ""},
+	    CLOSE_LIMIT);
 }
 
 /* ---- the stream's events ---- */
@@ -479,6 +495,8 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	client->stream = stream_new(worker->loop, fd, &callbacks, client);
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
+	client->is_too_many = atomic_fetch_add(worker->house->connection_count,
+				  1) >= worker->house->max_connections;
 	client_set_state(client, CLIENT_READING);
 	if (!options_allow(
 		options, (const struct sockaddr *)&address->sockaddr))

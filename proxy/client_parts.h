@@ -46,6 +46,7 @@ struct client {
 	bool is_pipelined; /* the next request came too early to prove */
 	bool is_request_read;
 	bool has_replied; /* CONNECT was answered */
+	bool is_too_many; /* to be told so once it asks */
 	/* owned */
 	struct stream *stream; /* NULL once closed */
 	struct http_parser *parser;
@@ -58,6 +59,9 @@ struct client {
 	struct worker *worker;
 	mono_us state_since;
 	mono_us sampled_at;
+	mono_us head_since;  /* a request head was seen begun; 0: not yet */
+	mono_us moved_at;    /* moved_bytes was seen to grow */
+	int64_t moved_bytes; /* on the wire, both ways, by the last sweep */
 	enum close_reason reason; /* for an end that was announced */
 	TAILQ_ENTRY(client) link;
 };
@@ -78,6 +82,9 @@ void client_refuse(struct client *client, const struct refusal *refusal,
     enum close_reason reason);
 void client_refuse_request(
     struct client *client, int status, const char *token, const char *text);
+
+/* It asks, and is one too many. */
+void client_turn_away(struct client *client);
 
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the

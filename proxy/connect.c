@@ -72,8 +72,8 @@ dial_tunnel(struct client *client)
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
 	client_set_state(client, CLIENT_DIALLING);
 	stream_pause(client->stream);
-	client->dial =
-	    dial_start(client->worker, client->target, on_dialled, client);
+	client->dial = dial_start(client->worker, client->target,
+	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
 void

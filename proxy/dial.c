@@ -3,12 +3,14 @@
 /*
  * Reaching an origin.
  *
- *      RESOLVING --> CONNECTING --> SECURING --> over
- *          |           |    ^          |           ^
- *          |           +----+ next     |           |
- *          +-----------+----address----+-----------+
+ *      RESOLVING --> CONNECTING --> (TUNNELLING -->) SECURING --> over
+ *          |           |    ^            |              |           ^
+ *          |           +----+ next       |              |           |
+ *          +-----------+----address------+--------------+-----------+
  *
- * One timeout covers the whole way.
+ * Where --upstream-proxy leads to the origin, its name is resolved and not the
+ * origin's, and TUNNELLING asks it for a CONNECT.  One timeout covers the
+ * whole way.
  */
 
 #include "proxy/dial.h"
@@ -27,19 +29,37 @@
 #include <event2/event.h>
 
 #include "accounting/memory.h"
+#include "proxy/chain.h"
+#include "proxy/destination.h"
+#include "proxy/http.h"
 #include "proxy/resolve.h"
 
+/* A proxy's answer to CONNECT is short. */
+#define MAX_TUNNEL_HEAD_BYTES (16 * 1024)
+
+enum dial_state {
+	DIAL_RESOLVING,
+	DIAL_CONNECTING,
+	DIAL_TUNNELLING,
+	DIAL_SECURING,
+	DIAL_OVER,
+};
+
 struct dial {
-	struct worker *worker; /* borrowed */
+	enum dial_state state;
+	enum dial_purpose purpose;
+	struct worker *worker;     /* borrowed */
+	const struct chain *chain; /* borrowed; NULL: straight to the origin */
 	struct origin origin;
 	struct resolve_query *query; /* owned while resolving */
 	struct address addresses[RESOLVE_MAX_ADDRESSES];
 	size_t address_count;
 	size_t next_address;
-	int fd;                /* owned while connecting; -1 */
-	struct event *event;   /* owned while connecting */
-	struct event *timer;   /* owned */
-	struct stream *stream; /* owned while securing */
+	int fd;                     /* owned while connecting; -1 */
+	struct event *event;        /* owned while connecting */
+	struct event *timer;        /* owned */
+	struct stream *stream;      /* owned from then on */
+	struct http_parser *parser; /* owned while tunnelling */
 	dial_cb on_dialled;
 	void *arg; /* borrowed */
 };
@@ -47,8 +67,35 @@ struct dial {
 static void connect_next(struct dial *dial, enum dial_result reason);
 
 static void
+set_state(struct dial *dial, enum dial_state next)
+{
+	static const unsigned may_follow[] = {
+	    [DIAL_RESOLVING] = 1u << DIAL_CONNECTING | 1u << DIAL_OVER,
+	    [DIAL_CONNECTING] =
+		1u << DIAL_TUNNELLING | 1u << DIAL_SECURING | 1u << DIAL_OVER,
+	    [DIAL_TUNNELLING] = 1u << DIAL_SECURING | 1u << DIAL_OVER,
+	    [DIAL_SECURING] = 1u << DIAL_OVER,
+	    [DIAL_OVER] = 0,
+	};
+
+	assert(may_follow[dial->state] & (1u << next));
+	dial->state = next;
+}
+
+/* The parser may be what called us. */
+static void
+free_dial(void *arg)
+{
+	struct dial *dial = arg;
+
+	http_parser_free(dial->parser);
+	free(dial);
+}
+
+static void
 release(struct dial *dial)
 {
+	set_state(dial, DIAL_OVER);
 	if (dial->query != NULL)
 		resolver_cancel(&dial->query);
 	if (dial->event != NULL)
@@ -59,7 +106,7 @@ release(struct dial *dial)
 		close(dial->fd);
 	if (dial->stream != NULL)
 		stream_close(&dial->stream);
-	loop_later(dial->worker->loop, free, dial);
+	loop_later(dial->worker->loop, free_dial, dial);
 }
 
 static void
@@ -75,6 +122,20 @@ finish(struct dial *dial, enum dial_result result, const char *detail)
 	release(dial);
 }
 
+/* Ends without a stream.  A detail of "" names the way, if there is one. */
+static void
+fail(struct dial *dial, enum dial_result result, const char *detail)
+{
+	char way[ORIGIN_KEY_BYTES + 32] = "";
+
+	if (dial->chain != NULL && detail[0] == '\0') {
+		snprintf(way, sizeof(way), "by the upstream proxy %s",
+		    dial->chain->proxy.key);
+		detail = way;
+	}
+	finish(dial, result, detail);
+}
+
 /* ---- securing ---- */
 
 static size_t
@@ -84,7 +145,12 @@ on_early_bytes(void *arg, const char *bytes, size_t length)
 }
 
 static void
-on_drained(void *arg)
+on_nothing(void *arg)
+{
+}
+
+static void
+on_no_body(void *arg, const char *bytes, size_t length)
 {
 }
 
@@ -103,7 +169,7 @@ on_handshake_ended(void *arg, enum stream_end how)
 		is_certificate = tls_is_certificate_error(tls);
 		snprintf(detail, sizeof(detail), "%s", tls_error(tls));
 	}
-	finish(dial, is_certificate ? DIAL_TLS_CERTIFICATE : DIAL_TLS_FAILED,
+	fail(dial, is_certificate ? DIAL_TLS_CERTIFICATE : DIAL_TLS_FAILED,
 	    detail);
 }
 
@@ -118,34 +184,133 @@ on_secured(void *arg)
 
 static const struct stream_callbacks handshake_callbacks = {
     .on_bytes = on_early_bytes,
-    .on_drained = on_drained,
+    .on_drained = on_nothing,
     .on_ended = on_handshake_ended,
     .on_secured = on_secured,
-    .on_finished = on_drained,
+    .on_finished = on_nothing,
 };
+
+/* The way to the origin is open. */
+static void
+secure(struct dial *dial)
+{
+	struct tls *tls;
+
+	if (!dial->origin.is_tls) {
+		finish(dial, DIAL_OK, "");
+		return;
+	}
+	set_state(dial, DIAL_SECURING);
+	stream_set_owner(dial->stream, &handshake_callbacks, dial);
+	tls = tls_connect(dial->worker->tls_client, stream_fd(dial->stream),
+	    dial->origin.host, dial->origin.key);
+	stream_secure(dial->stream, &tls);
+}
+
+/* ---- tunnelling ---- */
+
+static void
+take_tunnel_answer(struct dial *dial)
+{
+	const struct head *head = http_head(dial->parser);
+	char detail[2 * ORIGIN_KEY_BYTES];
+
+	if (head->status / 100 == 1) {
+		http_next(dial->parser);
+		return;
+	}
+	if (head->status / 100 == 2) {
+		secure(dial);
+		return;
+	}
+	snprintf(detail, sizeof(detail), "%s answered %d %.*s",
+	    dial->chain->proxy.key, head->status,
+	    (int)(head->reason.length < 100 ? head->reason.length : 100),
+	    head->reason.at);
+	fail(dial,
+	    head->status == 407 ? DIAL_CHAIN_CREDENTIALS : DIAL_CHAIN_REFUSED,
+	    detail);
+}
+
+/* What follows the head is the tunnel's, and kept for its owner. */
+static size_t
+on_tunnel_bytes(void *arg, const char *bytes, size_t length)
+{
+	struct dial *dial = arg;
+	enum http_progress progress = HTTP_HAS_HEAD;
+	size_t offset = 0;
+
+	while (progress == HTTP_HAS_HEAD && offset < length &&
+	    dial->state == DIAL_TUNNELLING) {
+		size_t taken;
+
+		progress = http_feed(
+		    dial->parser, bytes + offset, length - offset, &taken);
+		offset += taken;
+		if (progress == HTTP_HAS_HEAD)
+			take_tunnel_answer(dial);
+		else if (progress == HTTP_IS_BAD)
+			fail(dial, DIAL_CHAIN_REFUSED,
+			    http_error_text(http_error(dial->parser)));
+	}
+	return offset;
+}
+
+static void
+on_tunnel_ended(void *arg, enum stream_end how)
+{
+	fail(arg, DIAL_CHAIN_REFUSED, "it closed the connection");
+}
+
+static const struct stream_callbacks tunnel_callbacks = {
+    .on_bytes = on_tunnel_bytes,
+    .on_drained = on_nothing,
+    .on_ended = on_tunnel_ended,
+    .on_secured = on_nothing,
+    .on_finished = on_nothing,
+};
+
+/* RFC 9110 §9.3.6. */
+static void
+ask_for_tunnel(struct dial *dial)
+{
+	const char *authorization = dial->chain->authorization;
+	const char *authority = strstr(dial->origin.key, "://") + 3;
+	char *request = xasprintf(
+	    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", authority,
+	    authority, authorization == NULL ? "" : "Proxy-Authorization: ",
+	    authorization == NULL ? "" : authorization,
+	    authorization == NULL ? "" : "\r\n");
+
+	set_state(dial, DIAL_TUNNELLING);
+	dial->parser = http_parser_new(
+	    HTTP_KIND_RESPONSE, MAX_TUNNEL_HEAD_BYTES, on_no_body, dial);
+	http_expect_no_body(dial->parser);
+	stream_set_owner(dial->stream, &tunnel_callbacks, dial);
+	stream_write(
+	    dial->stream, &(struct iovec){request, strlen(request)}, 1);
+	free(request);
+}
 
 static void
 on_connected(struct dial *dial)
 {
-	struct worker *worker = dial->worker;
 	int fd = dial->fd;
 	int on = 1;
-	struct tls *tls;
 
 	event_free(dial->event);
 	dial->event = NULL;
 	dial->fd = -1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	ledger_counters(worker->ledger)->upstream_connections++;
-	dial->stream = stream_new(worker->loop, fd, &handshake_callbacks, dial);
-	if (!dial->origin.is_tls) {
-		finish(dial, DIAL_OK, "");
-		return;
-	}
-	tls = tls_connect(
-	    worker->tls_client, fd, dial->origin.host, dial->origin.key);
-	stream_secure(dial->stream, &tls);
+	ledger_counters(dial->worker->ledger)->upstream_connections++;
+	dial->stream =
+	    stream_new(dial->worker->loop, fd, &handshake_callbacks, dial);
+	if (dial->chain != NULL &&
+	    (dial->origin.is_tls || dial->purpose == DIAL_FOR_TUNNEL))
+		ask_for_tunnel(dial);
+	else
+		secure(dial);
 }
 
 /* ---- connecting ---- */
@@ -190,66 +355,15 @@ on_connect_event(evutil_socket_t fd, short what, void *arg)
 	connect_next(dial, result_of_errno(error));
 }
 
-static bool
-is_same_endpoint(const struct sockaddr *a, const struct address *own)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in own_v4;
-	struct sockaddr_in6 v6;
-	struct sockaddr_in6 own_v6;
-
-	if (a->sa_family != own->sockaddr.ss_family)
-		return false;
-	if (a->sa_family == AF_INET) {
-		memcpy(&v4, a, sizeof(v4));
-		memcpy(&own_v4, &own->sockaddr, sizeof(own_v4));
-		return v4.sin_port == own_v4.sin_port &&
-		    (v4.sin_addr.s_addr == own_v4.sin_addr.s_addr ||
-			own_v4.sin_addr.s_addr == htonl(INADDR_ANY));
-	}
-	memcpy(&v6, a, sizeof(v6));
-	memcpy(&own_v6, &own->sockaddr, sizeof(own_v6));
-	return v6.sin6_port == own_v6.sin6_port &&
-	    (memcmp(&v6.sin6_addr, &own_v6.sin6_addr, 16) == 0 ||
-		IN6_IS_ADDR_UNSPECIFIED(&own_v6.sin6_addr));
-}
-
-static bool
-is_link_local(const struct sockaddr *sockaddr)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-
-	if (sockaddr->sa_family == AF_INET) {
-		memcpy(&v4, sockaddr, sizeof(v4));
-		return (ntohl(v4.sin_addr.s_addr) >> 16) == 0xa9fe;
-	}
-	memcpy(&v6, sockaddr, sizeof(v6));
-	if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-		return v6.sin6_addr.s6_addr[12] == 0xa9 &&
-		    v6.sin6_addr.s6_addr[13] == 0xfe;
-	return IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr);
-}
-
-/* Checked on the address that is connected to, not on the name: what a name
- * resolves to may change between two look-ups. */
-static bool
-is_prohibited(const struct house *house, const struct sockaddr *sockaddr)
-{
-	for (size_t i = 0; i < house->own_count; i++) {
-		if (is_same_endpoint(sockaddr, &house->own[i]))
-			return true;
-	}
-	return is_link_local(sockaddr);
-}
-
 static enum dial_result
 start_connect(struct dial *dial, const struct address *address)
 {
 	const struct sockaddr *sockaddr =
 	    (const struct sockaddr *)&address->sockaddr;
 
-	if (is_prohibited(dial->worker->house, sockaddr))
+	/* By address, not by name: that may change between two look-ups. */
+	if (destination_is_prohibited(
+		&dial->worker->house->destinations, sockaddr))
 		return DIAL_PROHIBITED;
 	dial->fd = socket(
 	    sockaddr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -281,7 +395,7 @@ connect_next(struct dial *dial, enum dial_result reason)
 		if (reason == DIAL_OK)
 			return;
 	}
-	finish(dial, reason, "");
+	fail(dial, reason, "");
 }
 
 /* ---- resolving ---- */
@@ -310,12 +424,13 @@ on_resolved(enum resolve_result result, const struct address *addresses,
 
 	dial->query = NULL;
 	if (result != RESOLVE_OK || count == 0) {
-		finish(dial,
+		fail(dial,
 		    result == RESOLVE_OK ? DIAL_NO_NAME
 					 : result_of_resolve(result),
 		    "");
 		return;
 	}
+	set_state(dial, DIAL_CONNECTING);
 	memcpy(dial->addresses, addresses, count * sizeof(*addresses));
 	dial->address_count = count;
 	connect_next(dial, DIAL_UNREACHABLE);
@@ -326,28 +441,53 @@ on_dial_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *dial = arg;
 
-	finish(dial, dial->query != NULL ? DIAL_DNS_TIMEOUT : DIAL_TIMEOUT, "");
+	fail(dial,
+	    dial->state == DIAL_RESOLVING ? DIAL_DNS_TIMEOUT : DIAL_TIMEOUT,
+	    "");
+}
+
+/* Another proxy would look the host up, and may be on this machine. */
+static void
+on_prohibited(evutil_socket_t fd, short what, void *arg)
+{
+	fail(arg, DIAL_PROHIBITED, "");
+}
+
+static void
+start_timer(struct dial *dial, event_callback_fn on_due, mono_us after_us)
+{
+	struct timeval after = {
+	    .tv_sec = after_us / US_PER_S, .tv_usec = after_us % US_PER_S};
+
+	dial->timer = evtimer_new(loop_base(dial->worker->loop), on_due, dial);
+	if (dial->timer == NULL)
+		abort();
+	event_add(dial->timer, &after);
 }
 
 struct dial *
 dial_start(struct worker *worker, const struct origin *origin,
-    dial_cb on_dialled, void *arg)
+    enum dial_purpose purpose, dial_cb on_dialled, void *arg)
 {
-	mono_us timeout_us = worker->house->options->connect_timeout_us;
-	struct timeval timeout = {
-	    .tv_sec = timeout_us / US_PER_S, .tv_usec = timeout_us % US_PER_S};
+	const struct options *options = worker->house->options;
 	struct dial *dial = xcalloc(1, sizeof(*dial));
 
 	dial->worker = worker;
 	dial->origin = *origin;
+	dial->purpose = purpose;
 	dial->fd = -1;
 	dial->on_dialled = on_dialled;
 	dial->arg = arg;
-	dial->timer =
-	    evtimer_new(loop_base(worker->loop), on_dial_timeout, dial);
-	if (dial->timer == NULL)
-		abort();
-	event_add(dial->timer, &timeout);
+	if (chain_leads_to(&options->chain, origin)) {
+		dial->chain = &options->chain;
+		if (destination_is_prohibited_host(&worker->house->destinations,
+			origin->host, origin->port)) {
+			start_timer(dial, on_prohibited, 0);
+			return dial;
+		}
+		origin = &dial->chain->proxy;
+	}
+	start_timer(dial, on_dial_timeout, options->connect_timeout_us);
 	dial->query = resolver_ask(worker->resolver, origin, on_resolved, dial);
 	return dial;
 }

@@ -3,8 +3,9 @@
 #define PROXY_DIAL_H
 
 /*
- * Reaching an origin: name, address after address, TLS.  One dial gives one
- * stream, ready to be written to, or a reason.  The worker's thread.
+ * Reaching an origin: name, address after address, another proxy, TLS.  One
+ * dial gives one stream, ready to be written to, or a reason.  The worker's
+ * thread.
  */
 
 #include "proxy/origin.h"
@@ -17,6 +18,12 @@ enum dial_result {
 #undef DIAL
 };
 
+/* What the connection is for, which decides how another proxy is asked. */
+enum dial_purpose {
+	DIAL_FOR_REQUESTS, /* plain ones go to that proxy as they are */
+	DIAL_FOR_TUNNEL,   /* bytes of any kind: CONNECT */
+};
+
 struct dial;
 
 /* Called once, from the loop, unless cancelled.  The stream (NULL unless
@@ -25,10 +32,10 @@ struct dial;
 typedef void (*dial_cb)(enum dial_result result, struct stream *stream,
     const char *detail, void *arg);
 
-/* Speaks TLS when the origin is_tls.  Returns the dial, valid until the
- * callback. */
+/* Speaks TLS when the origin is_tls; goes through --upstream-proxy where the
+ * chain leads there.  Returns the dial, valid until the callback. */
 struct dial *dial_start(struct worker *worker, const struct origin *origin,
-    dial_cb on_dialled, void *arg);
+    enum dial_purpose purpose, dial_cb on_dialled, void *arg);
 void dial_cancel(struct dial **dial);
 
 int dial_status(enum dial_result result);

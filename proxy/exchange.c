@@ -181,6 +181,32 @@ exchange_is_full(const struct exchange *x)
 	return x->early != NULL && evbuffer_get_length(x->early) > 0;
 }
 
+const struct chain *
+exchange_chain(const struct exchange *x)
+{
+	const struct chain *chain = &x->worker->house->options->chain;
+
+	return !x->origin.is_tls && chain_leads_to(chain, &x->origin) ? chain
+								      : NULL;
+}
+
+int64_t
+exchange_upstream_bytes(const struct exchange *x)
+{
+	const struct stream *stream;
+
+	if (x->upstream == NULL)
+		return 0;
+	stream = upstream_stream(x->upstream);
+	return stream_received_bytes(stream) + stream_sent_bytes(stream);
+}
+
+bool
+exchange_awaits_origin(const struct exchange *x)
+{
+	return x->is_request_complete || exchange_is_full(x);
+}
+
 static bool
 wants_upgrade(const struct head *request)
 {
@@ -192,8 +218,11 @@ static void
 send_request(struct exchange *x)
 {
 	const struct head *request = client_request(x->client);
+	const struct chain *chain = exchange_chain(x);
 	struct request_rewrite rewrite = {
 	    .origin = &x->origin,
+	    .is_absolute = chain != NULL,
+	    .authorization = chain == NULL ? NULL : chain->authorization,
 	    .path = x->path,
 	    .host = x->host,
 	    .via_name = x->worker->house->via_name,
@@ -250,7 +279,8 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 void
 exchange_dial(struct exchange *x)
 {
-	x->dial = dial_start(x->worker, &x->origin, on_dialled, x);
+	x->dial =
+	    dial_start(x->worker, &x->origin, DIAL_FOR_REQUESTS, on_dialled, x);
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "proxy/origin.h"
 
 struct exchange;
+struct refusal;
 
 struct exchange_start {
 	struct client *client;       /* borrowed, outlives the exchange */
@@ -39,6 +40,16 @@ void exchange_request_complete(struct exchange *exchange,
 
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
+
+/* Bytes on the wire so far, both ways, of the upstream that it holds. */
+int64_t exchange_upstream_bytes(const struct exchange *exchange);
+
+/* Whether the next byte is the origin's to send: the request is with it. */
+bool exchange_awaits_origin(const struct exchange *exchange);
+
+/* Ends it for this reason: by an answer of ours where the response has not
+ * begun, else by cutting the response short.  Borrows `reason`. */
+void exchange_cut(struct exchange *exchange, const struct refusal *reason);
 
 /* The caller takes response bytes again. */
 void exchange_client_drained(struct exchange *exchange);

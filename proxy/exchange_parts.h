@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include "proxy/chain.h"
 #include "proxy/dial.h"
 #include "proxy/exchange.h"
 #include "proxy/refusal.h"
@@ -65,12 +66,17 @@ size_t exchange_frame(struct iovec parts[3],
     char size_line[EXCHANGE_SIZE_LINE_BYTES], enum body_framing framing,
     const struct span *piece);
 
+/* The other proxy that plain requests are sent to as they are; NULL where the
+ * upstream is the origin, or a tunnel to it. */
+const struct chain *exchange_chain(const struct exchange *exchange);
+
 /* ---- response.c ---- */
 
 /* The upstream's events, for an exchange as their argument. */
 extern const struct upstream_callbacks response_callbacks;
 
-/* The origin cannot answer, so we do. */
+/* The origin cannot answer, so we do.  Ends the exchange, which closes what it
+ * still holds. */
 void response_refuse(struct exchange *exchange, struct refusal *refusal);
 
 #endif

@@ -23,6 +23,7 @@
 #include "proxy/base/loop.h"
 #include "proxy/child.h"
 #include "proxy/commands.h"
+#include "proxy/descriptors.h"
 #include "proxy/options.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
@@ -41,6 +42,7 @@ struct run {
 	struct child *child; /* exec */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
 	int child_status;
+	struct rlimit files_before;
 };
 
 static bool
@@ -161,6 +163,7 @@ tell_ready(const struct run *run)
 static bool
 start(struct run *run)
 {
+	run->files_before = descriptors_raise();
 	run->loop = loop_new();
 	run->signals = signals_open(run->loop, on_signal, run);
 	return start_service(run) && tell_ready(run);
@@ -224,6 +227,7 @@ run_child(struct run *run)
 	char *admin_url =
 	    run->admin == NULL ? NULL : xasprintf("http://%s", run->admin_text);
 	struct child_settings settings = {
+	    .file_limit = run->files_before.rlim_cur,
 	    .proxy_url = proxy_url,
 	    .admin_url = admin_url,
 	    .bundle_path = service_bundle_path(run->service),

@@ -25,6 +25,7 @@
 #include "proxy/hosts.h"
 
 #define MAX_WORKERS 256
+#define MAX_CONNECTIONS 1000000
 #define MIN_COLUMNS 60
 #define MAX_COLUMNS 240
 #define MIN_HEADER_BYTES (size_t)1024
@@ -427,16 +428,66 @@ read_route(struct options *options, void *field, const char *text, char *why)
 }
 
 static bool
-read_allow(struct options *options, void *field, const char *text, char *why)
+add_cidr(struct cidr **list, size_t *count, const char *text, char *why)
 {
 	struct cidr cidr;
 
 	if (!units_parse_cidr(text, &cidr))
 		return refuse(why, text,
 		    "is no network: write 10.0.0.0/8, fd00::/8 or an address");
-	options->allow = xreallocarray(
-	    options->allow, options->allow_count + 1, sizeof(*options->allow));
-	options->allow[options->allow_count++] = cidr;
+	*list = xreallocarray(*list, *count + 1, sizeof(**list));
+	(*list)[(*count)++] = cidr;
+	return true;
+}
+
+static bool
+read_allow(struct options *options, void *field, const char *text, char *why)
+{
+	return add_cidr(&options->allow, &options->allow_count, text, why);
+}
+
+static bool
+read_destination(
+    struct options *options, void *field, const char *text, char *why)
+{
+	return add_cidr(&options->allowed_destinations,
+	    &options->allowed_destination_count, text, why);
+}
+
+/* As curl does, the lower-case name counts first. */
+static bool
+read_upstream_proxy(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct chain *chain = field;
+	const char *no_proxy = getenv("no_proxy");
+
+	if (!chain_parse(text, chain)) {
+		/* It may hold a password: not shown. */
+		snprintf(why, OPTION_WHY_BYTES,
+		    "is no proxy: write http://host:port or "
+		    "http://user:password@host:port");
+		return false;
+	}
+	if (no_proxy == NULL)
+		no_proxy = getenv("NO_PROXY");
+	free(chain->no_proxy);
+	chain->no_proxy = xstrdup_or_null(no_proxy);
+	return true;
+}
+
+static bool
+read_max_connections(
+    struct options *options, void *field, const char *text, char *why)
+{
+	uint64_t number = 0;
+
+	if (strcmp(text, "auto") != 0 &&
+	    (!units_parse_number(text, MAX_CONNECTIONS, &number) ||
+		number == 0))
+		return refuse(why, text,
+		    "is no number of connections: write 1 to 1000000, or auto");
+	*(unsigned *)field = (unsigned)number;
 	return true;
 }
 

@@ -463,6 +463,8 @@ options_free(struct options *options)
 	free(options->listen);
 	free(options->resolve);
 	free(options->allow);
+	free(options->allowed_destinations);
+	chain_fini(&options->chain);
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);

@@ -15,6 +15,7 @@
 
 #include "accounting/route.h"
 #include "accounting/units.h"
+#include "proxy/chain.h"
 #include "proxy/hosts.h"
 #include "proxy/units.h"
 
@@ -49,6 +50,9 @@ struct options {
 	size_t resolve_count;
 	struct cidr *allow;
 	size_t allow_count;
+	struct cidr *allowed_destinations; /* beside what is not link-local */
+	size_t allowed_destination_count;
+	struct chain chain; /* --upstream-proxy */
 	struct route_set *routes;
 
 	mono_us stall_after_us;
@@ -56,6 +60,10 @@ struct options {
 	mono_us probe_grace_us;
 	mono_us connect_timeout_us;
 	mono_us drain_timeout_us;
+	mono_us header_timeout_us;
+	mono_us idle_timeout_us;  /* 0: off */
+	mono_us total_timeout_us; /* 0: off */
+	unsigned max_connections; /* 0: as many as descriptors allow */
 	bool is_strict;
 	size_t max_header_bytes;
 	int log_level; /* enum log_level */

@@ -158,7 +158,9 @@ take_head(struct client *client)
 {
 	const struct head *request = http_head(client->parser);
 
-	if (head_span_is(request->method, "CONNECT"))
+	if (client->is_too_many)
+		client_turn_away(client);
+	else if (head_span_is(request->method, "CONNECT"))
 		connect_begin(client, request);
 	else
 		forward(client, request);

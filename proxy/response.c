@@ -218,12 +218,26 @@ begin_response(struct exchange *x, const struct head *response)
 	send_head(x, response);
 }
 
+/* Its challenge is for us, not for the caller (RFC 9110 §11.7.1). */
+static void
+refuse_challenge(struct exchange *x)
+{
+	response_refuse(x,
+	    &(struct refusal){.status = dial_status(DIAL_CHAIN_CREDENTIALS),
+		.token = dial_token(DIAL_CHAIN_CREDENTIALS),
+		.text = dial_text(DIAL_CHAIN_CREDENTIALS),
+		.detail = exchange_chain(x)->proxy.key});
+	upstream_close(&x->upstream);
+}
+
 static void
 on_upstream_head(void *arg, struct head *response)
 {
 	struct exchange *x = arg;
 
-	if (response->status == 101)
+	if (response->status == 407 && exchange_chain(x) != NULL)
+		refuse_challenge(x);
+	else if (response->status == 101)
 		switch_protocols(x, response);
 	else if (response->status / 100 == 1)
 		relay_interim(x, response);
@@ -302,6 +316,23 @@ truncate_response(struct exchange *x)
 	ledger_response_ended(&x->record, RESPONSE_TRUNCATED, clock_mono());
 	exchange_end(
 	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_CLOSE);
+}
+
+void
+exchange_cut(struct exchange *x, const struct refusal *reason)
+{
+	struct refusal answer = *reason;
+
+	if (x->state == EXCHANGE_OVER)
+		return;
+	if (x->state == EXCHANGE_RECEIVING)
+		truncate_response(x);
+	else
+		response_refuse(x, &answer);
+	if (x->upstream != NULL)
+		upstream_close(&x->upstream);
+	if (x->dial != NULL)
+		dial_cancel(&x->dial);
 }
 
 static void

@@ -136,20 +136,40 @@ add_host(const struct request_rewrite *rewrite, struct text *out)
 	text_add_field(out, "Host", host);
 }
 
+/* An absolute-form OPTIONS with an empty path is "*" to the last proxy only
+ * (RFC 9112 §3.2.4). */
+static void
+add_target(const struct request_rewrite *rewrite, struct text *out)
+{
+	const struct span *path = &rewrite->path;
+	char host[ORIGIN_KEY_BYTES];
+
+	if (rewrite->is_absolute) {
+		origin_host_field(rewrite->origin, host);
+		text_addf(out, "http://%s", host);
+		if (head_span_is(*path, "*"))
+			return;
+	}
+	if (path->length == 0 || path->at[0] == '?')
+		text_add(out, "/", 1);
+	text_add_span(out, *path);
+}
+
 void
 rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
     struct text *out)
 {
 	text_add_span(out, head->method);
 	text_add(out, " ", 1);
-	if (rewrite->path.length == 0 || rewrite->path.at[0] == '?')
-		text_add(out, "/", 1);
-	text_add_span(out, rewrite->path);
+	add_target(rewrite, out);
 	text_add_string(out, " HTTP/1.1\r\n");
 	add_host(rewrite, out);
 	add_end_to_end(head, out);
 	add_framing(head, head->framing, out);
 	add_via(head, rewrite->via_name, out);
+	if (rewrite->authorization != NULL)
+		text_add_field(
+		    out, "Proxy-Authorization", rewrite->authorization);
 	if (rewrite->is_upgrade) {
 		add_upgrade(head, out);
 	} else if (head_lists(head, "TE", "trailers")) {

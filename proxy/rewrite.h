@@ -16,11 +16,13 @@
 
 struct request_rewrite {
 	const struct origin *origin;
-	struct span path;     /* origin-form; "" becomes "/" */
-	struct span host;     /* Host as received, when it agrees with the
+	struct span path;          /* origin-form; "" becomes "/" */
+	struct span host;          /* Host as received, when it agrees with the
 	                         target; empty: made from the origin */
-	const char *via_name; /* our pseudonym */
-	bool is_upgrade;      /* Connection and Upgrade are issued again */
+	const char *via_name;      /* our pseudonym */
+	bool is_upgrade;           /* Connection and Upgrade are issued again */
+	bool is_absolute;          /* to another proxy (RFC 9112 §3.2.2) */
+	const char *authorization; /* Proxy-Authorization for it, or NULL */
 };
 
 void rewrite_request(const struct head *head,

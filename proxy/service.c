@@ -27,6 +27,8 @@
 #include "certs/leaf_cache.h"
 #include "certs/truststore.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/descriptors.h"
 #include "proxy/units.h"
 #include "proxy/worker.h"
 
@@ -57,6 +59,7 @@ struct service {
 	unsigned worker_count; /* started */
 	bool is_drained;
 	atomic_bool is_ready;
+	atomic_uint connection_count;
 	char via_name[VIA_NAME_BYTES];
 	struct house house;
 };
@@ -217,6 +220,21 @@ service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 
 /* ---- starting ---- */
 
+static unsigned
+max_connections(const struct options *options)
+{
+	unsigned possible = descriptors_connections(options->workers);
+
+	if (options->max_connections == 0)
+		return possible;
+	if (options->max_connections > possible)
+		log_warnx("--max-connections: the limit of open files is "
+			  "enough for %u connections: raise it (ulimit -n, "
+			  "LimitNOFILE)",
+		    possible);
+	return options->max_connections;
+}
+
 static void
 furnish_house(struct service *service, const struct address *admin)
 {
@@ -232,9 +250,13 @@ furnish_house(struct service *service, const struct address *admin)
 	    .tls_server = service->tls_server,
 	    .callers = service->callers,
 	    .suspicion = service->suspicion,
-	    .own = service->own,
-	    .own_count = count,
+	    .destinations = {.own = service->own,
+		.own_count = count,
+		.allowed = service->options->allowed_destinations,
+		.allowed_count = service->options->allowed_destination_count},
 	    .via_name = service->via_name,
+	    .connection_count = &service->connection_count,
+	    .max_connections = max_connections(service->options),
 	};
 }
 

@@ -160,6 +160,13 @@ tunnel_client_finished(struct tunnel *tunnel)
 	end_if_done(tunnel);
 }
 
+int64_t
+tunnel_upstream_bytes(const struct tunnel *tunnel)
+{
+	return stream_received_bytes(tunnel->upstream) +
+	    stream_sent_bytes(tunnel->upstream);
+}
+
 bool
 tunnel_is_broken(const struct tunnel *tunnel)
 {

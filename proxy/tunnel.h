@@ -32,6 +32,9 @@ void tunnel_client_drained(struct tunnel *tunnel);
 void tunnel_client_fin(struct tunnel *tunnel);
 void tunnel_client_finished(struct tunnel *tunnel);
 
+/* Bytes on the wire so far, both ways, on the upstream's side. */
+int64_t tunnel_upstream_bytes(const struct tunnel *tunnel);
+
 /* Whether a way can no longer be written to, without its end having been
  * told. */
 bool tunnel_is_broken(const struct tunnel *tunnel);

@@ -16,9 +16,6 @@
 #include "accounting/evidence.h"
 #include "proxy/base/log.h"
 
-/* For a handshake, or the first byte inside CONNECT. */
-#define SETUP_TIMEOUT_US (30 * US_PER_S)
-
 /* A caller quiet for so long is looked at after an eighth of it more. */
 #define SAMPLE_BACKOFF 8
 #define MAX_SAMPLE_INTERVAL_US (10 * US_PER_S)
@@ -165,24 +162,152 @@ look(struct client *client, mono_us now, struct sweep_budget *budget)
 		client_close(client, CLOSE_IDLE);
 }
 
+/* ---- patience ---- */
+
+static const struct refusal head_took_too_long = {
+    .status = 408,
+    .token = "http_request_error",
+    .text = "the request head did not come within --header-timeout",
+    .detail = "",
+};
+
+static const struct refusal body_took_too_long = {
+    .status = 408,
+    .token = "http_request_error",
+    .text = "no byte of the request came for --idle-timeout",
+    .detail = "",
+};
+
+static const struct refusal origin_took_too_long = {
+    .status = 504,
+    .token = "connection_read_timeout",
+    .text = "no byte came from the origin for --idle-timeout",
+    .detail = "",
+};
+
+static const struct refusal exchange_took_too_long = {
+    .status = 504,
+    .token = "http_response_timeout",
+    .text = "the exchange took longer than --total-timeout",
+    .detail = "",
+};
+
+/*
+ * Whether no byte has moved for --idle-timeout, on either leg.  Seen by sweep
+ * from the counters, so that bytes which move pay nothing for it.
+ */
+static bool
+is_still(struct client *client, int64_t upstream_bytes, mono_us now)
+{
+	mono_us timeout = client->worker->house->options->idle_timeout_us;
+	int64_t moved = stream_received_bytes(client->stream) +
+	    stream_sent_bytes(client->stream) + upstream_bytes;
+
+	if (moved != client->moved_bytes ||
+	    client->moved_at < client->state_since) {
+		client->moved_bytes = moved;
+		client->moved_at = now;
+	}
+	return timeout > 0 && now - client->moved_at >= timeout;
+}
+
+/* A head that dribbles in holds a connection for as long as it likes
+ * (slowloris): its time is counted from its first byte. */
+static bool
+is_head_late(struct client *client, mono_us now)
+{
+	if (!http_has_begun(client->parser))
+		return false;
+	if (client->head_since == 0)
+		client->head_since = now;
+	return now - client->head_since >=
+	    client->worker->house->options->header_timeout_us;
+}
+
+/* Nothing is under way, and nothing is owed or held. */
+static bool
+is_idle_too_long(struct client *client, mono_us now)
+{
+	mono_us timeout = client->worker->house->options->idle_timeout_us;
+	struct conn_standing standing;
+
+	ledger_conn_standing(client->record, &standing);
+	return timeout > 0 && !standing.is_held &&
+	    now - standing.idle_since >= timeout &&
+	    now - standing.progress_at >= timeout && !client_owes_bytes(client);
+}
+
+/* Returns whether the connection's patience was at its end. */
+static bool
+end_late_request(struct client *client, mono_us now)
+{
+	if (is_head_late(client, now))
+		client_refuse(client, &head_took_too_long, CLOSE_TIMEOUT);
+	else if (!http_has_begun(client->parser) &&
+	    is_idle_too_long(client, now))
+		client_finish(client, CLOSE_NOT_YET); /* as good as a probe */
+	else
+		return false;
+	return true;
+}
+
+static bool
+end_late_exchange(struct client *client, mono_us now)
+{
+	mono_us total = client->worker->house->options->total_timeout_us;
+	bool is_quiet =
+	    is_still(client, exchange_upstream_bytes(client->exchange), now);
+	const struct refusal *reason = NULL;
+
+	if (total > 0 && now - client->state_since >= total)
+		reason = &exchange_took_too_long;
+	/* A caller that does not read is watched, not cut off. */
+	else if (is_quiet && !client_owes_bytes(client))
+		reason = exchange_awaits_origin(client->exchange)
+		    ? &origin_took_too_long
+		    : &body_took_too_long;
+	if (reason == NULL)
+		return false;
+	exchange_cut(client->exchange, reason);
+	return true;
+}
+
+static bool
+is_setup_late(const struct client *client, mono_us now)
+{
+	return now - client->state_since >=
+	    client->worker->house->options->header_timeout_us;
+}
+
+/* ---- the sweep ---- */
+
 void
 client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 {
 	switch (client->state) {
 	case CLIENT_READING:
+		if (!end_late_request(client, now))
+			look(client, now, budget);
+		return;
 	case CLIENT_EXCHANGING:
+		if (!end_late_exchange(client, now))
+			look(client, now, budget);
+		return;
 	case CLIENT_FINISHING:
 	case CLIENT_WATCHED:
 		look(client, now, budget);
 		return;
 	case CLIENT_SNIFFING:
 	case CLIENT_SECURING:
-		if (now - client->state_since >= SETUP_TIMEOUT_US)
+		if (is_setup_late(client, now))
 			client_close(client, CLOSE_TIMEOUT);
 		return;
 	case CLIENT_RELAYING:
 		if (tunnel_is_broken(client->tunnel))
 			client_close(client, CLOSE_TUNNEL_ENDED);
+		else if (is_still(client, tunnel_upstream_bytes(client->tunnel),
+			     now))
+			client_close(client, CLOSE_TIMEOUT);
 		return;
 	case CLIENT_DIALLING:
 	case CLIENT_CLOSED:

@@ -30,6 +30,9 @@
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 500
 
+/* Connections above --max-connections that are answered at once at most. */
+#define TURNED_AWAY_MAX 32
+
 #define SWEEP_MIN_US (50 * US_PER_MS)
 #define SWEEP_MAX_US US_PER_S
 #define SWEEPS_PER_PATIENCE 5
@@ -98,6 +101,21 @@ is_exhausted(int error)
 	    error == ENOMEM;
 }
 
+/* Who is one too many is told so, up to a point. */
+static void
+take_connection(struct worker *worker, int fd, const struct address *address)
+{
+	const struct house *house = worker->house;
+
+	if (atomic_load(house->connection_count) <
+	    house->max_connections + TURNED_AWAY_MAX) {
+		client_accept(worker, fd, address);
+		return;
+	}
+	ledger_counters(worker->ledger)->refused_connections++;
+	close(fd);
+}
+
 static void
 on_connection(evutil_socket_t listener, short what, void *arg)
 {
@@ -109,7 +127,7 @@ on_connection(evutil_socket_t listener, short what, void *arg)
 		    &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			client_accept(&thread->worker, fd, &address);
+			take_connection(&thread->worker, fd, &address);
 			continue;
 		}
 		if (is_exhausted(errno))
@@ -160,12 +178,17 @@ on_sweep_due(evutil_socket_t fd, short what, void *arg)
 static mono_us
 sweep_interval(const struct options *options)
 {
-	mono_us least = options->stall_after_us;
+	const mono_us patiences[] = {options->stall_after_us,
+	    options->probe_after_us, options->probe_grace_us,
+	    options->header_timeout_us, options->idle_timeout_us,
+	    options->total_timeout_us};
+	mono_us least = SWEEP_MAX_US * SWEEPS_PER_PATIENCE;
 
-	if (options->probe_after_us > 0 && options->probe_after_us < least)
-		least = options->probe_after_us;
-	if (options->probe_grace_us < least)
-		least = options->probe_grace_us;
+	/* 0: that one is off. */
+	for (size_t i = 0; i < sizeof(patiences) / sizeof(*patiences); i++) {
+		if (patiences[i] > 0 && patiences[i] < least)
+			least = patiences[i];
+	}
 	least /= SWEEPS_PER_PATIENCE;
 	if (least < SWEEP_MIN_US)
 		return SWEEP_MIN_US;

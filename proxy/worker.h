@@ -17,6 +17,7 @@
 #include "accounting/ledger.h"
 #include "accounting/suspicion.h"
 #include "proxy/base/loop.h"
+#include "proxy/destination.h"
 #include "proxy/options.h"
 #include "proxy/text.h"
 #include "proxy/tls.h"
@@ -33,10 +34,10 @@ struct house {
 	struct tls_server *tls_server; /* borrowed */
 	struct callers *callers;       /* borrowed */
 	struct suspicion *suspicion;   /* borrowed */
-	const struct address *own;     /* where we listen, admin included: never
-	                                  proxied to; borrowed */
-	size_t own_count;
-	const char *via_name; /* borrowed */
+	struct destination_rules destinations;
+	const char *via_name;          /* borrowed */
+	atomic_uint *connection_count; /* of all workers; borrowed */
+	unsigned max_connections;
 };
 
 struct worker {

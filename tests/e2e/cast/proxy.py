@@ -50,7 +50,7 @@ class Proxy:
     """`leakproxy serve` or `exec`, once it is ready."""
 
     def __init__(self, directory, *options, command=("serve",), child=(),
-                 stdin=subprocess.DEVNULL):
+                 stdin=subprocess.DEVNULL, environment=()):
         self.directory = Path(directory)
         self.state_dir = self.directory / "state"
         self.log_path = self.directory / "leakproxy.log"
@@ -62,7 +62,7 @@ class Proxy:
                  "--state-dir", self.state_dir, "--log-level", "debug",
                  *map(str, options), *child],
                 stdin=stdin, stderr=log, pass_fds=[writable],
-                env=plain_environment())
+                env=plain_environment(**dict(environment)))
         os.close(writable)
         with open(readable, "rb") as ready:
             self.ready = self._read_ready(ready)
