@@ -199,6 +199,7 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	snapshot->counters = ledger->counters;
 	count_gauges(snapshot, ledger);
 	copy_leaks(snapshot, ledger, now);
+	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
 	if (query->wants_conns)
 		copy_conns(snapshot, ledger, now);
 	if (query->wants_exchanges)

@@ -48,6 +48,12 @@ render_leaks(const struct visit *visit, struct document *document)
 }
 
 static void
+render_reuse(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_reuse(visit->snapshot));
+}
+
+static void
 render_connections(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_JSON,
@@ -132,6 +138,11 @@ static const struct endpoint endpoints[] = {
 	.wants_conns = true,
 	.render = render_connections,
 	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+    {.path = "/api/reuse",
+	.methods = READS,
+	.gathers = true,
+	.render = render_reuse,
+	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
 	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
