@@ -112,7 +112,7 @@ ledger_conn_opened(struct ledger *ledger, const char *client_address,
 	conn->record.id =
 	    ledger->conn_serial++ * config->shard_count + config->shard + 1;
 	conn->record.client_address = xstrdup(client_address);
-	conn->record.owner = (struct owner){-1, -1, -1, NULL};
+	conn->record.owner = OWNER_UNKNOWN;
 	conn->record.state = CONN_IDLE;
 	conn->record.opened_at = wall;
 	conn->opened_at = now;
@@ -298,7 +298,7 @@ ledger_request_began(struct ledger_conn *conn,
 	record->traceparent = xstrdup_or_null(request->traceparent);
 	record->client_address = xstrdup(conn->record.client_address);
 	tags_copy(&record->tags, request->tags);
-	record->owner = (struct owner){-1, -1, -1, NULL};
+	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;
 	record->facts.has_body = true; /* until the response says otherwise */
 	record->facts.is_tls = conn->record.transport == TRANSPORT_INTERCEPTED;

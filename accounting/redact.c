@@ -10,7 +10,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -87,6 +87,50 @@ append_origin(char *end, const char *url, const char **rest)
 		authority = at + 1;
 	*rest = path;
 	return append(end, authority, (size_t)(path - authority));
+}
+
+/* Adds one argument; returns whether the next one is its secret value. */
+static bool
+add_argument(char **line, const char *argument, bool is_value_secret)
+{
+	const char *equals = strchr(argument, '=');
+	size_t name_length =
+	    equals == NULL ? strlen(argument) : (size_t)(equals - argument);
+	bool is_url = memmem(argument, name_length, "://", 3) != NULL;
+	bool is_named = !is_url && is_secret(argument, name_length);
+	char *shown;
+	char *longer;
+
+	if (is_value_secret && argument[0] != '-')
+		shown = xstrdup(REPLACEMENT);
+	else if (is_named && equals != NULL)
+		shown = xasprintf(
+		    "%.*s=%s", (int)name_length, argument, REPLACEMENT);
+	else
+		shown = redact_url(argument);
+	longer = xasprintf("%s%s%s", *line, **line == '\0' ? "" : " ", shown);
+	free(shown);
+	free(*line);
+	*line = longer;
+	return is_named && equals == NULL && argument[0] == '-';
+}
+
+char *
+redact_command_line(const char *arguments, size_t length)
+{
+	const char *end = arguments + length;
+	char *line = xstrdup("");
+	bool is_value_secret = false;
+
+	while (arguments < end) {
+		char *argument = xstrndup(arguments, (size_t)(end - arguments));
+
+		is_value_secret =
+		    add_argument(&line, argument, is_value_secret);
+		arguments += strlen(argument) + 1;
+		free(argument);
+	}
+	return line;
 }
 
 char *

@@ -128,6 +128,9 @@ put_owner(json_t *object, const struct owner *owner)
 {
 	put_known(object, "pid", owner->pid);
 	put_text(object, "command", owner->command);
+	put_text(object, "command_line", owner->command_line);
+	put_text(object, "container",
+	    owner->container[0] == '\0' ? NULL : owner->container);
 	put_known(object, "fd", owner->fd);
 	put_known(object, "uid", owner->uid);
 }
@@ -204,6 +207,9 @@ callers_json(const struct leak *leak)
 		put_text(json, "peer", caller->client_host);
 		put_known(json, "pid", caller->pid);
 		put_text(json, "command", caller->command);
+		put_text(json, "command_line", caller->command_line);
+		put_text(json, "container",
+		    caller->container[0] == '\0' ? NULL : caller->container);
 		json_object_set_new(json, "fds", fds);
 		put_text(json, "user_agent", caller->user_agent);
 		json_array_append_new(list, json);

@@ -185,6 +185,18 @@ put_fds(struct page *page, const struct leak_caller *caller)
 		page_printf(page, gap, "and %zu more", count - FDS_SHOWN);
 }
 
+/* Where its name alone would not tell which of several it is. */
+static void
+put_command_line(struct page *page, const struct leak_caller *caller)
+{
+	if (caller->command_line == NULL ||
+	    strchr(caller->command_line, ' ') == NULL)
+		return;
+	put_field(page, "");
+	page_item(page, "", caller->command_line);
+	page_end(page);
+}
+
 static void
 put_callers(struct page *page, const struct leak *leak)
 {
@@ -199,8 +211,12 @@ put_callers(struct page *page, const struct leak *leak)
 		page_item(page, "", who);
 		if (caller->user_agent != NULL)
 			page_item(page, ", ", caller->user_agent);
+		if (caller->container[0] != '\0')
+			page_printf(
+			    page, ", ", "container %s", caller->container);
 		put_fds(page, caller);
 		page_end(page);
+		put_command_line(page, caller);
 		free(who);
 	}
 	if (leak->caller_count <= CALLERS_SHOWN)

@@ -171,7 +171,7 @@ note_exit(struct client *client)
 {
 	const struct owner *owner = &ledger_conn_record(client->record)->owner;
 
-	if (owner->pid > 0 && evidence_is_exiting(owner->pid))
+	if (owner->pid > 0 && owner_is_exiting(owner->pid))
 		ledger_owner_exited(client->record);
 }
 
