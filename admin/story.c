@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "admin/advice.h"
 #include "admin/text.h"
 
 #define FIELD_INDENT 12 /* where the values of the fields begin */
@@ -302,6 +303,21 @@ put_example(struct page *page, const struct exchange_record *example)
 	page_end(page);
 }
 
+/* Where to look in the caller's code. */
+static void
+put_advice(struct page *page, const struct leak *leak)
+{
+	const char *user_agent =
+	    leak->caller_count == 0 ? NULL : leak->callers[0].user_agent;
+	const char *path = advice_of_status(leak->status);
+
+	put_field(page, "look for");
+	page_words(page, "", advice_of(user_agent));
+	if (path != NULL)
+		page_words(page, " ", path);
+	page_end(page);
+}
+
 void
 story_put(struct page *page, const struct leak *leak, wall_us now)
 {
@@ -312,4 +328,6 @@ story_put(struct page *page, const struct leak *leak, wall_us now)
 	put_times(page, leak, now);
 	put_holding(page, leak);
 	put_example(page, leak->example);
+	if (story_is_proven(leak))
+		put_advice(page, leak);
 }
