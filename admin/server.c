@@ -24,17 +24,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include "accounting/memory.h"
 #include "admin/endpoint.h"
 #include "admin/guard.h"
 #include "proxy/base/log.h"
+#include "proxy/base/token.h"
 
 #define MAX_HEADER_BYTES (16 * 1024)
 #define MAX_BODY_BYTES (64 * 1024)
@@ -61,6 +64,7 @@ struct call {
 };
 
 enum server_state {
+	SERVER_BOUND, /* has no thread yet */
 	SERVER_RUNNING,
 	SERVER_STOPPING, /* waits for all calls */
 	SERVER_ENDING,   /* waits for those that gather */
@@ -102,6 +106,8 @@ put_headers(struct evhttp_request *request, const struct document *document)
 	    "default-src 'none'; frame-ancestors 'none'");
 	if (document->allow != NULL)
 		put_header(request, "Allow", document->allow);
+	if (document->challenge != NULL)
+		put_header(request, "WWW-Authenticate", document->challenge);
 	if (document->file_name != NULL) {
 		char *value = xasprintf(
 		    "attachment; filename=\"%s\"", document->file_name);
@@ -245,25 +251,85 @@ find_field(struct evhttp_request *request, const char *name)
 	    evhttp_request_get_input_headers(request), name);
 }
 
-/* Returns why nothing at all is answered to this request, and the *status;
- * NULL where it is welcome. */
-static const char *
-refuse_early(struct evhttp_request *request, int *status)
+static size_t
+count_fields(struct evhttp_request *request, const char *name)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-	const char *host = find_field(request, "Host");
-	const char *refusal = guard_refuse_host(host);
+	const struct evkeyvalq *fields =
+	    evhttp_request_get_input_headers(request);
+	size_t count = 0;
 
-	*status = 403;
+	for (const struct evkeyval *field = fields->tqh_first; field != NULL;
+	     field = field->next.tqe_next)
+		count += strcasecmp(field->key, name) == 0;
+	return count;
+}
+
+/* Returns what makes of this no request to an origin server, or NULL. */
+static const char *
+find_mistake(struct evhttp_request *request)
+{
+	static const char *const singles[] = {
+	    "Host", "Origin", "Authorization"};
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+
 	if (evhttp_uri_get_scheme(uri) != NULL ||
-	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT) {
-		*status = 400;
+	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT)
 		return "this is leakproxy's admin address, not the proxy: "
 		       "give callers the --listen address";
+	/* What we decide by must not be said twice (RFC 9112 §3.2). */
+	for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
+		if (count_fields(request, singles[i]) > 1)
+			return "Host, Origin and Authorization may be given "
+			       "once each";
 	}
+	return NULL;
+}
+
+static const char *
+refuse_site(const struct admin_server *server, struct evhttp_request *request)
+{
+	const char *host = find_field(request, "Host");
+	const char *refusal =
+	    guard_refuse_host(host, server->config.token != NULL);
+
 	if (refusal != NULL)
 		return refusal;
 	return guard_refuse_origin(find_field(request, "Origin"), host);
+}
+
+static bool
+is_authorized(const struct admin_server *server, struct evhttp_request *request,
+    const char *path)
+{
+	const char *token = server->config.token;
+
+	return token == NULL || endpoint_is_public(path) ||
+	    token_matches(token, find_field(request, "Authorization"));
+}
+
+/* Returns whether nothing at all is answered to this request, and the refusal
+ * in *document. */
+static bool
+refuse_early(const struct admin_server *server, struct evhttp_request *request,
+    struct document *document)
+{
+	const char *path =
+	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	const char *mistake = find_mistake(request);
+	const char *site = refuse_site(server, request);
+
+	if (mistake != NULL) {
+		endpoint_refuse(document, 400, path, mistake);
+	} else if (site != NULL) {
+		endpoint_refuse(document, 403, path, site);
+	} else if (!is_authorized(server, request, path)) {
+		endpoint_refuse(document, 401, path,
+		    "send Authorization: Bearer, with the token in "
+		    "--admin-token-file");
+		/* RFC 9110 §11.6.1, RFC 6750 §3 */
+		document->challenge = "Bearer realm=\"leakproxy\"";
+	}
+	return document->body != NULL;
 }
 
 static bool
@@ -309,18 +375,11 @@ static void
 on_request(struct evhttp_request *request, void *arg)
 {
 	struct document document = {0};
-	const char *refusal;
-	int status;
 
-	refusal = refuse_early(request, &status);
-	if (refusal == NULL) {
+	if (refuse_early(arg, request, &document))
+		reply(request, &document);
+	else
 		take_request(arg, request);
-		return;
-	}
-	endpoint_refuse(&document, status,
-	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)),
-	    refusal);
-	reply(request, &document);
 }
 
 /* A client that sends while it does not take its reply fills no more than
@@ -467,7 +526,7 @@ start_thread(struct admin_server *server)
 }
 
 struct admin_server *
-admin_server_start(
+admin_server_open(
     const struct admin_config *config, char *bound, size_t bound_size)
 {
 	struct admin_server *server = xcalloc(1, sizeof(*server));
@@ -479,8 +538,7 @@ admin_server_start(
 	set_up_http(server);
 	if (bind_listener(server, config)) {
 		format_bound(server->listener, bound, bound_size);
-		if (start_thread(server))
-			return server;
+		return server;
 	}
 	error = errno;
 	server_free(server);
@@ -488,10 +546,21 @@ admin_server_start(
 	return NULL;
 }
 
+bool
+admin_server_start(struct admin_server *server)
+{
+	if (!start_thread(server))
+		return false;
+	server->state = SERVER_RUNNING;
+	return true;
+}
+
 void
 admin_server_stop(struct admin_server *server)
 {
-	loop_post(server->loop, on_stop, server);
-	pthread_join(server->thread, NULL);
+	if (server->state != SERVER_BOUND) {
+		loop_post(server->loop, on_stop, server);
+		pthread_join(server->thread, NULL);
+	}
 	server_free(server);
 }

@@ -21,9 +21,11 @@
 #include "admin/server.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/token.h"
 #include "proxy/child.h"
 #include "proxy/commands.h"
 #include "proxy/options.h"
+#include "proxy/sandbox.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
@@ -68,14 +70,36 @@ on_signal(const struct signal_notice *notice, void *arg)
 	loop_stop(run->loop);
 }
 
+/* It shows URLs and callers, and a token is no use to those who have none. */
 static bool
-start_admin(struct run *run)
+check_admin_token(const struct options *options, const char *where)
+{
+	if (options->admin_token == NULL &&
+	    !units_is_loopback(&options->admin)) {
+		fprintf(stderr,
+		    "leakproxy: --admin: %s is not loopback, so it needs a "
+		    "token: name its file with --admin-token-file, or choose "
+		    "127.0.0.1 or [::1]\n",
+		    where);
+		return false;
+	}
+	if (options->admin_token != NULL &&
+	    token_is_exposed(options->admin_token_path))
+		log_warnx("--admin-token-file: others may read %s: chmod 600 "
+			  "it",
+		    options->admin_token_path);
+	return true;
+}
+
+static bool
+open_admin(struct run *run)
 {
 	const struct options *options = run->options;
 	struct admin_config config = {
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
+	    .token = options->admin_token,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
 		.is_ready = service_is_ready},
@@ -85,15 +109,9 @@ start_admin(struct run *run)
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
-	/* It shows URLs and callers, and asks nobody for a token yet. */
-	if (!units_is_loopback(&options->admin)) {
-		fprintf(stderr,
-		    "leakproxy: --admin: %s is not loopback: choose 127.0.0.1 "
-		    "or [::1] and reach it through a tunnel, or off\n",
-		    text);
+	if (!check_admin_token(options, text))
 		return false;
-	}
-	run->admin = admin_server_start(
+	run->admin = admin_server_open(
 	    &config, run->admin_text, sizeof(run->admin_text));
 	if (run->admin != NULL)
 		return true;
@@ -104,6 +122,28 @@ start_admin(struct run *run)
 	return false;
 }
 
+/* Everything is bound and read, and no thread runs.  Not for exec, whose
+ * child is to run as if we were not there. */
+static bool
+enter_sandbox(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	if (options->command != COMMAND_SERVE)
+		return true;
+	return sandbox_enter(options->user, options->wants_seccomp, error) ||
+	    complain(error);
+}
+
+static bool
+check_user(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	return options->user == NULL ||
+	    sandbox_check_user(options->user, error) || complain(error);
+}
+
 static bool
 start_service(struct run *run)
 {
@@ -111,11 +151,16 @@ start_service(struct run *run)
 	struct address admin;
 	bool has_admin;
 
+	if (!check_user(run->options))
+		return false;
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
-	if (!start_admin(run))
+	if (!open_admin(run) || !enter_sandbox(run->options))
 		return false;
+	if (run->admin != NULL && !admin_server_start(run->admin))
+		return complain("cannot start the admin's thread: raise the "
+				"limit of processes");
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
 	if (!service_start(run->service, has_admin ? &admin : NULL, error))
@@ -226,6 +271,7 @@ run_child(struct run *run)
 	struct child_settings settings = {
 	    .proxy_url = proxy_url,
 	    .admin_url = admin_url,
+	    .admin_token_path = run->options->admin_token_path,
 	    .bundle_path = service_bundle_path(run->service),
 	    .ca_path = service_ca_path(run->service),
 	    .java_truststore = service_truststore_path(run->service),

@@ -22,6 +22,7 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
+#include "proxy/base/token.h"
 #include "proxy/hosts.h"
 
 #define MAX_WORKERS 256
@@ -306,6 +307,25 @@ read_admin(struct options *options, void *field, const char *text, char *why)
 		    "is no address: write 127.0.0.1:9901 or [::1]:9901, or "
 		    "off");
 	options->has_admin = true;
+	return true;
+}
+
+/* Kept as an absolute path: exec's command may change its directory. */
+static bool
+read_admin_token_file(
+    struct options *options, void *field, const char *text, char *why)
+{
+	char **path = field;
+	char *token = token_read_file(text, why, OPTION_WHY_BYTES);
+
+	if (token == NULL)
+		return false;
+	free(options->admin_token);
+	options->admin_token = token;
+	free(*path);
+	*path = realpath(text, NULL);
+	if (*path == NULL)
+		*path = xstrdup(text);
 	return true;
 }
 

@@ -197,8 +197,9 @@ start(struct stage *stage, uint16_t port, const char *ca_pem)
 	struct admin_server *server;
 	char bound[64] = "";
 
-	server = admin_server_start(&config, bound, sizeof(bound));
+	server = admin_server_open(&config, bound, sizeof(bound));
 	if (server != NULL) {
+		assert_true(admin_server_start(server));
 		assert_int_equal(strncmp(bound, "127.0.0.1:", 10), 0);
 		stage->port = (uint16_t)atoi(bound + 10);
 		assert_int_not_equal(stage->port, 0);
