@@ -36,12 +36,15 @@
 #include "accounting/memory.h"
 #include "admin/endpoint.h"
 #include "admin/guard.h"
+#include "admin/guests.h"
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
 
 #define MAX_HEADER_BYTES (16 * 1024)
 #define MAX_BODY_BYTES (64 * 1024)
 #define TIMEOUT_S 30
+#define DEFAULT_PATIENCE_US (TIMEOUT_S * US_PER_S)
+#define DEFAULT_MAX_CONNECTIONS 256
 #define MAX_CALLS 64
 #define BACKLOG 128
 
@@ -74,6 +77,7 @@ struct admin_server {
 	/* owned */
 	struct loop *loop;
 	struct evhttp *http;
+	struct guests *guests;
 	struct event *linger_over;
 	pthread_t thread;
 
@@ -162,12 +166,22 @@ end_call(struct call *call)
 	stop_if_done(server);
 }
 
+static struct bufferevent *
+connection_of(struct evhttp_request *request)
+{
+	return evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(request));
+}
+
 static void
 on_reply_written(struct evhttp_request *request, void *arg)
 {
+	struct call *call = arg;
+
+	guests_answered(call->server->guests, connection_of(request));
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(request), NULL, NULL);
-	end_call(arg);
+	end_call(call);
 }
 
 /* While the call gathers, its answer is still to come and ends it. */
@@ -226,6 +240,7 @@ begin_call(struct admin_server *server, struct evhttp_request *request,
 	*visit = (struct visit){0};
 	server->call_count++;
 	server->gathering_count++;
+	guests_asked(server->guests, connection_of(request));
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(request), on_connection_closed, call);
 	source->gather(source->source_arg, server->loop,
@@ -374,26 +389,22 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 static void
 on_request(struct evhttp_request *request, void *arg)
 {
+	struct admin_server *server = arg;
 	struct document document = {0};
 
-	if (refuse_early(arg, request, &document))
+	guests_answered(server->guests, connection_of(request));
+	if (refuse_early(server, request, &document))
 		reply(request, &document);
 	else
-		take_request(arg, request);
+		take_request(server, request);
 }
 
-/* A client that sends while it does not take its reply fills no more than
- * this of our memory; evhttp itself sets no bound there. */
 static struct bufferevent *
 on_connection(struct event_base *base, void *arg)
 {
-	struct bufferevent *bufferevent =
-	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	struct admin_server *server = arg;
 
-	if (bufferevent != NULL)
-		bufferevent_setwatermark(
-		    bufferevent, EV_READ, 0, 2 * MAX_BODY_BYTES);
-	return bufferevent;
+	return guests_admit(server->guests, 2 * MAX_BODY_BYTES);
 }
 
 static void
@@ -459,7 +470,13 @@ static void
 set_up_http(struct admin_server *server)
 {
 	struct event_base *base = loop_base(server->loop);
+	const struct admin_config *config = &server->config;
 
+	server->guests = guests_new(base,
+	    config->max_connections == 0 ? DEFAULT_MAX_CONNECTIONS
+					 : config->max_connections,
+	    config->patience_us == 0 ? DEFAULT_PATIENCE_US
+				     : config->patience_us);
 	server->http = evhttp_new(base);
 	server->linger_over = evtimer_new(base, on_linger_over, server);
 	if (server->http == NULL || server->linger_over == NULL)
@@ -469,7 +486,7 @@ set_up_http(struct admin_server *server)
 	evhttp_set_timeout(server->http, TIMEOUT_S);
 	/* Every method, so that the table decides. */
 	evhttp_set_allowed_methods(server->http, 0xffff);
-	evhttp_set_bevcb(server->http, on_connection, NULL);
+	evhttp_set_bevcb(server->http, on_connection, server);
 	evhttp_set_gencb(server->http, on_request, server);
 }
 
@@ -478,6 +495,7 @@ static void
 server_free(struct admin_server *server)
 {
 	evhttp_free(server->http); /* its close callbacks end the last calls */
+	guests_free(server->guests);
 	event_free(server->linger_over);
 	loop_free(server->loop);
 	free(server);

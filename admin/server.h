@@ -35,6 +35,10 @@ struct admin_config {
 	const char *ca_pem; /* served at /ca.pem */
 	const char *token;  /* who asks must know it; NULL: anybody may */
 	struct admin_source source;
+
+	/* 0: as is usual */
+	size_t max_connections;
+	mono_us patience_us; /* for a whole request to come in */
 };
 
 struct admin_server;
