@@ -144,8 +144,9 @@ check_user(const struct options *options)
 	    sandbox_check_user(options->user, error) || complain(error);
 }
 
+/* Whatever root alone may read or bind. */
 static bool
-start_service(struct run *run)
+open_service(struct run *run)
 {
 	char error[SERVICE_ERROR_BYTES];
 	struct address admin;
@@ -156,16 +157,24 @@ start_service(struct run *run)
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
-	if (!open_admin(run) || !enter_sandbox(run->options))
+	if (!open_admin(run))
 		return false;
+	has_admin =
+	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
+	return service_prepare(
+		   run->service, has_admin ? &admin : NULL, error) ||
+	    complain(error);
+}
+
+static bool
+start_threads(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+
 	if (run->admin != NULL && !admin_server_start(run->admin))
 		return complain("cannot start the admin's thread: raise the "
 				"limit of processes");
-	has_admin =
-	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	if (!service_start(run->service, has_admin ? &admin : NULL, error))
-		return complain(error);
-	return true;
+	return service_start(run->service, error) || complain(error);
 }
 
 /* --ready-fd: one JSON line. */
@@ -208,7 +217,8 @@ start(struct run *run)
 {
 	run->loop = loop_new();
 	run->signals = signals_open(run->loop, on_signal, run);
-	return start_service(run) && tell_ready(run);
+	return open_service(run) && enter_sandbox(run->options) &&
+	    start_threads(run) && tell_ready(run);
 }
 
 /* The admin server asks the workers, so it goes first. */
