@@ -8,6 +8,7 @@
 #include "proxy/sandbox.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
@@ -181,18 +182,20 @@ static void
 check_user(void)
 {
 	const struct passwd *nobody = getpwnam("nobody");
+	const gid_t before[] = {0, 4242};
 	gid_t groups[64];
 	int count;
 	uid_t uid;
 
 	CHECK(1, nobody != NULL);
 	uid = nobody->pw_uid;
+	CHECK(6, setgroups(2, before) == 0);
 	enter("nobody", true);
 	CHECK(2, getuid() == uid && geteuid() == uid);
 	CHECK(3, setuid(0) == -1 && seteuid(0) == -1 && setgid(0) == -1);
 	count = getgroups(64, groups);
 	for (int i = 0; i < count; i++)
-		CHECK(4, groups[i] != 0);
+		CHECK(4, groups[i] != 0 && groups[i] != 4242);
 	CHECK(5, access("/proc/1/fd", R_OK) != 0);
 }
 

@@ -169,6 +169,7 @@ test_matching(void **state)
 	    {"Bearer " TOKEN TOKEN, false},
 	};
 	char *longest = xcalloc(1, 100000);
+	char *token;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (token_matches(TOKEN, cases[i].field) != cases[i].matches)
@@ -180,6 +181,11 @@ test_matching(void **state)
 	longest[7 + TOKEN_MAX_BYTES] = '\0';
 	assert_false(token_matches(TOKEN, longest));
 	assert_true(token_matches(longest + 7, longest));
+	/* One more than the longest is not its beginning. */
+	token = xstrdup(longest + 7);
+	longest[7 + TOKEN_MAX_BYTES] = 'x';
+	assert_false(token_matches(token, longest));
+	free(token);
 	free(longest);
 }
 
