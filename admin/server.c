@@ -567,10 +567,11 @@ admin_server_open(
 bool
 admin_server_start(struct admin_server *server)
 {
-	if (!start_thread(server))
-		return false;
-	server->state = SERVER_RUNNING;
-	return true;
+	server->state = SERVER_RUNNING; /* the thread's from now on */
+	if (start_thread(server))
+		return true;
+	server->state = SERVER_BOUND;
+	return false;
 }
 
 void
