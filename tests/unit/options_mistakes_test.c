@@ -87,6 +87,12 @@ static const struct mistake mistakes[] = {
 	"--workers: \"0\" is no number of workers: write "
 	"1 to 256, or cores"},
     {"serve --workers 257", "--workers: \"257\" is…"},
+    {"serve --admin-token-file /no/such/file",
+	"--admin-token-file: cannot read \"/no/such/file\": No such…"},
+    {"serve --seccomp perhaps",
+	"--seccomp: \"perhaps\" is neither on nor off: write one of them"},
+    {"exec --user nobody x", "--user: exec takes no such option…"},
+    {"report --seccomp off", "--seccomp: report takes no such option…"},
     {"serve --admin nowhere",
 	"--admin: \"nowhere\" is no address: write "
 	"127.0.0.1:9901 or [::1]:9901, or off"},
