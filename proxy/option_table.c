@@ -388,8 +388,9 @@ read_tag_header(
     struct options *options, void *field, const char *text, char *why)
 {
 	/* A tag is shown to everybody, and is part of a metric's name. */
-	static const char *const secrets[] = {
-	    "authorization", "proxy-authorization", "cookie"};
+	static const char *const secrets[] = {"authorization",
+	    "proxy-authorization", "cookie", "x-api-key", "x-auth-token",
+	    "x-amz-security-token", "private-token"};
 	struct strings *headers = field;
 
 	if (!is_token(text))

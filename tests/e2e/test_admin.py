@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from cast.caller import Caller
+from cast.origin import HOST as ORIGIN
 from cast.proxy import LEAKPROXY, Proxy, plain_environment, run
 from cast.waiting import wait_until
 
@@ -19,6 +20,7 @@ PUBLIC = ("/healthz", "/readyz", "/ca.pem")
 SECRET = ("/", "/report", "/api/leaks", "/api/connections", "/api/exchanges",
           "/api/exchanges/c1x1", "/metrics", "/no/such/path")
 SMALL = "/200/length/1000"
+LATER = "/200/later/1000"
 PATIENCE_S = 10
 
 
@@ -413,6 +415,27 @@ def test_another_user(start_proxy):
     check_works(proxy)
     [exchange] = proxy.exchanges()
     assert exchange["pid"] is None
+    check_knows_its_own(proxy)
+
+
+# Asks, and holds the response until its stdin ends.
+HOLD = f"""import socket, sys
+proxy = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+proxy.sendall(b"GET http://{ORIGIN}/held{LATER} HTTP/1.1\\r\\n"
+              b"Host: {ORIGIN}\\r\\n\\r\\n")
+sys.stdin.read()"""
+
+
+def check_knows_its_own(proxy):
+    """A process of the same user is told by name."""
+    host, port = proxy.address
+    with subprocess.Popen(
+            ["/usr/bin/python3", "-c", HOLD, host, str(port)], cwd="/",
+            stdin=subprocess.PIPE, user="nobody",
+            group=pwd.getpwnam("nobody").pw_gid, extra_groups=[]) as holder:
+        held = proxy.wait_for(f"/held{LATER}", "undrained")
+        holder.stdin.close()
+        assert held["pid"] == holder.pid
 
 
 @pytest.mark.parametrize("user, says", [

@@ -103,6 +103,7 @@ static const struct mistake mistakes[] = {
     {"serve --ready-fd 999", "--ready-fd: \"999\" is not open…"},
     {"serve --ready-fd -1", "--ready-fd: \"-1\" is no descriptor…"},
     {"serve --tag-header a:b", "--tag-header: \"a:b\" is no header name…"},
+    {"serve --tag-header X-Api-Key", "--tag-header: \"X-Api-Key\" holds…"},
     {"serve --tag-header COOKIE", "--tag-header: \"COOKIE\" holds secrets…"},
     {"serve --resolve a:443",
 	"--resolve: \"a:443\" is no rule: write "
