@@ -164,14 +164,17 @@ static const struct endpoint endpoints[] = {
 	.help = "for Prometheus"},
     {.path = "/ca.pem",
 	.methods = READS,
+	.is_public = true,
 	.render = render_ca,
 	.help = "the certificate that callers must trust"},
     {.path = "/healthz",
 	.methods = READS,
+	.is_public = true,
 	.render = render_health,
 	.help = "200 while the process lives"},
     {.path = "/readyz",
 	.methods = READS,
+	.is_public = true,
 	.render = render_readiness,
 	.help = "200 while the proxy takes connections, else 503"},
 };
@@ -233,6 +236,14 @@ find(const char *path)
 			return &endpoints[i];
 	}
 	return NULL;
+}
+
+bool
+endpoint_is_public(const char *path)
+{
+	const struct endpoint *endpoint = find(path);
+
+	return endpoint != NULL && endpoint->is_public;
 }
 
 static void
