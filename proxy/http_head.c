@@ -11,6 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lists are walked for each other's members, so both have a bound; browsers
+ * and registries send a few dozen. */
+#define MAX_FIELDS 1000
+#define MAX_CONNECTION_OPTIONS 100
+
+/* What may be relayed before the final response, in heads of full size. */
+#define MAX_INTERIM_HEADS 4
+
 /* 1xx, 204 and 304 have no body whatever they say (RFC 9112 §6.3). */
 static bool
 is_bodiless_status(const struct http_parser *parser, int status)
@@ -20,6 +28,13 @@ is_bodiless_status(const struct http_parser *parser, int status)
 }
 
 /* ---- llhttp's callbacks ---- */
+
+/* Where the fields belong that are being read. */
+static struct head *
+fields_of(struct http_parser *parser)
+{
+	return parser->phase == PHASE_HEAD ? &parser->head : &parser->trailer;
+}
 
 static int
 on_llhttp_url(llhttp_t *llhttp, const char *at, size_t length)
@@ -56,7 +71,7 @@ on_llhttp_value(llhttp_t *llhttp, const char *at, size_t length)
 	/* Trailing whitespace is no part of the value (RFC 9112 §5.1). */
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
-	head_add(&parser->head, parser->name, (struct span){at, length});
+	head_add(fields_of(parser), parser->name, (struct span){at, length});
 	parser->has_value = true;
 	return 0;
 }
@@ -67,9 +82,10 @@ on_llhttp_value_complete(llhttp_t *llhttp)
 	struct http_parser *parser = llhttp->data;
 
 	if (!parser->has_value)
-		head_add(&parser->head, parser->name, (struct span){"", 0});
+		head_add(fields_of(parser), parser->name, (struct span){"", 0});
 	parser->has_value = false;
-	return 0;
+	parser->name.length = 0;
+	return fields_of(parser)->field_count > MAX_FIELDS ? -1 : 0;
 }
 
 static int
@@ -137,12 +153,23 @@ http_check_bytes(const char *block, size_t from, size_t length)
 	return HTTP_OK;
 }
 
+/* Whether a name that was read waits for its value. */
+static bool
+is_in_value(const struct http_parser *parser)
+{
+	struct span name = parser->name;
+
+	return name.length > 0 && name.at[name.length] == ':';
+}
+
 enum http_error
-http_error_of_llhttp(llhttp_errno_t code)
+http_error_of_llhttp(const struct http_parser *parser, llhttp_errno_t code)
 {
 	switch ((int)code) {
 	case HPE_INVALID_HEADER_TOKEN:
-		return HTTP_FIELD_NAME;
+		return is_in_value(parser) ? HTTP_FIELD_VALUE : HTTP_FIELD_NAME;
+	case HPE_CB_HEADER_VALUE_COMPLETE:
+		return HTTP_TOO_MANY_FIELDS;
 	case HPE_UNEXPECTED_CONTENT_LENGTH:
 	case HPE_INVALID_CONTENT_LENGTH:
 		return HTTP_FRAMING;
@@ -192,7 +219,7 @@ is_digit(char c)
 }
 
 /* llhttp 8 takes other protocols' names, blanks in a target, and a status of
- * one digit (RFC 9112 §3, §4). */
+ * one digit (RFC 9112 §3, §4).  Below 100 there is none (RFC 9110 §15). */
 static bool
 is_start_line(const struct http_parser *parser, const char *block)
 {
@@ -202,8 +229,8 @@ is_start_line(const struct http_parser *parser, const char *block)
 
 	if (parser->kind == HTTP_KIND_RESPONSE)
 		return strncmp(block, "HTTP/", 5) == 0 && block[8] == ' ' &&
-		    is_digit(block[9]) && is_digit(block[10]) &&
-		    is_digit(block[11]) &&
+		    is_digit(block[9]) && block[9] != '0' &&
+		    is_digit(block[10]) && is_digit(block[11]) &&
 		    (block[12] == ' ' || block[12] == '\r');
 	for (size_t i = 0; i < target.length; i++) {
 		if ((unsigned char)target.at[i] <= ' ' || target.at[i] == 0x7f)
@@ -214,11 +241,11 @@ is_start_line(const struct http_parser *parser, const char *block)
 	    strncmp(target.at + target.length, protocol, strlen(protocol)) == 0;
 }
 
-/* Fields from `first` on.  llhttp 8 takes "Host : x" for a field's start. */
+/* llhttp 8 takes "Host : x" for a field's start. */
 bool
-http_are_names_tokens(const struct head *head, size_t first)
+http_are_names_tokens(const struct head *head)
 {
-	for (size_t i = first; i < head->field_count; i++) {
+	for (size_t i = 0; i < head->field_count; i++) {
 		if (!is_token(head->fields[i].name))
 			return false;
 	}
@@ -238,8 +265,12 @@ execute_head(struct http_parser *parser, const char *block, size_t length)
 	    parser->kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
 	    &settings);
 	parser->llhttp.data = parser;
-	if (parser->kind == HTTP_KIND_RESPONSE)
+	if (parser->kind == HTTP_KIND_RESPONSE) {
+		/* Control characters in an origin's values pass, as through
+		 * curl and Go (RFC 9110 §5.5); CR, LF and NUL never do. */
+		llhttp_set_lenient_headers(&parser->llhttp, 1);
 		return llhttp_execute(&parser->llhttp, block, length);
+	}
 	space = memchr(block, ' ', length);
 	parser->head.method =
 	    (struct span){block, space == NULL ? 0 : (size_t)(space - block)};
@@ -300,6 +331,45 @@ check_framing(struct http_parser *parser)
 	return HTTP_OK;
 }
 
+/* RFC 9112 §6.1, RFC 9110 §8.6, §9.3.6: a body where there can be none. */
+static bool
+has_impossible_body(const struct http_parser *parser)
+{
+	const struct head *head = &parser->head;
+	bool claims_body = head->content_length > 0 ||
+	    head_find(head, "Transfer-Encoding") != NULL;
+
+	if (parser->kind == HTTP_KIND_REQUEST)
+		return claims_body && head_method_is(head, "CONNECT");
+	return claims_body && (head->status / 100 == 1 || head->status == 204);
+}
+
+/*
+ * What an origin may have sent behind a head that can have no body would be
+ * taken for the next response: behind 1xx it is refused, behind 204 the
+ * connection is not used again.  A flood of 1xx has an end.
+ */
+static enum http_error
+check_impossible_body(struct http_parser *parser, size_t length)
+{
+	struct head *head = &parser->head;
+	bool is_interim =
+	    parser->kind == HTTP_KIND_RESPONSE && head->status / 100 == 1;
+
+	if (is_interim) {
+		parser->interim_bytes += length;
+		if (parser->interim_bytes >
+		    MAX_INTERIM_HEADS * parser->max_head_bytes)
+			return HTTP_INTERIM;
+	}
+	if (!has_impossible_body(parser))
+		return HTTP_OK;
+	head->keeps_alive = false;
+	if (parser->kind == HTTP_KIND_REQUEST)
+		return HTTP_FRAMING;
+	return is_interim ? HTTP_INTERIM : HTTP_OK;
+}
+
 static enum body_framing
 framing_of(const struct http_parser *parser)
 {
@@ -314,13 +384,49 @@ framing_of(const struct http_parser *parser)
 	return parser->kind == HTTP_KIND_REQUEST ? BODY_NONE : BODY_TO_EOF;
 }
 
-static bool
-does_keep_alive(const struct head *head)
+/* Reads Connection (RFC 9112 §9.3). */
+static enum http_error
+read_connection(struct head *head)
 {
-	if (head_lists(head, "Connection", "close"))
-		return false;
-	return head->http_minor >= 1 ||
-	    head_lists(head, "Connection", "keep-alive");
+	bool says_close = false;
+	bool says_keep_alive = false;
+	size_t count = 0;
+
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span list = head->fields[i].value;
+		struct span option;
+
+		if (!head_span_is(head->fields[i].name, "Connection"))
+			continue;
+		while (head_next_member(&list, &option)) {
+			if (++count > MAX_CONNECTION_OPTIONS)
+				return HTTP_TOO_MANY_FIELDS;
+			if (head_span_is(option, "close"))
+				says_close = true;
+			else if (head_span_is(option, "keep-alive"))
+				says_keep_alive = true;
+		}
+	}
+	head->keeps_alive =
+	    !says_close && (head->http_minor >= 1 || says_keep_alive);
+	return HTTP_OK;
+}
+
+/* What the head says of the message and the connection. */
+static enum http_error
+read_head(struct http_parser *parser, size_t length)
+{
+	struct head *head = &parser->head;
+	enum http_error error;
+
+	if (!http_are_names_tokens(head))
+		return HTTP_FIELD_NAME;
+	error = check_framing(parser);
+	if (error == HTTP_OK)
+		error = read_connection(head);
+	if (error == HTTP_OK)
+		error = check_impossible_body(parser, length);
+	return error;
 }
 
 enum http_progress
@@ -335,21 +441,17 @@ http_parse_head(struct http_parser *parser, char *block, size_t length)
 		return http_refuse(parser, error);
 	code = execute_head(parser, block, length);
 	if (code != HPE_OK && code != HPE_PAUSED && code != HPE_PAUSED_UPGRADE)
-		return http_refuse(parser, http_error_of_llhttp(code));
+		return http_refuse(parser, http_error_of_llhttp(parser, code));
 	if (!is_start_line(parser, block))
 		return http_refuse(parser, HTTP_SYNTAX);
 	head->status = parser->llhttp.status_code;
 	head->http_minor = parser->llhttp.http_minor;
 	if (parser->llhttp.http_major != 1)
 		return http_refuse(parser, HTTP_VERSION);
-	if (!http_are_names_tokens(head, 0))
-		return http_refuse(parser, HTTP_FIELD_NAME);
-	error = check_framing(parser);
+	error = read_head(parser, length);
 	if (error != HTTP_OK)
 		return http_refuse(parser, error);
 	head->framing = framing_of(parser);
-	head->keeps_alive = does_keep_alive(head);
-	parser->header_count = head->field_count;
 	/* llhttp must agree on whether a body follows. */
 	if (parser->is_complete != (head->framing == BODY_NONE) &&
 	    code != HPE_PAUSED_UPGRADE)
