@@ -256,7 +256,7 @@ http_feed_eof(struct http_parser *parser)
 struct head *
 http_head(struct http_parser *parser)
 {
-	assert(parser->phase == PHASE_BODY || parser->phase == PHASE_DONE);
+	assert(parser->phase != PHASE_HEAD);
 	return &parser->head;
 }
 

@@ -48,7 +48,8 @@ enum http_progress http_feed(struct http_parser *parser, const char *bytes,
  * response, HTTP_NEEDS_MORE when nothing had begun, else HTTP_IS_BAD. */
 enum http_progress http_feed_eof(struct http_parser *parser);
 
-/* Borrowed, valid until http_next(). */
+/* Borrowed, valid from HTTP_HAS_HEAD until http_next(), also where the body
+ * turned out to be bad. */
 struct head *http_head(struct http_parser *parser);
 
 /* The fields that came after the body.  They are not among http_head()'s: what

@@ -205,6 +205,10 @@ feed_trailer(
 		return http_refuse(parser, http_error_of_llhttp(parser, code));
 	if (!http_are_names_tokens(&parser->trailer))
 		return http_refuse(parser, HTTP_FIELD_NAME);
+	/* Who merges trailers into heads would frame the next message. */
+	if (head_find(&parser->trailer, "Content-Length") != NULL ||
+	    head_find(&parser->trailer, "Transfer-Encoding") != NULL)
+		return http_refuse(parser, HTTP_FRAMING);
 	return http_complete(parser);
 }
 

@@ -174,7 +174,7 @@ http_error_of_llhttp(const struct http_parser *parser, llhttp_errno_t code)
 	case HPE_INVALID_CONTENT_LENGTH:
 		return HTTP_FRAMING;
 	case HPE_INVALID_TRANSFER_ENCODING:
-		return HTTP_CODING;
+		return parser->phase == PHASE_HEAD ? HTTP_CODING : HTTP_FRAMING;
 	case HPE_INVALID_CHUNK_SIZE:
 	case HPE_STRICT:
 		return HTTP_CHUNK;

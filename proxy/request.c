@@ -201,8 +201,8 @@ refuse_malformed(struct client *client)
 	client->is_request_read = true; /* there is no more to read */
 	if (exchange_refuse_request(client->exchange, &refusal))
 		return;
-	/* Nor may the response pass for whole. */
-	client->is_aborting = true;
+	/* A FIN tells that the response is not whole: to HTTP/1.0, whose
+	 * responses may end by one, no chunked request was ever taken. */
 	client_close(client, CLOSE_BAD_REQUEST);
 }
 

@@ -259,6 +259,9 @@ test_trailers_that_are_malformed(void **state)
 	    TRAILER(" A: b\r\n\r\n", "FOLDED"),
 	    TRAILER("A : b\r\n\r\n", "FIELD_NAME"),
 	    TRAILER("A\r\n\r\n", "FIELD_NAME"),
+	    TRAILER("A: b\r\nContent-Length: 5\r\n\r\n", "FRAMING"),
+	    TRAILER("A: b\r\nTransfer-Encoding: chunked\r\n\r\n", "FRAMING"),
+	    TRAILER("A: b\r\nTransfer-Encoding: gzip\r\n\r\n", "FRAMING"),
 	};
 
 	CONVERSE(rows);
