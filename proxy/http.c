@@ -209,7 +209,8 @@ feed_head(
 	*taken = length;
 	if (skipped == length)
 		return HTTP_NEEDS_MORE;
-	if (parser->partial_length == 0 && bytes[skipped] == TLS_HANDSHAKE)
+	if (parser->kind == HTTP_KIND_REQUEST && parser->partial_length == 0 &&
+	    bytes[skipped] == TLS_HANDSHAKE)
 		return http_refuse(parser, HTTP_TLS);
 	progress =
 	    collect_head(parser, bytes + skipped, length - skipped, taken);
@@ -258,6 +259,12 @@ http_head(struct http_parser *parser)
 {
 	assert(parser->phase != PHASE_HEAD);
 	return &parser->head;
+}
+
+bool
+http_has_head(const struct http_parser *parser)
+{
+	return parser->phase == PHASE_BODY || parser->phase == PHASE_DONE;
 }
 
 const struct field *

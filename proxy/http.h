@@ -52,6 +52,9 @@ enum http_progress http_feed_eof(struct http_parser *parser);
  * turned out to be bad. */
 struct head *http_head(struct http_parser *parser);
 
+/* Whether there is one. */
+bool http_has_head(const struct http_parser *parser);
+
 /* The fields that came after the body.  They are not among http_head()'s: what
  * comes late must not pass for what came first (RFC 9110 §6.5.1). */
 const struct field *http_trailer(struct http_parser *parser, size_t *count);

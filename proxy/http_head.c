@@ -331,41 +331,37 @@ check_framing(struct http_parser *parser)
 	return HTTP_OK;
 }
 
-/* RFC 9112 §6.1, RFC 9110 §8.6, §9.3.6: a body where there can be none. */
+/* A flood of 1xx has an end. */
 static bool
-has_impossible_body(const struct http_parser *parser)
+are_too_many_interim(struct http_parser *parser, size_t length)
 {
-	const struct head *head = &parser->head;
-	bool claims_body = head->content_length > 0 ||
-	    head_find(head, "Transfer-Encoding") != NULL;
-
-	if (parser->kind == HTTP_KIND_REQUEST)
-		return claims_body && head_method_is(head, "CONNECT");
-	return claims_body && (head->status / 100 == 1 || head->status == 204);
+	parser->interim_bytes += length;
+	return parser->interim_bytes >
+	    MAX_INTERIM_HEADS * parser->max_head_bytes;
 }
 
 /*
- * What an origin may have sent behind a head that can have no body would be
- * taken for the next response: behind 1xx it is refused, behind 204 the
- * connection is not used again.  A flood of 1xx has an end.
+ * A body where there can be none (RFC 9112 §6.1, RFC 9110 §8.6, §9.3.6) would
+ * be taken for the tunnel's first bytes, or for the next response.  So CONNECT
+ * and 1xx are refused, and behind 204 the connection is not used again.
  */
 static enum http_error
 check_impossible_body(struct http_parser *parser, size_t length)
 {
 	struct head *head = &parser->head;
-	bool is_interim =
-	    parser->kind == HTTP_KIND_RESPONSE && head->status / 100 == 1;
+	bool is_request = parser->kind == HTTP_KIND_REQUEST;
+	bool is_interim = !is_request && head->status / 100 == 1;
 
-	if (is_interim) {
-		parser->interim_bytes += length;
-		if (parser->interim_bytes >
-		    MAX_INTERIM_HEADS * parser->max_head_bytes)
-			return HTTP_INTERIM;
-	}
-	if (!has_impossible_body(parser))
+	if (is_interim && are_too_many_interim(parser, length))
+		return HTTP_INTERIM;
+	if (is_request ? !head_method_is(head, "CONNECT")
+		       : !is_interim && head->status != 204)
+		return HTTP_OK;
+	if (head->content_length <= 0 &&
+	    head_find(head, "Transfer-Encoding") == NULL)
 		return HTTP_OK;
 	head->keeps_alive = false;
-	if (parser->kind == HTTP_KIND_REQUEST)
+	if (is_request)
 		return HTTP_FRAMING;
 	return is_interim ? HTTP_INTERIM : HTTP_OK;
 }

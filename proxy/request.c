@@ -71,6 +71,13 @@ agrees_with_host(struct client *client, const struct head *request,
 	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
 }
 
+bool
+request_is_head(const struct client *client)
+{
+	return http_has_head(client->parser) &&
+	    head_method_is(http_head(client->parser), "HEAD");
+}
+
 /* A path, or "*" for OPTIONS alone (RFC 9112 §3.2.4). */
 static bool
 is_origin_form(const struct head *request)

@@ -306,8 +306,8 @@ AUTHORITIES = refused(400, **{
 
 # Inside CONNECT nothing leads elsewhere; `plain` has none of these.
 INSIDE = refused(400, **{
-    "the scheme of TLS in clear text, or the reverse": line(
-        b"GET <wrong>/ HTTP/1.1"),
+    "the scheme of TLS in clear text, or the reverse": hosts(
+        b"<wrong>/", b" origin.test:<port>"),
     "another port of the host": hosts(b"<abs>:8080/", b" origin.test:8080"),
     "another host": hosts(b"http://other.test/", b" other.test"),
     "CONNECT inside CONNECT": lines(
@@ -514,6 +514,18 @@ def test_a_request_that_is_refused(strict, recorder, raw, wanted, mode):
     with calling(strict, mode) as caller:
         send(caller, fill(raw, mode), mode)
         check_refusal(caller, wanted)
+    assert recorder.take() == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_head_request_that_is_refused(strict, recorder, mode):
+    """RFC 9110 §9.3.2: no body, whose length is told all the same."""
+    raw = get(b"Host: origin.test").replace(b"GET", b"HEAD", 1)
+    with calling(strict, mode) as caller:
+        send(caller, fill(raw, mode), mode)
+        head = caller.read_head()
+        assert head.status == 400 and head.length > 0
+        assert caller.read_to_end() == b""
     assert recorder.take() == []
 
 
