@@ -197,16 +197,27 @@ is_known_method(struct span method)
 	return false;
 }
 
+/* RFC 9110 §5.6.2 */
 static bool
 is_token(struct span span)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~"; /* RFC 9110 §5.6.2 */
+	static const bool is_letter[256] = {
+	    ['a' ... 'z'] = true,
+	    ['A' ... 'Z'] = true,
+	    ['0' ... '9'] = true,
+	    ['!'] = true,
+	    ['#' ... '\''] = true,
+	    ['*'] = true,
+	    ['+'] = true,
+	    ['-'] = true,
+	    ['.'] = true,
+	    ['^' ... '`'] = true,
+	    ['|'] = true,
+	    ['~'] = true,
+	};
 
 	for (size_t i = 0; i < span.length; i++) {
-		char c = span.at[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && strchr(others, c) == NULL)
+		if (!is_letter[(unsigned char)span.at[i]])
 			return false;
 	}
 	return span.length > 0;
@@ -294,41 +305,94 @@ are_all_digits(struct span span)
 	return span.length > 0 && span.length <= 19;
 }
 
-/*
- * Reads the length fields ourselves.  One Content-Length, digits only, and
- * never beside Transfer-Encoding; Transfer-Encoding is "chunked" and nothing
- * else, and not in HTTP/1.0 (RFC 9112 §6.1, §6.3).
- */
-static enum http_error
-check_framing(struct http_parser *parser)
-{
-	struct head *head = &parser->head;
-	const struct field *length = head_find(head, "Content-Length");
-	const struct field *coding = head_find(head, "Transfer-Encoding");
+/* The fields that decide about message and connection, as read by us. */
+struct framing_fields {
+	struct span length; /* of the last one; see the counts */
+	struct span coding;
+	size_t length_count;
+	size_t coding_count;
+	size_t option_count; /* Connection's members */
+	bool says_close;
+	bool says_keep_alive;
+};
 
-	head->content_length = -1;
-	if (head_count(head, "Content-Length") > 1 ||
-	    head_count(head, "Transfer-Encoding") > 1)
-		return HTTP_FRAMING;
-	if (length != NULL && coding != NULL)
-		return HTTP_FRAMING;
-	if (coding != NULL && head->http_minor == 0)
-		return HTTP_FRAMING;
-	if (coding != NULL && !head_span_is(coding->value, "chunked"))
-		return HTTP_CODING;
-	if (length == NULL)
-		return HTTP_OK;
-	if (!are_all_digits(length->value))
+static void
+note_options(struct framing_fields *fields, struct span list)
+{
+	struct span option;
+
+	while (fields->option_count <= MAX_CONNECTION_OPTIONS &&
+	    head_next_member(&list, &option)) {
+		fields->option_count++;
+		if (head_span_is(option, "close"))
+			fields->says_close = true;
+		else if (head_span_is(option, "keep-alive"))
+			fields->says_keep_alive = true;
+	}
+}
+
+/* One pass over all fields; most are told by their length not to be meant. */
+static enum http_error
+read_fields(const struct head *head, struct framing_fields *fields)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span name = head->fields[i].name;
+		struct span value = head->fields[i].value;
+
+		if (!is_token(name))
+			return HTTP_FIELD_NAME;
+		if (name.length == strlen("Connection") &&
+		    head_span_is(name, "Connection")) {
+			note_options(fields, value);
+		} else if (name.length == strlen("Content-Length") &&
+		    head_span_is(name, "Content-Length")) {
+			fields->length = value;
+			fields->length_count++;
+		} else if (name.length == strlen("Transfer-Encoding") &&
+		    head_span_is(name, "Transfer-Encoding")) {
+			fields->coding = value;
+			fields->coding_count++;
+		}
+	}
+	return fields->option_count > MAX_CONNECTION_OPTIONS
+	    ? HTTP_TOO_MANY_FIELDS
+	    : HTTP_OK;
+}
+
+static enum http_error
+read_length(struct head *head, struct span digits)
+{
+	if (!are_all_digits(digits))
 		return HTTP_FRAMING;
 	head->content_length = 0;
-	for (size_t i = 0; i < length->value.length; i++) {
-		int digit = length->value.at[i] - '0';
+	for (size_t i = 0; i < digits.length; i++) {
+		int digit = digits.at[i] - '0';
 
 		if (head->content_length > (INT64_MAX - digit) / 10)
 			return HTTP_FRAMING;
 		head->content_length = head->content_length * 10 + digit;
 	}
 	return HTTP_OK;
+}
+
+/*
+ * One Content-Length, digits only, and never beside Transfer-Encoding;
+ * Transfer-Encoding is "chunked" and nothing else, and not in HTTP/1.0
+ * (RFC 9112 §6.1, §6.3).
+ */
+static enum http_error
+check_framing(struct head *head, const struct framing_fields *fields)
+{
+	head->content_length = -1;
+	if (fields->length_count + fields->coding_count > 1)
+		return HTTP_FRAMING;
+	if (fields->coding_count > 0 && head->http_minor == 0)
+		return HTTP_FRAMING;
+	if (fields->coding_count > 0 &&
+	    !head_span_is(fields->coding, "chunked"))
+		return HTTP_CODING;
+	return fields->length_count == 0 ? HTTP_OK
+					 : read_length(head, fields->length);
 }
 
 /* A flood of 1xx has an end. */
@@ -346,7 +410,8 @@ are_too_many_interim(struct http_parser *parser, size_t length)
  * and 1xx are refused, and behind 204 the connection is not used again.
  */
 static enum http_error
-check_impossible_body(struct http_parser *parser, size_t length)
+check_impossible_body(
+    struct http_parser *parser, size_t length, bool is_chunked)
 {
 	struct head *head = &parser->head;
 	bool is_request = parser->kind == HTTP_KIND_REQUEST;
@@ -357,8 +422,7 @@ check_impossible_body(struct http_parser *parser, size_t length)
 	if (is_request ? !head_method_is(head, "CONNECT")
 		       : !is_interim && head->status != 204)
 		return HTTP_OK;
-	if (head->content_length <= 0 &&
-	    head_find(head, "Transfer-Encoding") == NULL)
+	if (head->content_length <= 0 && !is_chunked)
 		return HTTP_OK;
 	head->keeps_alive = false;
 	if (is_request)
@@ -367,62 +431,36 @@ check_impossible_body(struct http_parser *parser, size_t length)
 }
 
 static enum body_framing
-framing_of(const struct http_parser *parser)
+framing_of(const struct http_parser *parser, bool is_chunked)
 {
 	const struct head *head = &parser->head;
 
 	if (parser->has_no_body || is_bodiless_status(parser, head->status))
 		return BODY_NONE;
-	if (head_find(head, "Transfer-Encoding") != NULL)
+	if (is_chunked)
 		return BODY_CHUNKED;
 	if (head->content_length >= 0)
 		return head->content_length == 0 ? BODY_NONE : BODY_LENGTH;
 	return parser->kind == HTTP_KIND_REQUEST ? BODY_NONE : BODY_TO_EOF;
 }
 
-/* Reads Connection (RFC 9112 §9.3). */
-static enum http_error
-read_connection(struct head *head)
-{
-	bool says_close = false;
-	bool says_keep_alive = false;
-	size_t count = 0;
-
-	for (size_t i = 0; i < head->field_count; i++) {
-		struct span list = head->fields[i].value;
-		struct span option;
-
-		if (!head_span_is(head->fields[i].name, "Connection"))
-			continue;
-		while (head_next_member(&list, &option)) {
-			if (++count > MAX_CONNECTION_OPTIONS)
-				return HTTP_TOO_MANY_FIELDS;
-			if (head_span_is(option, "close"))
-				says_close = true;
-			else if (head_span_is(option, "keep-alive"))
-				says_keep_alive = true;
-		}
-	}
-	head->keeps_alive =
-	    !says_close && (head->http_minor >= 1 || says_keep_alive);
-	return HTTP_OK;
-}
-
-/* What the head says of the message and the connection. */
+/* What the head says of the message and the connection (RFC 9112 §6, §9.3). */
 static enum http_error
 read_head(struct http_parser *parser, size_t length)
 {
 	struct head *head = &parser->head;
-	enum http_error error;
+	struct framing_fields fields = {0};
+	enum http_error error = read_fields(head, &fields);
+	bool is_chunked = fields.coding_count > 0;
 
-	if (!http_are_names_tokens(head))
-		return HTTP_FIELD_NAME;
-	error = check_framing(parser);
 	if (error == HTTP_OK)
-		error = read_connection(head);
-	if (error == HTTP_OK)
-		error = check_impossible_body(parser, length);
-	return error;
+		error = check_framing(head, &fields);
+	if (error != HTTP_OK)
+		return error;
+	head->keeps_alive = !fields.says_close &&
+	    (head->http_minor >= 1 || fields.says_keep_alive);
+	head->framing = framing_of(parser, is_chunked);
+	return check_impossible_body(parser, length, is_chunked);
 }
 
 enum http_progress
@@ -447,7 +485,6 @@ http_parse_head(struct http_parser *parser, char *block, size_t length)
 	error = read_head(parser, length);
 	if (error != HTTP_OK)
 		return http_refuse(parser, error);
-	head->framing = framing_of(parser);
 	/* llhttp must agree on whether a body follows. */
 	if (parser->is_complete != (head->framing == BODY_NONE) &&
 	    code != HPE_PAUSED_UPGRADE)
