@@ -35,17 +35,17 @@ head_add(struct head *head, struct span name, struct span value)
 }
 
 bool
-head_method_is(const struct head *request, const char *method)
-{
-	return strlen(method) == request->method.length &&
-	    memcmp(request->method.at, method, request->method.length) == 0;
-}
-
-bool
 head_span_is(struct span span, const char *text)
 {
 	return strlen(text) == span.length &&
 	    strncasecmp(span.at, text, span.length) == 0;
+}
+
+bool
+head_method_is(const struct head *head, const char *method)
+{
+	return strlen(method) == head->method.length &&
+	    memcmp(head->method.at, method, head->method.length) == 0;
 }
 
 const struct field *

@@ -64,11 +64,11 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 	    .detail = ""};
 
 	if (failure == UPSTREAM_MALFORMED) {
-		enum http_error error = upstream_http_error(x->upstream);
-
-		refusal.token = http_error_response_token(error);
+		refusal.token =
+		    http_error_response_token(upstream_http_error(x->upstream));
 		refusal.text = "the origin's response is malformed";
-		refusal.detail = http_error_text(error);
+		refusal.detail =
+		    http_error_text(upstream_http_error(x->upstream));
 	}
 	response_refuse(x, &refusal);
 }
@@ -77,13 +77,13 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 
 /* A method whose repetition does no harm (RFC 9110 §9.2.2). */
 static bool
-is_idempotent(const struct head *request)
+is_idempotent(struct span method)
 {
 	static const char *const methods[] = {
 	    "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
-		if (head_method_is(request, methods[i]))
+		if (head_span_is(method, methods[i]))
 			return true;
 	}
 	return false;
@@ -97,7 +97,7 @@ may_retry(const struct exchange *x)
 	return x->state == EXCHANGE_WAITING && !x->was_retried &&
 	    upstream_is_used(x->upstream) && !upstream_has_begun(x->upstream) &&
 	    !x->has_request_body && x->is_request_complete &&
-	    is_idempotent(client_request(x->client));
+	    is_idempotent(client_request(x->client)->method);
 }
 
 static enum body_framing
