@@ -174,10 +174,9 @@ exchange_request_complete(
 bool
 exchange_refuse_request(struct exchange *x, struct refusal *refusal)
 {
-	if (x->state == EXCHANGE_OVER)
-		return true; /* answered, and the connection ends */
-	if (x->state == EXCHANGE_RECEIVING)
-		return false;
+	/* OVER: answered, and the connection ends. */
+	if (x->state != EXCHANGE_LEASING && x->state != EXCHANGE_WAITING)
+		return x->state == EXCHANGE_OVER;
 	if (x->dial != NULL)
 		dial_cancel(&x->dial);
 	if (x->upstream != NULL)
