@@ -248,7 +248,7 @@ client_refuse(struct client *client, const struct refusal *refusal,
 	struct refusal answer = *refusal;
 
 	answer.says_close = true;
-	answer.has_body = true;
+	answer.has_body = !request_is_head(client);
 	text_clear(out);
 	(void)refusal_write(&answer, out);
 	stream_write(

@@ -76,16 +76,45 @@ dial_tunnel(struct client *client)
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
+/* Host names the target.  Java's HttpURLConnection leaves the port out. */
+static bool
+does_host_agree(const struct head *request, const struct origin *target)
+{
+	const struct field *host = head_find(request, "Host");
+	struct origin named;
+
+	return host == NULL ||
+	    (origin_parse_authority(host->value, target->port, &named) &&
+		origin_is_same_authority(&named, target));
+}
+
+/* Reads the target.  Returns what is wrong with the request, or NULL.  That it
+ * has no body was checked by the parser (RFC 9110 §9.3.6). */
+static const char *
+read_target(const struct client *client, const struct head *request,
+    struct origin *target)
+{
+	if (client->target != NULL)
+		return "a CONNECT inside a CONNECT";
+	if (!origin_parse_authority(request->target, 0, target))
+		return "CONNECT needs host:port";
+	if (!request_has_valid_host(request))
+		return "exactly one Host field is needed";
+	if (!does_host_agree(request, target))
+		return "Host disagrees with the target of CONNECT";
+	return NULL;
+}
+
 void
 connect_begin(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
 	struct origin target;
+	const char *mistake = read_target(client, request, &target);
 
-	if (client->target != NULL ||
-	    !origin_parse_authority(request->target, 0, &target)) {
-		client_refuse_request(client, 400, "http_request_error",
-		    "CONNECT needs host:port");
+	if (mistake != NULL) {
+		client_refuse_request(
+		    client, 400, "http_request_error", mistake);
 		return;
 	}
 	client->target = xcalloc(1, sizeof(*client->target));
