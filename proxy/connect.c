@@ -76,16 +76,18 @@ dial_tunnel(struct client *client)
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
-/* Host names the target.  Java's HttpURLConnection leaves the port out. */
+/*
+ * Host is an authority.  It need not be the target's: it goes no further, and
+ * Node's http.request() puts the proxy's own there.
+ */
 static bool
-does_host_agree(const struct head *request, const struct origin *target)
+is_host_an_authority(const struct head *request, const struct origin *target)
 {
 	const struct field *host = head_find(request, "Host");
 	struct origin named;
 
 	return host == NULL ||
-	    (origin_parse_authority(host->value, target->port, &named) &&
-		origin_is_same_authority(&named, target));
+	    origin_parse_authority(host->value, target->port, &named);
 }
 
 /* Reads the target.  Returns what is wrong with the request, or NULL.  That it
@@ -100,8 +102,8 @@ read_target(const struct client *client, const struct head *request,
 		return "CONNECT needs host:port";
 	if (!request_has_valid_host(request))
 		return "exactly one Host field is needed";
-	if (!does_host_agree(request, target))
-		return "Host disagrees with the target of CONNECT";
+	if (!is_host_an_authority(request, target))
+		return "Host is neither a host nor host:port";
 	return NULL;
 }
 

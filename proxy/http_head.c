@@ -277,8 +277,8 @@ execute_head(struct http_parser *parser, const char *block, size_t length)
 	    &settings);
 	parser->llhttp.data = parser;
 	if (parser->kind == HTTP_KIND_RESPONSE) {
-		/* Control characters in an origin's values pass, as through
-		 * curl and Go (RFC 9110 §5.5); CR, LF and NUL never do. */
+		/* Control characters in an origin's values are kept, which
+		 * RFC 9110 §5.5 allows; CR, LF and NUL never are. */
 		llhttp_set_lenient_headers(&parser->llhttp, 1);
 		return llhttp_execute(&parser->llhttp, block, length);
 	}
