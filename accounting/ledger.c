@@ -41,6 +41,8 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	ledger->config = *config;
 	ledger->groups = groups_new();
 	ledger->reuse = reuse_table_new();
+	if (config->capture.memory_bytes > 0)
+		ledger->captures = capture_shelf_new(&config->capture);
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
@@ -90,6 +92,7 @@ ledger_free(struct ledger *ledger)
 	empty_ring(&ledger->evidence);
 	groups_free(ledger->groups);
 	reuse_table_free(ledger->reuse);
+	capture_shelf_free(ledger->captures);
 	free(ledger);
 }
 
@@ -292,7 +295,8 @@ ledger_request_began(struct ledger_conn *conn,
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
 	record->method = xstrdup(request->method);
-	record->url = redact_url(request->url);
+	record->url =
+	    redact_url_of(ledger->config.capture.secrets, request->url);
 	record->origin = xstrdup(request->origin);
 	record->user_agent = xstrdup_or_null(request->user_agent);
 	record->traceparent = xstrdup_or_null(request->traceparent);
@@ -371,6 +375,28 @@ ledger_response_ended(
 		x->conn->record.state = CONN_IDLE;
 	if (x->record.judgement.verdict == VERDICT_NONE)
 		ledger_finish(x);
+}
+
+/* ---- captures ---- */
+
+struct capture_shelf *
+ledger_captures(struct ledger_exchange *x)
+{
+	return x->conn->ledger->captures;
+}
+
+void
+ledger_head_taken(struct ledger_exchange *x, enum capture_side side)
+{
+	capture_end_head(x->conn->ledger->captures, &x->record.capture, side);
+}
+
+void
+ledger_body_passed(struct ledger_exchange *x, enum capture_side side,
+    const char *bytes, size_t length)
+{
+	if (x->record.capture != NULL)
+		capture_add_body(x->record.capture, side, bytes, length);
 }
 
 /* ---- evidence ---- */

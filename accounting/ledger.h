@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "accounting/callers.h"
+#include "accounting/capture.h"
 #include "accounting/record.h"
 #include "accounting/route.h"
 #include "accounting/snapshot.h"
@@ -34,6 +35,7 @@ struct ledger_config {
 	const struct route_set *routes; /* borrowed, outlives the ledger */
 	struct callers *callers;        /* borrowed, outlives the ledger */
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
+	struct capture_config capture;  /* of this shard */
 	unsigned shard;                 /* of `shard_count`; makes ids unique */
 	unsigned shard_count;
 };
@@ -116,6 +118,18 @@ enum response_end {
  * *exchange is NULL then. */
 void ledger_response_ended(
     struct ledger_exchange **exchange, enum response_end end, mono_us now);
+
+/* ---- captures ---- */
+
+/* Returns the shelf on which to begin the exchange's head, NULL where nothing
+ * is kept; ledger_head_taken() must follow.  Borrowed. */
+struct capture_shelf *ledger_captures(struct ledger_exchange *exchange);
+void ledger_head_taken(
+    struct ledger_exchange *exchange, enum capture_side side);
+
+/* Beside ledger_request_body_came() and ledger_response_body_came(). */
+void ledger_body_passed(struct ledger_exchange *exchange,
+    enum capture_side side, const char *bytes, size_t length);
 
 /* ---- evidence ---- */
 

@@ -91,6 +91,25 @@ ledger_wants_close(struct ledger_exchange *x, int status)
 	return wants;
 }
 
+static enum capture_worth
+worth_of(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_UNDRAINED:
+	case VERDICT_SUSPECTED:
+		return CAPTURE_EVIDENCE;
+	case VERDICT_OPEN:
+		return CAPTURE_OPEN;
+	case VERDICT_NONE:
+	case VERDICT_DRAINED:
+	case VERDICT_ABANDONED:
+	case VERDICT_UNPROVEN:
+	case VERDICT_COUNT:
+		return CAPTURE_SETTLED;
+	}
+	abort();
+}
+
 static void
 put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 {
@@ -151,6 +170,7 @@ set_judgement(
 		if (record->facts.unread_bytes > 0)
 			record->facts.unread_bytes = 0;
 	}
+	capture_set_worth(record->capture, worth_of(judgement->verdict));
 	ledger->totals.by_verdict[before.verdict]--;
 	ledger->totals.by_verdict[judgement->verdict]++;
 	if (before.verdict == VERDICT_UNDRAINED &&

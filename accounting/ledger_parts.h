@@ -57,10 +57,11 @@ struct ledger {
 	struct ledger_config config;
 	struct counters counters;
 	struct totals totals;
-	struct groups *groups;     /* owned */
-	struct reuse_table *reuse; /* owned */
-	struct conn_list live;     /* owned by the proxy until closed */
-	struct conn_list closed;   /* owned, oldest first */
+	struct groups *groups;          /* owned */
+	struct reuse_table *reuse;      /* owned */
+	struct capture_shelf *captures; /* owned; NULL: nothing is kept */
+	struct conn_list live;          /* owned by the proxy until closed */
+	struct conn_list closed;        /* owned, oldest first */
 	size_t closed_count;
 	struct ring ordinary;
 	struct ring evidence;

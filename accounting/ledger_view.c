@@ -13,13 +13,15 @@
 
 static void
 copy_exchange(struct snapshot *snapshot, struct ledger *ledger,
-    struct ledger_exchange *x, mono_us now)
+    struct ledger_exchange *x, const struct snapshot_query *query, mono_us now)
 {
 	struct exchange_record *copy =
 	    &snapshot->exchanges[snapshot->exchange_count++];
 
 	ledger_ensure_route(ledger, &x->record);
 	record_copy_exchange(copy, &x->record);
+	if (query->wants_captures)
+		copy->capture = capture_copy(x->record.capture);
 	if (x->response_at != 0)
 		copy->age_us = now - x->response_at;
 	if (x->conn != NULL && copy->owner.pid < 0) {
@@ -36,7 +38,7 @@ copy_matching(struct snapshot *snapshot, struct ledger *ledger,
 
 	TAILQ_FOREACH (x, list, link) {
 		if (snapshot_query_matches(query, &x->record))
-			copy_exchange(snapshot, ledger, x, now);
+			copy_exchange(snapshot, ledger, x, query, now);
 	}
 }
 

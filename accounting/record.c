@@ -83,6 +83,7 @@ record_copy_exchange(
 	to->traceparent = xstrdup_or_null(from->traceparent);
 	to->client_address = xstrdup_or_null(from->client_address);
 	to->error = xstrdup_or_null(from->error);
+	to->capture = NULL;
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
 	owner_copy(&to->owner, &from->owner);
@@ -112,6 +113,7 @@ record_fini_exchange(struct exchange_record *exchange)
 	free(exchange->traceparent);
 	free(exchange->client_address);
 	free(exchange->error);
+	capture_free(exchange->capture);
 	owner_fini(&exchange->owner);
 	tags_fini(&exchange->tags);
 }

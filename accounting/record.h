@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "accounting/capture.h"
 #include "accounting/owner.h"
 #include "accounting/tag.h"
 #include "accounting/units.h"
@@ -83,6 +84,8 @@ struct exchange_record {
 	struct owner owner;
 	struct facts facts;
 	struct judgement judgement;
+	struct capture *capture; /* what was kept of its messages, or NULL; a
+	                            record's copy has none of its own */
 	int64_t request_bytes;   /* of the request body */
 	int64_t body_bytes;      /* of the response body, as received so far */
 	int64_t delivered_bytes; /* of them, ACKed by the caller's kernel */

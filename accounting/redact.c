@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Redaction.  A parameter's name decides, by substring: signed URLs of S3,
- * GCS, Azure, CloudFront and registries' tokens all carry one of these words,
- * and a redaction too many costs nothing.  Names are read as an origin would,
- * percent-encoded or not, and parameters may be parted by ";" and stand in a
- * path (RFC 3986 §3.3) or, as a whole URL, in another parameter's value.
+ * Redaction.  A parameter's name decides (secrets.c).  Names are read as an
+ * origin would, percent-encoded or not, and parameters may be parted by ";"
+ * and stand in a path (RFC 3986 §3.3) or, as a whole URL, in another
+ * parameter's value.
  */
 
 #include "accounting/redact.h"
@@ -15,40 +14,19 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "accounting/memory.h"
+#include "accounting/secrets.h"
 
-#define REPLACEMENT "REDACTED"
+#define REPLACEMENT SECRETS_REPLACEMENT
 
 /* A URL in a URL in a URL is as deep as a redirect to a login goes. */
 #define MAX_ENCODINGS 3
 
-static const char *const secret_words[] = {"sig", "token", "secret", "pass",
-    "pwd", "cred", "key", "auth", "policy", "jwt", "code", "sess", "saml",
-    "assertion", "ticket", "hmac", "otp", "csrf", "xsrf"};
-
 static bool
 contains(const char *text, size_t length, const char *word)
 {
-	size_t word_length = strlen(word);
-
-	for (size_t i = 0; i + word_length <= length; i++) {
-		if (strncasecmp(text + i, word, word_length) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_secret(const char *name, size_t length)
-{
-	for (size_t i = 0; i < sizeof(secret_words) / sizeof(*secret_words);
-	     i++) {
-		if (contains(name, length, secret_words[i]))
-			return true;
-	}
-	return false;
+	return memmem(text, length, word, strlen(word)) != NULL;
 }
 
 static char *
@@ -89,11 +67,12 @@ decode(char *text, size_t length)
 
 /* Whether it has parameters with secret names, or user information. */
 static bool
-holds_secret(const char *value, size_t length)
+holds_secret(const struct secrets *secrets, const char *value, size_t length)
 {
 	const char *equals = memrchr(value, '=', length);
 
-	if (equals != NULL && is_secret(value, (size_t)(equals - value)))
+	if (equals != NULL &&
+	    secrets_has(secrets, value, (size_t)(equals - value)))
 		return true;
 	return contains(value, length, "://") &&
 	    memchr(value, '@', length) != NULL;
@@ -102,17 +81,18 @@ holds_secret(const char *value, size_t length)
 /* Whether the value of "name=value", whose name ends at `name_length`, is to
  * be kept from everybody. */
 static bool
-must_hide(const char *parameter, size_t length, size_t name_length)
+must_hide(const struct secrets *secrets, const char *parameter, size_t length,
+    size_t name_length)
 {
 	char *copy = xstrndup(parameter, length);
 	const char *value = parameter + name_length + 1;
-	bool is_found = is_secret(copy, decode(copy, name_length));
+	bool is_found = secrets_has(secrets, copy, decode(copy, name_length));
 
 	length -= name_length + 1;
 	if (!is_found)
 		memcpy(copy, value, length);
 	for (int i = 0; i < MAX_ENCODINGS && !is_found; i++) {
-		is_found = holds_secret(copy, length);
+		is_found = holds_secret(secrets, copy, length);
 		length = decode(copy, length);
 	}
 	free(copy);
@@ -121,7 +101,8 @@ must_hide(const char *parameter, size_t length, size_t name_length)
 
 /* Appends one "name=value" with its value redacted if need be. */
 static char *
-append_parameter(char *end, const char *parameter, size_t length)
+append_parameter(char *end, const struct secrets *secrets,
+    const char *parameter, size_t length)
 {
 	const char *equals = memchr(parameter, '=', length);
 	size_t name_length;
@@ -129,7 +110,7 @@ append_parameter(char *end, const char *parameter, size_t length)
 	if (equals == NULL)
 		return append(end, parameter, length);
 	name_length = (size_t)(equals - parameter);
-	if (!must_hide(parameter, length, name_length))
+	if (!must_hide(secrets, parameter, length, name_length))
 		return append(end, parameter, length);
 	end = append(end, parameter, name_length + 1);
 	return append(end, REPLACEMENT, strlen(REPLACEMENT));
@@ -137,14 +118,14 @@ append_parameter(char *end, const char *parameter, size_t length)
 
 /* Appends the parameters up to one of `ends`, each behind one of `marks`. */
 static char *
-append_parameters(
-    char *end, const char **rest, const char *marks, const char *ends)
+append_parameters(char *end, const struct secrets *secrets, const char **rest,
+    const char *marks, const char *ends)
 {
 	while (**rest != '\0' && strchr(marks, **rest) != NULL) {
 		size_t length = strcspn(*rest + 1, ends);
 
 		*end++ = **rest;
-		end = append_parameter(end, *rest + 1, length);
+		end = append_parameter(end, secrets, *rest + 1, length);
 		*rest += 1 + length;
 	}
 	return end;
@@ -152,14 +133,14 @@ append_parameters(
 
 /* Appends the path, which may have parameters in each segment. */
 static char *
-append_path(char *end, const char **rest)
+append_path(char *end, const struct secrets *secrets, const char **rest)
 {
 	while (**rest != '\0' && strchr("?#", **rest) == NULL) {
 		size_t length = strcspn(*rest, ";?#");
 
 		end = append(end, *rest, length);
 		*rest += length;
-		end = append_parameters(end, rest, ";", ";/?#");
+		end = append_parameters(end, secrets, rest, ";", ";/?#");
 	}
 	return end;
 }
@@ -194,7 +175,7 @@ add_argument(char **line, const char *argument, bool is_value_secret)
 	size_t name_length =
 	    equals == NULL ? strlen(argument) : (size_t)(equals - argument);
 	bool is_url = memmem(argument, name_length, "://", 3) != NULL;
-	bool is_named = !is_url && is_secret(argument, name_length);
+	bool is_named = !is_url && secrets_has(NULL, argument, name_length);
 	char *shown;
 	char *longer;
 
@@ -231,7 +212,7 @@ redact_command_line(const char *arguments, size_t length)
 }
 
 char *
-redact_url(const char *url)
+redact_url_of(const struct secrets *secrets, const char *url)
 {
 	/* Each parameter may grow by the replacement, and takes a byte. */
 	char *redacted = NULL;
@@ -244,7 +225,13 @@ redact_url(const char *url)
 	redacted =
 	    xcalloc(1, strlen(url) + parameters * strlen(REPLACEMENT) + 1);
 	end = append_origin(redacted, url, &rest);
-	end = append_path(end, &rest);
-	(void)append_parameters(end, &rest, "?&;", "&;#");
+	end = append_path(end, secrets, &rest);
+	(void)append_parameters(end, secrets, &rest, "?&;", "&;#");
 	return redacted; /* a fragment never belongs in a request: dropped */
+}
+
+char *
+redact_url(const char *url)
+{
+	return redact_url_of(NULL, url);
 }

@@ -8,10 +8,15 @@
 
 #include <stddef.h>
 
+struct secrets;
+
 /* Returns `url` with its user information dropped and the values of query
  * parameters that carry a signature or a secret replaced by "REDACTED".  Free
  * with free(). */
 char *redact_url(const char *url);
+
+/* The same, with the names in `secrets` beside those built in. */
+char *redact_url_of(const struct secrets *secrets, const char *url);
 
 /*
  * Returns a process's arguments (`length` bytes with a NUL between each) as

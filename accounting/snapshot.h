@@ -44,7 +44,8 @@ struct gauges {
 struct snapshot_query {
 	bool wants_conns;
 	bool wants_exchanges;
-	bool has_verdict; /* filters, for exchanges: */
+	bool wants_captures; /* with the exchanges */
+	bool has_verdict;    /* filters, for exchanges: */
 	enum verdict verdict;
 	char *tag_key;        /* owned; NULL: any */
 	char *tag_value;      /* owned; NULL: any value of tag_key */

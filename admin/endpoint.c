@@ -13,6 +13,8 @@
 
 #include "accounting/memory.h"
 #include "admin/api.h"
+#include "admin/curl.h"
+#include "admin/har.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
 
@@ -67,14 +69,48 @@ render_exchanges(const struct visit *visit, struct document *document)
 }
 
 static void
+render_har(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, har_of_many(visit->snapshot, &visit->view));
+	document->file_name = "leakproxy.har";
+}
+
+/* The exchange that was asked for; NULL, and refused, where it is gone. */
+static const struct exchange_record *
+the_exchange(const struct visit *visit, struct document *document)
+{
+	if (visit->snapshot->exchange_count > 0)
+		return &visit->snapshot->exchanges[0];
+	endpoint_refuse(document, 404, API_PREFIX,
+	    "no such exchange, or it is no longer in memory");
+	return NULL;
+}
+
+static void
 render_exchange(const struct visit *visit, struct document *document)
 {
-	if (visit->snapshot->exchange_count == 0)
-		endpoint_refuse(document, 404, API_PREFIX,
-		    "no such exchange, or it is no longer in memory");
-	else
-		fill(document, TYPE_JSON,
-		    api_exchange(&visit->snapshot->exchanges[0]));
+	const struct exchange_record *exchange = the_exchange(visit, document);
+
+	if (exchange != NULL)
+		fill(document, TYPE_JSON, api_exchange(exchange));
+}
+
+static void
+render_exchange_har(const struct visit *visit, struct document *document)
+{
+	const struct exchange_record *exchange = the_exchange(visit, document);
+
+	if (exchange != NULL)
+		fill(document, TYPE_JSON, har_of_one(exchange));
+}
+
+static void
+render_exchange_curl(const struct visit *visit, struct document *document)
+{
+	const struct exchange_record *exchange = the_exchange(visit, document);
+
+	if (exchange != NULL)
+		fill(document, TYPE_TEXT, curl_command(exchange));
 }
 
 static void
@@ -157,6 +193,29 @@ static const struct endpoint endpoints[] = {
 	.wants_exchanges = true,
 	.render = render_exchange,
 	.help = "one of them, by its id, as c17x3"},
+    {.path = "/api/exchanges/*/har",
+	.methods = READS,
+	.gathers = true,
+	.wants_exchanges = true,
+	.wants_captures = true,
+	.render = render_exchange_har,
+	.help = "the same as HTTP Archive 1.2, with what was captured"},
+    {.path = "/api/exchanges/*/curl",
+	.methods = READS,
+	.gathers = true,
+	.wants_exchanges = true,
+	.wants_captures = true,
+	.render = render_exchange_curl,
+	.help = "a command that sends the request again"},
+    {.path = "/api/har",
+	.methods = READS,
+	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.gathers = true,
+	.wants_exchanges = true,
+	.wants_captures = true,
+	.render = render_har,
+	.help = "HTTP Archive 1.2, for leakproxy replay; ?verdict= "
+		"?tag=key=value ?origin= ?limit="},
     {.path = "/metrics",
 	.methods = READS,
 	.gathers = true,
@@ -184,7 +243,7 @@ static const struct endpoint endpoints[] = {
 static bool
 has_segment(const struct endpoint *endpoint)
 {
-	return endpoint->path[strlen(endpoint->path) - 1] == '*';
+	return strchr(endpoint->path, '*') != NULL;
 }
 
 static void
@@ -217,15 +276,39 @@ render_index(const struct visit *visit, struct document *document)
 
 /* ---- from a request to a visit ---- */
 
+/* Returns where in a path that matches its segment stands. */
+static size_t
+segment_start(const struct endpoint *endpoint)
+{
+	return strcspn(endpoint->path, "*");
+}
+
 static bool
 matches(const struct endpoint *endpoint, const char *path)
 {
-	size_t length = strlen(endpoint->path) - 1;
+	size_t start = segment_start(endpoint);
+	size_t length;
 
 	if (!has_segment(endpoint))
 		return strcmp(path, endpoint->path) == 0;
-	return strncmp(path, endpoint->path, length) == 0 &&
-	    path[length] != '\0' && strchr(path + length, '/') == NULL;
+	if (strncmp(path, endpoint->path, start) != 0)
+		return false;
+	length = strcspn(path + start, "/");
+	return length > 0 &&
+	    strcmp(path + start + length, endpoint->path + start + 1) == 0;
+}
+
+/* Reads the exchange's id in a path that matches. */
+static bool
+read_segment(struct visit *visit, const char *path)
+{
+	const char *start = path + segment_start(visit->endpoint);
+	char *id = xstrndup(start, strcspn(start, "/"));
+	bool is_id = record_parse_exchange_id(
+	    id, &visit->view.query.conn_id, &visit->view.query.ordinal);
+
+	free(id);
+	return is_id;
 }
 
 static const struct endpoint *
@@ -253,6 +336,7 @@ set_query(struct visit *visit)
 
 	query->wants_conns = visit->endpoint->wants_conns;
 	query->wants_exchanges = visit->endpoint->wants_exchanges;
+	query->wants_captures = visit->endpoint->wants_captures;
 	/* One more, to know whether there are more. */
 	if (query->wants_exchanges)
 		query->max_exchanges = visit->view.limit + 1;
@@ -283,9 +367,7 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		free(refusal);
 		return false;
 	}
-	if (has_segment(endpoint) &&
-	    !record_parse_exchange_id(strrchr(path, '/') + 1,
-		&visit->view.query.conn_id, &visit->view.query.ordinal)) {
+	if (has_segment(endpoint) && !read_segment(visit, path)) {
 		endpoint_refuse(
 		    document, 400, path, "an exchange id looks like c17x3");
 		return false;

@@ -42,13 +42,14 @@ struct visit {
 };
 
 struct endpoint {
-	const char *path; /* "*" at its end stands for one segment more */
+	const char *path; /* "*" stands for one segment, an exchange's id */
 	unsigned methods; /* of enum method */
 	unsigned params;  /* of enum view_param */
 	bool is_public;   /* asks for no token */
 	bool gathers;     /* renders a snapshot, taken by view.query */
 	bool wants_conns;
 	bool wants_exchanges;
+	bool wants_captures;
 	void (*render)(const struct visit *visit, struct document *document);
 	const char *help;
 };

@@ -26,6 +26,7 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
+#include "proxy/keep.h"
 #include "proxy/pool.h"
 #include "proxy/rewrite.h"
 
@@ -147,6 +148,7 @@ exchange_request_body(struct exchange *x, const char *bytes, size_t length)
 		return;
 	x->has_request_body = true;
 	ledger_request_body_came(x->record, length);
+	ledger_body_passed(x->record, CAPTURE_REQUEST, bytes, length);
 	write_upstream(x, parts,
 	    exchange_frame(
 		parts, size_line, client_request(x->client)->framing, &piece));
@@ -316,6 +318,7 @@ open_record(struct exchange *x, const struct exchange_start *start)
 
 	x->record = ledger_request_began(
 	    client_record(x->client), &facts, clock_wall(), clock_mono());
+	keep_request(x->record, request);
 	free(method);
 	free(user_agent);
 	free(traceparent);

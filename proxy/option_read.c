@@ -154,6 +154,32 @@ option_read_header_size(
 	return true;
 }
 
+bool
+option_read_size_or_off(
+    struct options *options, void *field, const char *text, char *why)
+{
+	if (strcmp(text, "off") == 0) {
+		*(size_t *)field = 0;
+		return true;
+	}
+	if (!units_parse_size(text, field))
+		return refuse(why, text,
+		    "is no size: write 65536, 64KiB or 16MiB, or off");
+	return true;
+}
+
+bool
+option_read_redact(
+    struct options *options, void *field, const char *text, char *why)
+{
+	if (strspn(text, "*") == strlen(text))
+		return refuse(why, text,
+		    "names nothing: write a name, such as X-Internal-Id, or "
+		    "a pattern, such as X-Internal-*");
+	secrets_add(options->secrets, text);
+	return true;
+}
+
 /* As many as the process may run on, which in a container are fewer. */
 static unsigned
 count_cores(void)

@@ -16,6 +16,7 @@
 #define EXEC (1u << COMMAND_EXEC)
 #define REPORT (1u << COMMAND_REPORT)
 #define CA (1u << COMMAND_CA)
+#define REPLAY (1u << COMMAND_REPLAY)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \
@@ -80,7 +81,9 @@ option_table_takes(enum command command, const struct option_row *row)
 const char *
 option_table_standard(enum command command, const struct option_row *row)
 {
-	if (command == COMMAND_EXEC && row->exec_standard != NULL)
+	/* An origin that is replayed stands beside a proxy, too. */
+	if ((command == COMMAND_EXEC || command == COMMAND_REPLAY) &&
+	    row->exec_standard != NULL)
 		return row->exec_standard;
 	return row->standard;
 }

@@ -219,6 +219,16 @@ read_option(struct parse *parse, const char *word)
 	    parse, row, equals == NULL ? NULL : equals + 1);
 }
 
+/* The file that replay takes stands before, between or behind its options. */
+static bool
+take_file(struct options *options, const char *word)
+{
+	if (options->command != COMMAND_REPLAY || options->har_path != NULL)
+		return false;
+	options->har_path = word;
+	return true;
+}
+
 /* Ends at exec's command: the first word that is no option, or all behind
  * "--". */
 static enum outcome
@@ -229,8 +239,12 @@ read_words(struct parse *parse)
 	while (outcome == OUTCOME_GO_ON && *parse->next != NULL) {
 		const char *word = *parse->next;
 
-		if (word[0] != '-' || word[1] == '\0')
-			break;
+		if (word[0] != '-' || word[1] == '\0') {
+			if (!take_file(parse->options, word))
+				break;
+			parse->next++;
+			continue;
+		}
 		parse->next++;
 		if (strcmp(word, "--") == 0)
 			break;
@@ -252,6 +266,14 @@ take_rest(struct parse *parse)
 		complain("exec",
 		    "there is no command to run: write leakproxy exec "
 		    "[options] -- COMMAND");
+		return OUTCOME_MISTAKE;
+	}
+	if (*parse->next != NULL && take_file(parse->options, *parse->next))
+		parse->next++;
+	if (command == COMMAND_REPLAY && parse->options->har_path == NULL) {
+		complain("replay",
+		    "it takes a HAR file: write leakproxy replay FILE.har; "
+		    "/api/har of a running proxy makes one");
 		return OUTCOME_MISTAKE;
 	}
 	if (*parse->next == NULL)
@@ -328,7 +350,8 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	if (options->state_dir != NULL || options->command == COMMAND_REPORT)
+	if (options->state_dir != NULL || options->command == COMMAND_REPORT ||
+	    options->command == COMMAND_REPLAY)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -351,6 +374,7 @@ options_new(enum command command)
 	options->ready_fd = -1;
 	options->leak_exit_code = -1;
 	options->routes = route_set_new();
+	options->secrets = secrets_new();
 	options->tag_headers.items =
 	    xcalloc(1, sizeof(*options->tag_headers.items));
 	options->tag_headers.items[0] = xstrdup(DEFAULT_TAG_HEADER);
@@ -385,8 +409,8 @@ read_command(const char *word, enum command *command)
 {
 	if (word == NULL) {
 		complain(NULL,
-		    "the command is missing: write serve, exec, report or ca; "
-		    "see leakproxy --help");
+		    "the command is missing: write serve, exec, report, ca or "
+		    "replay; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -397,12 +421,8 @@ read_command(const char *word, enum command *command)
 		usage_print_version();
 		return OUTCOME_DONE;
 	}
-	if (!usage_find_command(word, command))
-		return refuse_command(word);
-	if (*command != COMMAND_REPLAY)
-		return OUTCOME_GO_ON;
-	complain("replay", "this version cannot replay yet");
-	return OUTCOME_MISTAKE;
+	return usage_find_command(word, command) ? OUTCOME_GO_ON
+						 : refuse_command(word);
 }
 
 static enum outcome
@@ -460,6 +480,7 @@ options_free(struct options *options)
 	strings_fini(&options->tag_headers);
 	strings_fini(&options->passthrough);
 	route_set_free(options->routes);
+	secrets_free(options->secrets);
 	free(options->listen);
 	free(options->resolve);
 	free(options->allow);

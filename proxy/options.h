@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "accounting/route.h"
+#include "accounting/secrets.h"
 #include "accounting/units.h"
 #include "proxy/chain.h"
 #include "proxy/hosts.h"
@@ -68,7 +69,10 @@ struct options {
 	unsigned max_connections; /* 0: as many as descriptors allow */
 	bool is_strict;
 	size_t max_header_bytes;
-	int log_level; /* enum log_level */
+	int log_level;               /* enum log_level */
+	size_t capture_bytes;        /* of each body; 0: none */
+	size_t capture_memory_bytes; /* of the process; 0: nothing is kept */
+	struct secrets *secrets;     /* --redact */
 
 	/* serve */
 	char *user; /* NULL: stay who we are */
@@ -85,6 +89,9 @@ struct options {
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
+
+	/* replay */
+	const char *har_path; /* borrowed from main() */
 };
 
 /*

@@ -11,6 +11,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/keep.h"
 #include "proxy/pool.h"
 #include "proxy/rewrite.h"
 
@@ -214,6 +215,7 @@ begin_response(struct exchange *x, const struct head *response)
 	    .has_body = x->framing != BODY_NONE,
 	    .says_close = x->says_close,
 	    .is_escalated = is_escalated};
+	keep_response(x->record, response);
 	ledger_response_began(x->record, &facts, now);
 	exchange_set_state(x, EXCHANGE_RECEIVING);
 	send_head(x, response);
@@ -256,6 +258,7 @@ on_upstream_body(void *arg, const char *bytes, size_t length)
 	char size_line[EXCHANGE_SIZE_LINE_BYTES];
 
 	ledger_response_body_came(x->record, length);
+	ledger_body_passed(x->record, CAPTURE_RESPONSE, bytes, length);
 	stream_write(stream, parts,
 	    exchange_frame(parts, size_line, x->framing, &piece));
 	if (stream_is_full(stream))

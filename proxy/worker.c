@@ -282,6 +282,10 @@ furnish(struct worker_thread *thread, const struct house *house,
 	    .routes = options->routes,
 	    .callers = house->callers,
 	    .suspicion = house->suspicion,
+	    .capture = {.memory_bytes =
+			    options->capture_memory_bytes / options->workers,
+		.body_bytes = options->capture_bytes,
+		.secrets = options->secrets},
 	    .shard = thread->index,
 	    .shard_count = options->workers,
 	};

@@ -40,8 +40,11 @@ static const struct mistake mistakes[] = {
     {"--strict serve",
 	"the command comes first, then its options: write "
 	"leakproxy serve --strict"},
-    {"replay", "replay: this version cannot replay yet"},
-    {"replay --anything", "replay: this version cannot replay yet"},
+    {"replay", "replay: it takes a HAR file"},
+    {"replay --anything", "--anything: there is no such option"},
+    {"replay a.har b.har", "replay: \"b.har\" is no option"},
+    {"serve --redact **", "--redact: \"**\" names nothing"},
+    {"serve --capture-bytes lots", "--capture-bytes: \"lots\" is no size"},
     {"serve --stall-after 5x",
 	"--stall-after: \"5x\" is no duration: write 500ms, 30s or 5m"},
     {"serve --stall-after=0",

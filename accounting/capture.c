@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Captures and their shelf.
+ *
+ * A head is written into the shelf's scratch and then copied once, at its
+ * size: one allocation for a message, and one for the capture itself.  Every
+ * byte of a capture is charged to its shelf before it is allocated, in
+ * make_room(); what finds no room is not kept.
+ *
+ * Evidence may take all but a quarter of the shelf, so that there is always
+ * room to see the next leak: beyond that its oldest goes.
+ */
+
+#include "accounting/capture.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "accounting/memory.h"
+#include "accounting/redact_field.h"
+
+/* What malloc() adds to a block, about. */
+#define BLOCK_OVERHEAD_BYTES 16
+
+#define FIRST_SCRATCH_BYTES 1024
+#define FIRST_BODY_BYTES 1024
+
+struct capture {
+	struct capture_message messages[2]; /* by enum capture_side */
+	enum capture_worth worth;
+	size_t charged_bytes;
+	struct capture_shelf *shelf; /* borrowed; NULL for a copy */
+	struct capture **slot;       /* borrowed: who must know when it goes */
+	TAILQ_ENTRY(capture) link;
+};
+
+TAILQ_HEAD(capture_list, capture);
+
+struct capture_shelf {
+	struct capture_config config;
+	struct capture_list lists[CAPTURE_WORTHS]; /* owned, oldest first */
+	size_t used_bytes[CAPTURE_WORTHS];
+	/* the head that is being taken down */
+	char *scratch; /* owned */
+	size_t scratch_length;
+	size_t scratch_size;
+	unsigned http_minor;
+};
+
+struct capture_shelf *
+capture_shelf_new(const struct capture_config *config)
+{
+	struct capture_shelf *shelf = xcalloc(1, sizeof(*shelf));
+
+	shelf->config = *config;
+	for (size_t i = 0; i < CAPTURE_WORTHS; i++)
+		TAILQ_INIT(&shelf->lists[i]);
+	shelf->scratch_size = FIRST_SCRATCH_BYTES;
+	shelf->scratch = xcalloc(1, shelf->scratch_size);
+	return shelf;
+}
+
+void
+capture_shelf_free(struct capture_shelf *shelf)
+{
+	if (shelf == NULL)
+		return;
+	assert(capture_shelf_used_bytes(shelf) == 0);
+	free(shelf->scratch);
+	free(shelf);
+}
+
+size_t
+capture_shelf_used_bytes(const struct capture_shelf *shelf)
+{
+	size_t used_bytes = 0;
+
+	for (size_t i = 0; i < CAPTURE_WORTHS; i++)
+		used_bytes += shelf->used_bytes[i];
+	return used_bytes;
+}
+
+/* ---- room ---- */
+
+/* Takes the oldest of the list but `spared`.  Returns false where there is no
+ * other. */
+static bool
+drop_oldest(struct capture_list *list, const struct capture *spared)
+{
+	struct capture *oldest = TAILQ_FIRST(list);
+
+	if (oldest != NULL && oldest == spared)
+		oldest = TAILQ_NEXT(oldest, link);
+	if (oldest == NULL)
+		return false;
+	capture_free(oldest);
+	return true;
+}
+
+/* Makes room for so much more of `capture`, and charges it. */
+static bool
+make_room(
+    struct capture_shelf *shelf, struct capture *capture, size_t more_bytes)
+{
+	size_t max_bytes = shelf->config.memory_bytes;
+	/* Never evidence for what may never be any. */
+	int last = capture->worth == CAPTURE_EVIDENCE ? CAPTURE_EVIDENCE
+						      : CAPTURE_OPEN;
+
+	if (capture->charged_bytes + more_bytes > max_bytes)
+		return false;
+	for (int worth = CAPTURE_SETTLED; worth <= last; worth++) {
+		while (
+		    capture_shelf_used_bytes(shelf) + more_bytes > max_bytes &&
+		    drop_oldest(&shelf->lists[worth], capture))
+			continue;
+	}
+	if (capture_shelf_used_bytes(shelf) + more_bytes > max_bytes)
+		return false;
+	capture->charged_bytes += more_bytes;
+	shelf->used_bytes[capture->worth] += more_bytes;
+	return true;
+}
+
+static void
+trim_evidence(struct capture_shelf *shelf, const struct capture *newest)
+{
+	size_t max_bytes = shelf->config.memory_bytes / 4 * 3;
+
+	while (shelf->used_bytes[CAPTURE_EVIDENCE] > max_bytes &&
+	    drop_oldest(&shelf->lists[CAPTURE_EVIDENCE], newest))
+		continue;
+}
+
+/* ---- the life of a capture ---- */
+
+static struct capture *
+shelve(struct capture_shelf *shelf, struct capture **slot)
+{
+	struct capture *capture = xcalloc(1, sizeof(*capture));
+
+	capture->worth = CAPTURE_OPEN;
+	capture->shelf = shelf;
+	TAILQ_INSERT_TAIL(&shelf->lists[CAPTURE_OPEN], capture, link);
+	capture->slot = slot;
+	*slot = capture;
+	if (make_room(shelf, capture, sizeof(*capture) + BLOCK_OVERHEAD_BYTES))
+		return capture;
+	capture_free(capture);
+	return NULL;
+}
+
+void
+capture_free(struct capture *capture)
+{
+	if (capture == NULL)
+		return;
+	if (capture->shelf != NULL) {
+		struct capture_shelf *shelf = capture->shelf;
+
+		TAILQ_REMOVE(&shelf->lists[capture->worth], capture, link);
+		shelf->used_bytes[capture->worth] -= capture->charged_bytes;
+		*capture->slot = NULL;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		free(capture->messages[i].head);
+		free(capture->messages[i].body);
+	}
+	free(capture);
+}
+
+void
+capture_set_worth(struct capture *capture, enum capture_worth worth)
+{
+	struct capture_shelf *shelf;
+
+	if (capture == NULL || capture->worth == worth)
+		return;
+	shelf = capture->shelf;
+	TAILQ_REMOVE(&shelf->lists[capture->worth], capture, link);
+	shelf->used_bytes[capture->worth] -= capture->charged_bytes;
+	capture->worth = worth;
+	TAILQ_INSERT_TAIL(&shelf->lists[worth], capture, link);
+	shelf->used_bytes[worth] += capture->charged_bytes;
+	if (worth == CAPTURE_EVIDENCE)
+		trim_evidence(shelf, capture);
+}
+
+static char *
+copy_bytes(const char *bytes, size_t length)
+{
+	char *copy;
+
+	if (bytes == NULL)
+		return NULL;
+	copy = xcalloc(1, length + 1);
+	memcpy(copy, bytes, length);
+	return copy;
+}
+
+struct capture *
+capture_copy(const struct capture *capture)
+{
+	struct capture *copy;
+
+	if (capture == NULL)
+		return NULL;
+	copy = xcalloc(1, sizeof(*copy));
+	for (size_t i = 0; i < 2; i++) {
+		struct capture_message *message = &copy->messages[i];
+
+		*message = capture->messages[i];
+		message->head = copy_bytes(message->head, message->head_bytes);
+		message->body = copy_bytes(message->body, message->body_bytes);
+		message->body_size = message->body_bytes;
+	}
+	return copy;
+}
+
+/* ---- heads ---- */
+
+/* Writes it and a NUL, which a head cannot have inside. */
+static void
+put(struct capture_shelf *shelf, const char *bytes, size_t length)
+{
+	size_t wanted;
+
+	length = length == 0 ? 0 : strnlen(bytes, length);
+	wanted = shelf->scratch_length + length + 1;
+	if (wanted > shelf->scratch_size) {
+		while (shelf->scratch_size < wanted)
+			shelf->scratch_size *= 2;
+		shelf->scratch =
+		    xreallocarray(shelf->scratch, shelf->scratch_size, 1);
+	}
+	if (length > 0)
+		memcpy(shelf->scratch + shelf->scratch_length, bytes, length);
+	shelf->scratch_length += length;
+	shelf->scratch[shelf->scratch_length++] = '\0';
+}
+
+void
+capture_begin_head(struct capture_shelf *shelf, unsigned http_minor,
+    const char *reason, size_t reason_length)
+{
+	shelf->scratch_length = 0;
+	shelf->http_minor = http_minor;
+	put(shelf, reason, reason_length);
+}
+
+void
+capture_add_field(struct capture_shelf *shelf, const char *name,
+    size_t name_length, const char *value, size_t value_length)
+{
+	char *instead = redact_field(shelf->config.secrets,
+	    (struct redact_text){name, name_length},
+	    (struct redact_text){value, value_length});
+
+	put(shelf, name, name_length);
+	if (instead == NULL)
+		put(shelf, value, value_length);
+	else
+		put(shelf, instead, strlen(instead));
+	free(instead);
+}
+
+void
+capture_end_head(
+    struct capture_shelf *shelf, struct capture **slot, enum capture_side side)
+{
+	struct capture *capture = *slot;
+	struct capture_message *message;
+
+	if (capture == NULL)
+		capture = shelve(shelf, slot);
+	if (capture == NULL ||
+	    !make_room(
+		shelf, capture, shelf->scratch_length + BLOCK_OVERHEAD_BYTES))
+		return;
+	message = &capture->messages[side];
+	assert(message->head == NULL);
+	message->head = copy_bytes(shelf->scratch, shelf->scratch_length);
+	message->head_bytes = shelf->scratch_length;
+	message->http_minor = shelf->http_minor;
+}
+
+/* ---- bodies ---- */
+
+/* Makes the buffer hold so much; false where there is no room for it. */
+static bool
+grow_body(struct capture *capture, struct capture_message *message,
+    size_t wanted_bytes)
+{
+	size_t max_bytes = capture->shelf->config.body_bytes;
+	size_t size = message->body_size;
+
+	if (wanted_bytes <= size)
+		return true;
+	if (size == 0)
+		size = FIRST_BODY_BYTES;
+	while (size < wanted_bytes)
+		size *= 2;
+	if (size > max_bytes)
+		size = max_bytes;
+	if (!make_room(capture->shelf, capture, size - message->body_size))
+		return false;
+	message->body = xreallocarray(message->body, size, 1);
+	message->body_size = size;
+	return true;
+}
+
+void
+capture_add_body(struct capture *capture, enum capture_side side,
+    const char *bytes, size_t length)
+{
+	struct capture_message *message;
+	size_t left_bytes;
+
+	if (capture == NULL || capture->shelf->config.body_bytes == 0)
+		return;
+	message = &capture->messages[side];
+	if (message->is_cut)
+		return;
+	left_bytes = capture->shelf->config.body_bytes - message->body_bytes;
+	if (length > left_bytes)
+		length = left_bytes;
+	message->is_cut =
+	    !grow_body(capture, message, message->body_bytes + length);
+	if (message->is_cut || length == 0)
+		return;
+	memcpy(message->body + message->body_bytes, bytes, length);
+	message->body_bytes += length;
+}
+
+/* ---- reading ---- */
+
+const struct capture_message *
+capture_message(const struct capture *capture, enum capture_side side)
+{
+	return &capture->messages[side];
+}
+
+const char *
+capture_reason(const struct capture_message *message)
+{
+	return message->head == NULL ? "" : message->head;
+}
+
+bool
+capture_next_field(const struct capture_message *message, size_t *at,
+    struct capture_field *field)
+{
+	if (message->head == NULL)
+		return false;
+	if (*at == 0)
+		*at = strlen(message->head) + 1;
+	if (*at >= message->head_bytes)
+		return false;
+	field->name = message->head + *at;
+	*at += strlen(field->name) + 1;
+	field->value = message->head + *at;
+	*at += strlen(field->value) + 1;
+	return true;
+}
+
+const char *
+capture_find(const struct capture_message *message, const char *name)
+{
+	struct capture_field field;
+	size_t at = 0;
+
+	while (capture_next_field(message, &at, &field)) {
+		if (strcasecmp(field.name, name) == 0)
+			return field.value;
+	}
+	return NULL;
+}

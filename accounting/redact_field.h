@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACCOUNTING_REDACT_FIELD_H
+#define ACCOUNTING_REDACT_FIELD_H
+
+/*
+ * Header fields without their secrets: what says which request it was stays,
+ * and what would let somebody else repeat it goes.  Pure.
+ */
+
+#include <stddef.h>
+
+struct secrets;
+
+/* A piece of a head; need not be terminated, has no NUL inside. */
+struct redact_text {
+	const char *at;
+	size_t length;
+};
+
+/*
+ * Returns what is to stand in place of the field's value, or NULL where it may
+ * stay as it is.  `secrets` may be NULL: names beside those built in.  Free
+ * with free().
+ */
+char *redact_field(const struct secrets *secrets, struct redact_text name,
+    struct redact_text value);
+
+#endif

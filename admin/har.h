@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ADMIN_HAR_H
+#define ADMIN_HAR_H
+
+/*
+ * Exchanges with their captures as HTTP Archive 1.2.  Bodies are as they were
+ * on the wire, unframed and not decoded; those that were not kept, or not
+ * whole, give their size.  Our own fields begin with "_".  Each function
+ * returns text that ends with a newline; free it with free().
+ */
+
+#include "accounting/snapshot.h"
+#include "admin/view.h"
+
+char *har_of_one(const struct exchange_record *exchange);
+
+/* At most the view's limit of them, oldest first, as they happened. */
+char *har_of_many(const struct snapshot *snapshot, const struct view *view);
+
+#endif
