@@ -17,6 +17,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
+#include "admin/har_read.h"
 #include "admin/report.h"
 #include "admin/server.h"
 #include "proxy/base/log.h"
@@ -26,6 +27,7 @@
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
+#include "proxy/replay.h"
 #include "proxy/sandbox.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
@@ -353,6 +355,18 @@ exec(const struct options *options)
 	return status;
 }
 
+static int
+replay(const struct options *options)
+{
+	char error[HAR_READ_ERROR_BYTES];
+	struct tape *tape = har_read(options->har_path, error);
+
+	if (tape != NULL)
+		return replay_run(options, &tape);
+	fprintf(stderr, "leakproxy: replay: %s\n", error);
+	return STATUS_MISTAKE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -376,7 +390,7 @@ main(int argc, char **argv)
 		status = commands_ca(options);
 		break;
 	case COMMAND_REPLAY:
-		status = STATUS_MISTAKE; /* options_parse() said why */
+		status = replay(options);
 		break;
 	}
 	options_free(options);
