@@ -6,6 +6,20 @@
 
 #include "proxy/keep.h"
 
+#include <string.h>
+#include <strings.h>
+
+/* What is meant for us is no part of the request: tags are in the ledger, as
+ * far as they are any. */
+static bool
+is_for_us(struct span name)
+{
+	static const char prefix[] = "Leakproxy-";
+
+	return name.length >= strlen(prefix) &&
+	    strncasecmp(name.at, prefix, strlen(prefix)) == 0;
+}
+
 static void
 keep(struct ledger_exchange *record, const struct head *head,
     enum capture_side side)
@@ -19,8 +33,10 @@ keep(struct ledger_exchange *record, const struct head *head,
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct field *field = &head->fields[i];
 
-		capture_add_field(shelf, field->name.at, field->name.length,
-		    field->value.at, field->value.length);
+		if (!is_for_us(field->name))
+			capture_add_field(shelf, field->name.at,
+			    field->name.length, field->value.at,
+			    field->value.length);
 	}
 	ledger_head_taken(record, side);
 }

@@ -172,10 +172,15 @@ bool
 option_read_redact(
     struct options *options, void *field, const char *text, char *why)
 {
-	if (strspn(text, "*") == strlen(text))
+	bool is_name = strspn(text, "*") < strlen(text);
+
+	for (const char *c = text; *c != '\0'; c++)
+		is_name = is_name && isgraph((unsigned char)*c) &&
+		    strchr("=&;:/?#", *c) == NULL;
+	if (!is_name)
 		return refuse(why, text,
-		    "names nothing: write a name, such as X-Internal-Id, or "
-		    "a pattern, such as X-Internal-*");
+		    "is no name: write one, such as X-Internal-Id, or a "
+		    "pattern, such as X-Internal-*");
 	secrets_add(options->secrets, text);
 	return true;
 }

@@ -252,6 +252,46 @@ test_options_of_the_other_commands(void **state)
 	result_fini(&result);
 }
 
+/* The file may stand anywhere among the options. */
+static void
+test_replay(void **state)
+{
+	static const char *const lines[] = {"replay a.har --listen 127.0.0.1:7",
+	    "replay --listen 127.0.0.1:7 a.har",
+	    "replay --listen 127.0.0.1:7 -- a.har"};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		struct result result;
+
+		parse_good(&result, lines[i]);
+		assert_int_equal(result.options->command, COMMAND_REPLAY);
+		assert_string_equal(result.options->har_path, "a.har");
+		assert_address(&result.options->listen[0], "127.0.0.1:7");
+		result_fini(&result);
+	}
+}
+
+static void
+test_captures(void **state)
+{
+	struct result result;
+
+	parse_good(&result, "serve");
+	assert_int_equal(result.options->capture_bytes, 0);
+	assert_int_equal(result.options->capture_memory_bytes, 16 << 20);
+	assert_false(secrets_has(result.options->secrets, "X-House", 7));
+	result_fini(&result);
+
+	parse_good(&result,
+	    "serve --capture-bytes 64KiB --capture-memory off "
+	    "--redact x-house --redact other*");
+	assert_int_equal(result.options->capture_bytes, 65536);
+	assert_int_equal(result.options->capture_memory_bytes, 0);
+	assert_true(secrets_has(result.options->secrets, "X-House", 7));
+	assert_true(secrets_has(result.options->secrets, "others", 6));
+	result_fini(&result);
+}
+
 static void
 test_environment_comes_before_defaults(void **state)
 {
@@ -507,6 +547,8 @@ main(void)
 	    TEST(test_rules_of_resolve),
 	    TEST(test_command_of_exec),
 	    TEST(test_options_of_the_other_commands),
+	    TEST(test_replay),
+	    TEST(test_captures),
 	    TEST(test_environment_comes_before_defaults),
 	    TEST(test_command_line_comes_before_environment),
 	    TEST(test_every_option_is_read_from_the_environment),
