@@ -29,6 +29,16 @@
 #define FIRST_SCRATCH_BYTES 1024
 #define FIRST_BODY_BYTES 1024
 
+/* Names that were found to be no secret's: callers and origins send the same
+ * few again and again. */
+#define HARMLESS_COUNT 64
+#define HARMLESS_BYTES 31
+
+struct harmless {
+	unsigned char length; /* 0: none */
+	char name[HARMLESS_BYTES];
+};
+
 struct capture {
 	struct capture_message messages[2]; /* by enum capture_side */
 	enum capture_worth worth;
@@ -49,6 +59,7 @@ struct capture_shelf {
 	size_t scratch_length;
 	size_t scratch_size;
 	unsigned http_minor;
+	struct harmless harmless[HARMLESS_COUNT];
 };
 
 struct capture_shelf *
@@ -252,13 +263,37 @@ capture_begin_head(struct capture_shelf *shelf, unsigned http_minor,
 	put(shelf, reason, reason_length);
 }
 
+static bool
+is_harmless(struct capture_shelf *shelf, struct redact_text name)
+{
+	struct harmless *known;
+
+	if (name.length == 0 || name.length > HARMLESS_BYTES)
+		return !redact_field_is_secret(shelf->config.secrets, name);
+	known =
+	    &shelf->harmless[(name.length * 11 + (unsigned char)name.at[0] * 5 +
+				 (unsigned char)name.at[name.length / 2]) %
+		HARMLESS_COUNT];
+	if (known->length == name.length &&
+	    memcmp(known->name, name.at, name.length) == 0)
+		return true;
+	if (redact_field_is_secret(shelf->config.secrets, name))
+		return false;
+	memcpy(known->name, name.at, name.length);
+	known->length = (unsigned char)name.length;
+	return true;
+}
+
 void
 capture_add_field(struct capture_shelf *shelf, const char *name,
     size_t name_length, const char *value, size_t value_length)
 {
-	char *instead = redact_field(shelf->config.secrets,
-	    (struct redact_text){name, name_length},
-	    (struct redact_text){value, value_length});
+	const struct secrets *secrets = shelf->config.secrets;
+	struct redact_text name_text = {name, name_length};
+	struct redact_text value_text = {value, value_length};
+	char *instead = is_harmless(shelf, name_text)
+	    ? redact_field_value(secrets, value_text)
+	    : redact_field(secrets, name_text, value_text);
 
 	put(shelf, name, name_length);
 	if (instead == NULL)

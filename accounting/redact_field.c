@@ -27,7 +27,19 @@
 
 /* How a JSON object begins in base64: a token that says of itself what it is,
  * whatever the field's name (RFC 7519). */
-#define JWT_START "eyJ"
+static bool
+holds_jwt(struct redact_text value)
+{
+	const char *end = value.at + value.length;
+
+	/* By the rarest letter of "eyJ". */
+	for (const char *at = value.at;
+	     (at = memchr(at, 'J', (size_t)(end - at))) != NULL; at++) {
+		if (at - value.at >= 2 && memcmp(at - 2, "ey", 2) == 0)
+			return true;
+	}
+	return false;
+}
 
 static const char *const schemes[] = {"AWS4-HMAC-SHA256", "Basic", "Bearer",
     "Digest", "DPoP", "Negotiate", "NTLM", "SharedKey", "Token"};
@@ -109,11 +121,15 @@ static char *
 redact_credentials(struct redact_text value)
 {
 	struct redact_text scheme = take(&value, " ");
+	char *shown;
 
 	if (value.length == 0 || !is_in(schemes, COUNT_OF(schemes), scheme))
 		return replacement();
-	return xasprintf(
-	    "%.*s " SECRETS_REPLACEMENT, (int)scheme.length, scheme.at);
+	shown = xcalloc(1, scheme.length + sizeof(" " SECRETS_REPLACEMENT));
+	memcpy(shown, scheme.at, scheme.length);
+	memcpy(shown + scheme.length, " " SECRETS_REPLACEMENT,
+	    sizeof(" " SECRETS_REPLACEMENT));
+	return shown;
 }
 
 /* ---- cookies ---- */
@@ -235,8 +251,8 @@ may_hide_something(const struct secrets *secrets, struct redact_text value)
 		return true;
 	if (!has(value, '='))
 		return false;
-	return secrets != NULL || has(value, '%') || has(value, '#') ||
-	    secrets_has(secrets, value.at, value.length);
+	return secrets_has_patterns(secrets) || has(value, '%') ||
+	    has(value, '#') || secrets_has(secrets, value.at, value.length);
 }
 
 /* A value in one piece is a URL, or parameters without one.  In any other,
@@ -293,18 +309,32 @@ redact_by_parts(const struct secrets *secrets, struct redact_text name,
 	return text;
 }
 
+bool
+redact_field_is_secret(const struct secrets *secrets, struct redact_text name)
+{
+	return secrets_has(secrets, name.at, name.length) &&
+	    !is_in(public_names, COUNT_OF(public_names), name);
+}
+
 char *
-redact_field(const struct secrets *secrets, struct redact_text name,
-    struct redact_text value)
+redact_field_value(const struct secrets *secrets, struct redact_text value)
 {
 	if (value.length == 0)
 		return NULL;
-	if (secrets_has(secrets, name.at, name.length) &&
-	    !is_in(public_names, COUNT_OF(public_names), name))
-		return redact_by_parts(secrets, name, value);
-	if (contains(value, JWT_START))
+	if (holds_jwt(value))
 		return replacement();
 	if (!may_hide_something(secrets, value))
 		return NULL;
 	return redact_value(secrets, value);
+}
+
+char *
+redact_field(const struct secrets *secrets, struct redact_text name,
+    struct redact_text value)
+{
+	if (!redact_field_is_secret(secrets, name))
+		return redact_field_value(secrets, value);
+	if (value.length == 0)
+		return NULL;
+	return redact_by_parts(secrets, name, value);
 }

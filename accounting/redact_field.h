@@ -7,6 +7,7 @@
  * and what would let somebody else repeat it goes.  Pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct secrets;
@@ -17,6 +18,11 @@ struct redact_text {
 	size_t length;
 };
 
+/* Returns whether fields of that name have no value that anybody may see as it
+ * is. */
+bool redact_field_is_secret(
+    const struct secrets *secrets, struct redact_text name);
+
 /*
  * Returns what is to stand in place of the field's value, or NULL where it may
  * stay as it is.  `secrets` may be NULL: names beside those built in.  Free
@@ -24,5 +30,9 @@ struct redact_text {
  */
 char *redact_field(const struct secrets *secrets, struct redact_text name,
     struct redact_text value);
+
+/* The same, for a field whose name is known to be no secret's. */
+char *redact_field_value(
+    const struct secrets *secrets, struct redact_text value);
 
 #endif

@@ -6,12 +6,13 @@
  * A name decides, by substring: signed URLs of S3, GCS, Azure and CloudFront,
  * registries' tokens and API keys all carry one of these words, and a
  * redaction too many costs nothing.  This runs for every field of every head,
- * so at each letter only the words that begin with it are looked for.
+ * so words are looked for only where two letters begin one.
  */
 
 #include "accounting/secrets.h"
 
 #include <fnmatch.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,20 +28,42 @@ struct secrets {
 	size_t count;
 };
 
-/* By their first letter, each list ended by NULL. */
-static const char *const words[26][WORDS_A_LETTER] = {
-    ['a' - 'a'] = {"auth", "assertion"},
-    ['b' - 'a'] = {"bearer"},
-    ['c' - 'a'] = {"cookie", "cred", "code", "csrf"},
-    ['h' - 'a'] = {"hmac"},
-    ['j' - 'a'] = {"jwt"},
-    ['k' - 'a'] = {"key"},
-    ['n' - 'a'] = {"nonce"},
-    ['o' - 'a'] = {"otp"},
-    ['p' - 'a'] = {"pass", "pwd", "policy"},
-    ['s' - 'a'] = {"sig", "secret", "sess", "saml"},
-    ['t' - 'a'] = {"token", "ticket"},
-    ['x' - 'a'] = {"xsrf"},
+/* A letter's place, 1 to 26, whatever its case.  Other characters fall on one
+ * of these places too, or beside them: what seems to begin a word is looked at
+ * again. */
+#define PLACE(c) ((unsigned char)(c)&31u)
+#define BIT(c) (1u << PLACE(c))
+
+/* By their first letter, a bit for each second one. */
+static const uint32_t seconds[32] = {
+    [PLACE('a')] = BIT('s') | BIT('u'),
+    [PLACE('b')] = BIT('e'),
+    [PLACE('c')] = BIT('o') | BIT('r') | BIT('s'),
+    [PLACE('h')] = BIT('m'),
+    [PLACE('j')] = BIT('w'),
+    [PLACE('k')] = BIT('e'),
+    [PLACE('n')] = BIT('o'),
+    [PLACE('o')] = BIT('t'),
+    [PLACE('p')] = BIT('a') | BIT('o') | BIT('w'),
+    [PLACE('s')] = BIT('a') | BIT('e') | BIT('i'),
+    [PLACE('t')] = BIT('i') | BIT('o'),
+    [PLACE('x')] = BIT('s'),
+};
+
+/* Likewise, NULL behind the last. */
+static const char *const words[32][WORDS_A_LETTER] = {
+    [PLACE('a')] = {"auth", "assertion"},
+    [PLACE('b')] = {"bearer"},
+    [PLACE('c')] = {"cookie", "cred", "code", "csrf"},
+    [PLACE('h')] = {"hmac"},
+    [PLACE('j')] = {"jwt"},
+    [PLACE('k')] = {"key"},
+    [PLACE('n')] = {"nonce"},
+    [PLACE('o')] = {"otp"},
+    [PLACE('p')] = {"pass", "pwd", "policy"},
+    [PLACE('s')] = {"sig", "secret", "sess", "saml"},
+    [PLACE('t')] = {"token", "ticket"},
+    [PLACE('x')] = {"xsrf"},
 };
 
 struct secrets *
@@ -68,20 +91,26 @@ secrets_add(struct secrets *secrets, const char *pattern)
 	secrets->patterns[secrets->count++] = xstrdup(pattern);
 }
 
-static char
-lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
 static bool
 is_word(const char *at, const char *end, const char *word)
 {
 	for (; *word != '\0'; word++, at++) {
-		if (at == end || lower(*at) != *word)
+		if (at == end || (*at | 0x20) != *word)
 			return false;
 	}
 	return true;
+}
+
+static bool
+begins_word(const char *at, const char *end)
+{
+	const char *const *word = words[PLACE(*at)];
+
+	for (; *word != NULL; word++) {
+		if (is_word(at, end, *word))
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -89,16 +118,10 @@ has_word(const char *name, size_t length)
 {
 	const char *end = name + length;
 
-	for (const char *at = name; at < end; at++) {
-		char first = lower(*at);
-		const char *const *word;
-
-		if (first < 'a' || first > 'z')
-			continue;
-		for (word = words[first - 'a']; *word != NULL; word++) {
-			if (is_word(at, end, *word))
-				return true;
-		}
+	for (const char *at = name; at + 1 < end; at++) {
+		if ((seconds[PLACE(at[0])] >> PLACE(at[1]) & 1) != 0 &&
+		    begins_word(at, end))
+			return true;
 	}
 	return false;
 }
@@ -121,9 +144,15 @@ matches_pattern(const struct secrets *secrets, const char *name, size_t length)
 }
 
 bool
+secrets_has_patterns(const struct secrets *secrets)
+{
+	return secrets != NULL && secrets->count > 0;
+}
+
+bool
 secrets_has(const struct secrets *secrets, const char *name, size_t length)
 {
 	return has_word(name, length) ||
-	    (secrets != NULL && secrets->count > 0 &&
+	    (secrets_has_patterns(secrets) &&
 		matches_pattern(secrets, name, length));
 }

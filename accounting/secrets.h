@@ -24,6 +24,9 @@ void secrets_free(struct secrets *secrets);
  * characters. */
 void secrets_add(struct secrets *secrets, const char *pattern);
 
+/* Returns whether there are any; false for NULL. */
+bool secrets_has_patterns(const struct secrets *secrets);
+
 /* Returns whether `name`, which need not be terminated, is a secret's.
  * `secrets` may be NULL: the words that are built in are always looked for. */
 bool secrets_has(

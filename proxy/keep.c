@@ -16,7 +16,7 @@ is_for_us(struct span name)
 {
 	static const char prefix[] = "Leakproxy-";
 
-	return name.length >= strlen(prefix) &&
+	return name.length >= strlen(prefix) && (*name.at | 0x20) == 'l' &&
 	    strncasecmp(name.at, prefix, strlen(prefix)) == 0;
 }
 
