@@ -42,6 +42,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	ledger->groups = groups_new();
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
+	LIST_INIT(&ledger->changes);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
 	init_ring(&ledger->evidence, LEDGER_MAX_EVIDENCE);
 	ledger->since = wall;
@@ -52,6 +53,8 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 void
 ledger_free_exchange(struct ledger_exchange *x)
 {
+	if (x->is_changed)
+		LIST_REMOVE(x, change_link);
 	record_fini_exchange(&x->record);
 	free(x);
 }
@@ -88,6 +91,7 @@ ledger_free(struct ledger *ledger)
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
 	groups_free(ledger->groups);
+	exposures_fini(&ledger->exposures);
 	free(ledger);
 }
 

@@ -17,7 +17,10 @@
 
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
+#include "accounting/store.h"
+#include "admin/api.h"
 #include "admin/report.h"
+#include "admin/runs.h"
 #include "admin/server.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
@@ -25,11 +28,13 @@
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
+#include "proxy/recorder.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
 
 #define STATUS_MISTAKE 2
+#define STATUS_FAILS_ON 1
 
 /* A proxy that runs, with what stands around it. */
 struct run {
@@ -38,6 +43,7 @@ struct run {
 	struct loop *loop;
 	struct signals *signals;
 	struct service *service;
+	struct recorder *recorder; /* NULL: --store off */
 	struct admin_server *admin;
 	struct child *child; /* exec */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
@@ -84,6 +90,10 @@ start_admin(struct run *run)
 	};
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 
+	if (run->recorder != NULL) {
+		config.source.gather = recorder_gather;
+		config.source.source_arg = run->recorder;
+	}
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
@@ -116,6 +126,8 @@ start_service(struct run *run)
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
+	if (run->options->keeps_store)
+		run->recorder = recorder_start(run->service, run->options);
 	if (!start_admin(run))
 		return false;
 	has_admin =
@@ -169,15 +181,20 @@ start(struct run *run)
 	return start_service(run) && tell_ready(run);
 }
 
-/* The admin server asks the workers, so it goes first. */
+/* The admin server asks the recorder, and that the workers. */
 static void
 stop(struct run *run)
 {
 	if (run->admin != NULL)
 		admin_server_stop(run->admin);
 	run->admin = NULL;
+	if (run->recorder != NULL)
+		recorder_stop(run->recorder);
 	if (run->service != NULL)
 		service_drain(run->service);
+	if (run->recorder != NULL)
+		recorder_finish(run->recorder);
+	run->recorder = NULL;
 }
 
 static void
@@ -297,6 +314,182 @@ exec(const struct options *options)
 	return status;
 }
 
+/* ---- runs, compare, report --run ---- */
+
+/* Takes `text`. */
+static bool
+put_out(const struct options *options, char *text)
+{
+	const char *path = options->report_file;
+	FILE *file = path == NULL ? stdout : fopen(path, "we");
+	bool is_good =
+	    file != NULL && fputs(text, file) >= 0 && fflush(file) == 0;
+
+	free(text);
+	if (!is_good)
+		fprintf(stderr, "leakproxy: cannot write to %s: %s\n",
+		    path == NULL ? "stdout" : path, strerror(errno));
+	if (path != NULL && file != NULL)
+		fclose(file);
+	return is_good;
+}
+
+static struct store *
+open_store(const struct options *options)
+{
+	struct store_error error;
+	struct store *store =
+	    store_open(options->state_dir, STORE_READ, &error);
+
+	if (store == NULL)
+		complain(error.text);
+	return store;
+}
+
+static bool
+print_runs(const struct options *options, struct store *store)
+{
+	size_t count;
+	struct store_run *runs = store_list_runs(store, &count);
+	bool is_good;
+
+	if (runs == NULL)
+		return complain(store_error(store)->text);
+	is_good = put_out(options,
+	    options->wants_json ? runs_json(runs, count)
+				: runs_text(runs, count));
+	for (size_t i = 0; i < count; i++)
+		store_run_fini(&runs[i]);
+	free(runs);
+	return is_good;
+}
+
+static bool
+print_snapshot(const struct options *options, const struct store_run *run,
+    const char *version, const struct snapshot *snapshot)
+{
+	unsigned columns = commands_columns(options, STDOUT_FILENO);
+	char *heading;
+	char *report;
+	char *text;
+
+	if (options->wants_json)
+		return put_out(options, api_leaks(snapshot));
+	heading = runs_heading(run, version, columns);
+	report = report_text(snapshot, columns);
+	text = xasprintf("%s%s", heading, report);
+	free(report);
+	free(heading);
+	return put_out(options, text);
+}
+
+static bool
+print_stored(const struct options *options, struct store *store)
+{
+	struct snapshot *snapshot = NULL;
+	struct store_run run = {0};
+	char *version = NULL;
+	bool is_good = false;
+
+	if (store_find_run(store, options->run, &run, &version))
+		snapshot = store_read_snapshot(store, &run, version);
+	if (snapshot == NULL)
+		complain(store_error(store)->text);
+	else
+		is_good = print_snapshot(options, &run, version, snapshot);
+	snapshot_free(snapshot);
+	store_run_fini(&run);
+	free(version);
+	return is_good;
+}
+
+/* One of the two that are compared. */
+struct picked {
+	struct store_run run;
+	struct compare_run kinds;
+	char *version;
+};
+
+static bool
+pick(struct store *store, const char *reference, struct picked *picked)
+{
+	return (store_find_run(
+		    store, reference, &picked->run, &picked->version) &&
+		   store_read_kinds(
+		       store, &picked->run, picked->version, &picked->kinds)) ||
+	    complain(store_error(store)->text);
+}
+
+static void
+picked_fini(struct picked *picked)
+{
+	store_run_fini(&picked->run);
+	compare_run_fini(&picked->kinds);
+	free(picked->version);
+}
+
+static int
+print_compared(
+    const struct options *options, struct picked *before, struct picked *after)
+{
+	struct runs_comparison comparison = {
+	    .before = &before->run,
+	    .after = &after->run,
+	    .before_version = before->version,
+	    .after_version = after->version,
+	};
+	struct compared *leaks = compare_runs(&before->kinds, &after->kinds,
+	    STORE_VERSION_TAG, &comparison.count);
+	int status = 0;
+
+	comparison.leaks = leaks;
+	for (size_t i = 0; i < comparison.count; i++) {
+		if (options->fail_on & 1u << leaks[i].comparison.change)
+			status = STATUS_FAILS_ON;
+	}
+	if (!put_out(options,
+		options->wants_json
+		    ? runs_compared_json(&comparison)
+		    : runs_compared_text(&comparison,
+			  commands_columns(options, STDOUT_FILENO))))
+		status = STATUS_MISTAKE;
+	free(leaks);
+	return status;
+}
+
+static int
+compare(const struct options *options, struct store *store)
+{
+	struct picked before = {0};
+	struct picked after = {0};
+	int status = STATUS_MISTAKE;
+
+	if (pick(store, options->runs[0], &before) &&
+	    pick(store, options->runs[1], &after))
+		status = print_compared(options, &before, &after);
+	picked_fini(&before);
+	picked_fini(&after);
+	return status;
+}
+
+static int
+read_store(const struct options *options)
+{
+	struct store *store = open_store(options);
+	int status = STATUS_MISTAKE;
+
+	if (store == NULL)
+		return status;
+	if (options->command == COMMAND_COMPARE)
+		status = compare(options, store);
+	else if (options->command == COMMAND_RUNS)
+		status = print_runs(options, store) ? 0 : STATUS_MISTAKE;
+	else
+		status = print_stored(options, store) ? 0 : STATUS_MISTAKE;
+	store_close(store);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -314,7 +507,12 @@ main(int argc, char **argv)
 		status = exec(options);
 		break;
 	case COMMAND_REPORT:
-		status = commands_report(options);
+		status = options->run == NULL ? commands_report(options)
+					      : read_store(options);
+		break;
+	case COMMAND_RUNS:
+	case COMMAND_COMPARE:
+		status = read_store(options);
 		break;
 	case COMMAND_CA:
 		status = commands_ca(options);

@@ -23,6 +23,7 @@
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
 #include "proxy/hosts.h"
+#include "proxy/option_store.h"
 
 #define MAX_WORKERS 256
 #define MAX_CONNECTIONS 1000000
@@ -495,6 +496,9 @@ read_max_connections(
 #define EXEC (1u << COMMAND_EXEC)
 #define REPORT (1u << COMMAND_REPORT)
 #define CA (1u << COMMAND_CA)
+#define RUNS (1u << COMMAND_RUNS)
+#define COMPARE (1u << COMMAND_COMPARE)
+#define ANY (SERVE | EXEC | REPORT | CA | RUNS | COMPARE)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \

@@ -24,7 +24,9 @@ enum command {
 	COMMAND_EXEC,
 	COMMAND_REPORT,
 	COMMAND_CA,
-	COMMAND_REPLAY,
+	COMMAND_RUNS,
+	COMMAND_COMPARE,
+	COMMAND_REPLAY, /* the last */
 };
 
 struct strings {
@@ -68,6 +70,12 @@ struct options {
 	size_t max_header_bytes;
 	int log_level; /* enum log_level */
 
+	bool keeps_store; /* --store */
+	mono_us store_max_age_us;
+	size_t store_max_bytes;
+	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
+	              for the proxy that runs */
+
 	/* exec */
 	char **child_argv;  /* borrowed from main(); NULL-terminated */
 	int leak_exit_code; /* -1: leaks do not change the exit status */
@@ -76,6 +84,11 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* compare */
+	const char *runs[2]; /* before and after; borrowed from main() */
+	unsigned run_count;
+	unsigned fail_on; /* a bit for each, 1 << enum change */
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */

@@ -386,6 +386,16 @@ service_is_ready(void *arg)
 	return atomic_load(&service->is_ready);
 }
 
+unsigned
+service_ask(struct service *service, worker_ask_cb ask, void *arg)
+{
+	if (!atomic_load(&service->is_ready))
+		return 0;
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_ask(service->workers[i], ask, arg);
+	return service->worker_count;
+}
+
 /* ---- snapshots ---- */
 
 /* One request for a snapshot; it lives until the last part is in. */
