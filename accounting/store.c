@@ -52,28 +52,30 @@ store_refuse(
 	return false;
 }
 
-/* SQLite calls a file that has met its limit an I/O error. */
+/* A file that has met a limit is an I/O error to SQLite, which does not always
+ * know errno then. */
 static bool
-is_full(int code, int system_error)
+is_full(int extended_code, int system_error)
 {
-	if (code == SQLITE_FULL)
+	if ((extended_code & 0xff) == SQLITE_FULL)
 		return true;
-	return code == SQLITE_IOERR &&
-	    (system_error == ENOSPC || system_error == EDQUOT ||
-		system_error == EFBIG);
+	return (extended_code == SQLITE_IOERR_WRITE ||
+		   extended_code == SQLITE_IOERR_SHMSIZE) &&
+	    system_error != EIO;
 }
 
 bool
 store_complain(struct store *store)
 {
-	int code = sqlite3_extended_errcode(store->db) & 0xff;
+	int code = sqlite3_extended_errcode(store->db);
 	int system_error = sqlite3_system_errno(store->db);
 
 	if (is_full(code, system_error))
 		return store_refuse(store, STORE_FULL,
-		    "cannot grow, the disk is full: free some space, or name "
-		    "another --state-dir");
-	switch (code) {
+		    "cannot grow, the disk is full or a limit is met (quota, "
+		    "ulimit -f): free some space, or name another "
+		    "--state-dir");
+	switch (code & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return store_refuse(store, STORE_BUSY,

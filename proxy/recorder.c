@@ -29,7 +29,7 @@
 /* Twice in the second that may be lost: the writing takes time too. */
 #define WRITE_EVERY_MS 500
 #define PRUNE_EVERY_US (60 * US_PER_S)
-#define REOPEN_EVERY_US (5 * US_PER_S)
+#define REOPEN_EVERY_US (2 * US_PER_S)
 #define HOST_BYTES 256
 
 enum recorder_state {
