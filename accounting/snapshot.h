@@ -13,6 +13,7 @@
 
 #include "accounting/leak.h"
 #include "accounting/record.h"
+#include "accounting/reuse.h"
 #include "accounting/units.h"
 
 /* Counts by verdict, each exchange in exactly one: exchanges is their sum. */
@@ -62,6 +63,8 @@ struct snapshot {
 	struct gauges gauges;
 	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
+	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
+	size_t reuse_count;
 	struct conn_record *conns; /* owned, oldest first */
 	size_t conn_count;
 	struct exchange_record *exchanges; /* owned, newest first */

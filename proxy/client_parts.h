@@ -111,6 +111,12 @@ void request_on_body(void *arg, const char *bytes, size_t length);
 /* Ready for the next request. */
 void request_read_next(struct client *client);
 
+/* Whether the request that was read is HEAD, whose answer has no body. */
+bool request_is_head(const struct client *client);
+
+/* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
+bool request_has_valid_host(const struct head *request);
+
 /* Adds the tags of a head to *tags, and counts the malformed. */
 void request_read_tags(
     struct client *client, const struct head *request, struct tags *tags);

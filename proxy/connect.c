@@ -76,16 +76,47 @@ dial_tunnel(struct client *client)
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
+/*
+ * Host is an authority.  It need not be the target's: it goes no further, and
+ * Node's http.request() puts the proxy's own there.
+ */
+static bool
+is_host_an_authority(const struct head *request, const struct origin *target)
+{
+	const struct field *host = head_find(request, "Host");
+	struct origin named;
+
+	return host == NULL ||
+	    origin_parse_authority(host->value, target->port, &named);
+}
+
+/* Reads the target.  Returns what is wrong with the request, or NULL.  That it
+ * has no body was checked by the parser (RFC 9110 §9.3.6). */
+static const char *
+read_target(const struct client *client, const struct head *request,
+    struct origin *target)
+{
+	if (client->target != NULL)
+		return "a CONNECT inside a CONNECT";
+	if (!origin_parse_authority(request->target, 0, target))
+		return "CONNECT needs host:port";
+	if (!request_has_valid_host(request))
+		return "exactly one Host field is needed";
+	if (!is_host_an_authority(request, target))
+		return "Host is neither a host nor host:port";
+	return NULL;
+}
+
 void
 connect_begin(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
 	struct origin target;
+	const char *mistake = read_target(client, request, &target);
 
-	if (client->target != NULL ||
-	    !origin_parse_authority(request->target, 0, &target)) {
-		client_refuse_request(client, 400, "http_request_error",
-		    "CONNECT needs host:port");
+	if (mistake != NULL) {
+		client_refuse_request(
+		    client, 400, "http_request_error", mistake);
 		return;
 	}
 	client->target = xcalloc(1, sizeof(*client->target));

@@ -172,6 +172,20 @@ exchange_request_complete(
 }
 
 bool
+exchange_refuse_request(struct exchange *x, struct refusal *refusal)
+{
+	/* OVER: answered, and the connection ends. */
+	if (x->state != EXCHANGE_LEASING && x->state != EXCHANGE_WAITING)
+		return x->state == EXCHANGE_OVER;
+	if (x->dial != NULL)
+		dial_cancel(&x->dial);
+	if (x->upstream != NULL)
+		upstream_close(&x->upstream);
+	response_refuse(x, refusal);
+	return true;
+}
+
+bool
 exchange_is_full(const struct exchange *x)
 {
 	if (x->state == EXCHANGE_OVER)
@@ -241,7 +255,7 @@ send_request(struct exchange *x)
 		stream_write(stream, &part, 1);
 		evbuffer_drain(x->early, part.iov_len);
 	}
-	if (head_span_is(request->method, "HEAD"))
+	if (head_method_is(request, "HEAD"))
 		upstream_expect_no_body(x->upstream);
 }
 

@@ -38,6 +38,14 @@ void exchange_request_body(
 void exchange_request_complete(struct exchange *exchange,
     const struct field *trailer, size_t trailer_count);
 
+/*
+ * What is left of the request cannot be understood: the origin sees it cut
+ * off, and the caller gets the refusal.  Returns false, and does nothing, when
+ * it is too late for that: a response is on its way.
+ */
+bool exchange_refuse_request(
+    struct exchange *exchange, struct refusal *refusal) MUST_CHECK;
+
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
 

@@ -18,17 +18,18 @@
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
 #include "accounting/store.h"
-#include "admin/api.h"
 #include "admin/report.h"
-#include "admin/runs.h"
 #include "admin/server.h"
+#include "admin/stored.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/token.h"
 #include "proxy/child.h"
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
 #include "proxy/recorder.h"
+#include "proxy/sandbox.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
@@ -76,14 +77,36 @@ on_signal(const struct signal_notice *notice, void *arg)
 	loop_stop(run->loop);
 }
 
+/* It shows URLs and callers, and a token is no use to those who have none. */
 static bool
-start_admin(struct run *run)
+check_admin_token(const struct options *options, const char *where)
+{
+	if (options->admin_token == NULL &&
+	    !units_is_loopback(&options->admin)) {
+		fprintf(stderr,
+		    "leakproxy: --admin: %s is not loopback, so it needs a "
+		    "token: name its file with --admin-token-file, or choose "
+		    "127.0.0.1 or [::1]\n",
+		    where);
+		return false;
+	}
+	if (options->admin_token != NULL &&
+	    token_is_exposed(options->admin_token_path))
+		log_warnx("--admin-token-file: others may read %s: chmod 600 "
+			  "it",
+		    options->admin_token_path);
+	return true;
+}
+
+static bool
+open_admin(struct run *run)
 {
 	const struct options *options = run->options;
 	struct admin_config config = {
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
+	    .token = options->admin_token,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
 		.is_ready = service_is_ready},
@@ -97,15 +120,9 @@ start_admin(struct run *run)
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
-	/* It shows URLs and callers, and asks nobody for a token yet. */
-	if (!units_is_loopback(&options->admin)) {
-		fprintf(stderr,
-		    "leakproxy: --admin: %s is not loopback: choose 127.0.0.1 "
-		    "or [::1] and reach it through a tunnel, or off\n",
-		    text);
+	if (!check_admin_token(options, text))
 		return false;
-	}
-	run->admin = admin_server_start(
+	run->admin = admin_server_open(
 	    &config, run->admin_text, sizeof(run->admin_text));
 	if (run->admin != NULL)
 		return true;
@@ -116,25 +133,64 @@ start_admin(struct run *run)
 	return false;
 }
 
+/* Everything is bound and read, and no thread runs.  Not for exec, whose
+ * child is to run as if we were not there. */
 static bool
-start_service(struct run *run)
+enter_sandbox(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	if (options->command != COMMAND_SERVE)
+		return true;
+	return sandbox_enter(options->user, options->wants_seccomp, error) ||
+	    complain(error);
+}
+
+static bool
+check_user(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	return options->user == NULL ||
+	    sandbox_check_user(options->user, error) || complain(error);
+}
+
+/* Whatever root alone may read or bind. */
+static bool
+open_service(struct run *run)
 {
 	char error[SERVICE_ERROR_BYTES];
 	struct address admin;
 	bool has_admin;
 
+	if (!check_user(run->options))
+		return false;
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
 	if (run->options->keeps_store)
-		run->recorder = recorder_start(run->service, run->options);
-	if (!start_admin(run))
+		run->recorder = recorder_open(run->service, run->options);
+	if (!open_admin(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	if (!service_start(run->service, has_admin ? &admin : NULL, error))
-		return complain(error);
-	return true;
+	return service_prepare(
+		   run->service, has_admin ? &admin : NULL, error) ||
+	    complain(error);
+}
+
+static bool
+start_threads(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+
+	if (run->recorder != NULL && !recorder_start(run->recorder))
+		return complain("cannot start the store's thread: raise the "
+				"limit of processes, or --store off");
+	if (run->admin != NULL && !admin_server_start(run->admin))
+		return complain("cannot start the admin's thread: raise the "
+				"limit of processes");
+	return service_start(run->service, error) || complain(error);
 }
 
 /* --ready-fd: one JSON line. */
@@ -178,7 +234,8 @@ start(struct run *run)
 	run->files_before = descriptors_raise();
 	run->loop = loop_new();
 	run->signals = signals_open(run->loop, on_signal, run);
-	return start_service(run) && tell_ready(run);
+	return open_service(run) && enter_sandbox(run->options) &&
+	    start_threads(run) && tell_ready(run);
 }
 
 /* The admin server asks the recorder, and that the workers. */
@@ -247,6 +304,7 @@ run_child(struct run *run)
 	    .file_limit = run->files_before.rlim_cur,
 	    .proxy_url = proxy_url,
 	    .admin_url = admin_url,
+	    .admin_token_path = run->options->admin_token_path,
 	    .bundle_path = service_bundle_path(run->service),
 	    .ca_path = service_ca_path(run->service),
 	    .java_truststore = service_truststore_path(run->service),
@@ -316,16 +374,14 @@ exec(const struct options *options)
 
 /* ---- runs, compare, report --run ---- */
 
-/* Takes `text`. */
 static bool
-put_out(const struct options *options, char *text)
+put_out(const struct options *options, const char *text)
 {
 	const char *path = options->report_file;
 	FILE *file = path == NULL ? stdout : fopen(path, "we");
 	bool is_good =
 	    file != NULL && fputs(text, file) >= 0 && fflush(file) == 0;
 
-	free(text);
 	if (!is_good)
 		fprintf(stderr, "leakproxy: cannot write to %s: %s\n",
 		    path == NULL ? "stdout" : path, strerror(errno));
@@ -334,158 +390,40 @@ put_out(const struct options *options, char *text)
 	return is_good;
 }
 
-static struct store *
-open_store(const struct options *options)
+/* Returns what the command asks of the store, or NULL. */
+static char *
+ask_store(const struct options *options, struct store *store, unsigned *found)
 {
-	struct store_error error;
-	struct store *store =
-	    store_open(options->state_dir, STORE_READ, &error);
+	struct stored_form form = {.is_json = options->wants_json,
+	    .columns = commands_columns(options, STDOUT_FILENO)};
 
-	if (store == NULL)
-		complain(error.text);
-	return store;
-}
-
-static bool
-print_runs(const struct options *options, struct store *store)
-{
-	size_t count;
-	struct store_run *runs = store_list_runs(store, &count);
-	bool is_good;
-
-	if (runs == NULL)
-		return complain(store_error(store)->text);
-	is_good = put_out(options,
-	    options->wants_json ? runs_json(runs, count)
-				: runs_text(runs, count));
-	for (size_t i = 0; i < count; i++)
-		store_run_fini(&runs[i]);
-	free(runs);
-	return is_good;
-}
-
-static bool
-print_snapshot(const struct options *options, const struct store_run *run,
-    const char *version, const struct snapshot *snapshot)
-{
-	unsigned columns = commands_columns(options, STDOUT_FILENO);
-	char *heading;
-	char *report;
-	char *text;
-
-	if (options->wants_json)
-		return put_out(options, api_leaks(snapshot));
-	heading = runs_heading(run, version, columns);
-	report = report_text(snapshot, columns);
-	text = xasprintf("%s%s", heading, report);
-	free(report);
-	free(heading);
-	return put_out(options, text);
-}
-
-static bool
-print_stored(const struct options *options, struct store *store)
-{
-	struct snapshot *snapshot = NULL;
-	struct store_run run = {0};
-	char *version = NULL;
-	bool is_good = false;
-
-	if (store_find_run(store, options->run, &run, &version))
-		snapshot = store_read_snapshot(store, &run, version);
-	if (snapshot == NULL)
-		complain(store_error(store)->text);
-	else
-		is_good = print_snapshot(options, &run, version, snapshot);
-	snapshot_free(snapshot);
-	store_run_fini(&run);
-	free(version);
-	return is_good;
-}
-
-/* One of the two that are compared. */
-struct picked {
-	struct store_run run;
-	struct compare_run kinds;
-	char *version;
-};
-
-static bool
-pick(struct store *store, const char *reference, struct picked *picked)
-{
-	return (store_find_run(
-		    store, reference, &picked->run, &picked->version) &&
-		   store_read_kinds(
-		       store, &picked->run, picked->version, &picked->kinds)) ||
-	    complain(store_error(store)->text);
-}
-
-static void
-picked_fini(struct picked *picked)
-{
-	store_run_fini(&picked->run);
-	compare_run_fini(&picked->kinds);
-	free(picked->version);
-}
-
-static int
-print_compared(
-    const struct options *options, struct picked *before, struct picked *after)
-{
-	struct runs_comparison comparison = {
-	    .before = &before->run,
-	    .after = &after->run,
-	    .before_version = before->version,
-	    .after_version = after->version,
-	};
-	struct compared *leaks = compare_runs(&before->kinds, &after->kinds,
-	    STORE_VERSION_TAG, &comparison.count);
-	int status = 0;
-
-	comparison.leaks = leaks;
-	for (size_t i = 0; i < comparison.count; i++) {
-		if (options->fail_on & 1u << leaks[i].comparison.change)
-			status = STATUS_FAILS_ON;
-	}
-	if (!put_out(options,
-		options->wants_json
-		    ? runs_compared_json(&comparison)
-		    : runs_compared_text(&comparison,
-			  commands_columns(options, STDOUT_FILENO))))
-		status = STATUS_MISTAKE;
-	free(leaks);
-	return status;
-}
-
-static int
-compare(const struct options *options, struct store *store)
-{
-	struct picked before = {0};
-	struct picked after = {0};
-	int status = STATUS_MISTAKE;
-
-	if (pick(store, options->runs[0], &before) &&
-	    pick(store, options->runs[1], &after))
-		status = print_compared(options, &before, &after);
-	picked_fini(&before);
-	picked_fini(&after);
-	return status;
+	if (options->command == COMMAND_RUNS)
+		return stored_runs(store, &form);
+	if (options->command == COMMAND_COMPARE)
+		return stored_comparison(store, options->runs, &form, found);
+	return stored_report(store, options->run, &form);
 }
 
 static int
 read_store(const struct options *options)
 {
-	struct store *store = open_store(options);
+	struct store_error error;
+	struct store *store =
+	    store_open(options->state_dir, STORE_READ, &error);
+	unsigned found = 0;
 	int status = STATUS_MISTAKE;
+	char *text;
 
-	if (store == NULL)
+	if (store == NULL) {
+		complain(error.text);
 		return status;
-	if (options->command == COMMAND_COMPARE)
-		status = compare(options, store);
-	else if (options->command == COMMAND_RUNS)
-		status = print_runs(options, store) ? 0 : STATUS_MISTAKE;
-	else
-		status = print_stored(options, store) ? 0 : STATUS_MISTAKE;
+	}
+	text = ask_store(options, store, &found);
+	if (text == NULL)
+		complain(store_error(store)->text);
+	else if (put_out(options, text))
+		status = (found & options->fail_on) != 0 ? STATUS_FAILS_ON : 0;
+	free(text);
 	store_close(store);
 	return status;
 }

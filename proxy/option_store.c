@@ -4,7 +4,7 @@
  * How runs are named, how much is kept of them, and what fails a comparison.
  */
 
-#include "proxy/option_store.h"
+#include "proxy/option_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 
 #include "accounting/compare.h"
 #include "accounting/memory.h"
-#include "proxy/option_table.h"
 
 #define RUN_NAME_MAX_BYTES 64
 #define MIN_STORE_BYTES ((size_t)1 << 20)

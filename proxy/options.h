@@ -40,8 +40,10 @@ struct options {
 	struct address *listen; /* at least one after options_parse() */
 	size_t listen_count;
 	struct address admin;
-	bool has_admin; /* false: --admin off */
-	int ready_fd;   /* -1: none */
+	bool has_admin;         /* false: --admin off */
+	char *admin_token_path; /* absolute; NULL: none */
+	char *admin_token;      /* NULL: none is asked for */
+	int ready_fd;           /* -1: none */
 	unsigned workers;
 
 	char *state_dir;
@@ -75,6 +77,10 @@ struct options {
 	size_t store_max_bytes;
 	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
 	              for the proxy that runs */
+
+	/* serve */
+	char *user; /* NULL: stay who we are */
+	bool wants_seccomp;
 
 	/* exec */
 	char **child_argv;  /* borrowed from main(); NULL-terminated */

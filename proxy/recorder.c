@@ -50,6 +50,7 @@ struct recorder {
 
 	pthread_t thread;
 	enum recorder_state state;
+	bool is_running; /* the thread */
 	bool is_stopping;
 	bool has_run; /* is begun in the store */
 	size_t asked; /* collections under way */
@@ -346,13 +347,12 @@ run(void *arg)
 {
 	struct recorder *recorder = arg;
 
-	write_pending(recorder); /* the run begins */
 	loop_run(recorder->loop);
 	return NULL;
 }
 
 struct recorder *
-recorder_start(struct service *service, const struct options *options)
+recorder_open(struct service *service, const struct options *options)
 {
 	struct recorder *recorder = xcalloc(1, sizeof(*recorder));
 	struct timeval every = {.tv_usec = WRITE_EVERY_MS * 1000};
@@ -366,11 +366,18 @@ recorder_start(struct service *service, const struct options *options)
 		strcpy(recorder->host, "?");
 	recorder->timer = event_new(
 	    loop_base(recorder->loop), -1, EV_PERSIST, on_due, recorder);
-	if (recorder->timer == NULL ||
-	    event_add(recorder->timer, &every) != 0 ||
-	    pthread_create(&recorder->thread, NULL, run, recorder) != 0)
+	if (recorder->timer == NULL || event_add(recorder->timer, &every) != 0)
 		abort();
+	write_pending(recorder);
 	return recorder;
+}
+
+bool
+recorder_start(struct recorder *recorder)
+{
+	recorder->is_running =
+	    pthread_create(&recorder->thread, NULL, run, recorder) == 0;
+	return recorder->is_running;
 }
 
 static void
@@ -386,8 +393,11 @@ begin_stop(void *arg)
 void
 recorder_stop(struct recorder *recorder)
 {
+	if (!recorder->is_running)
+		return;
 	loop_post(recorder->loop, begin_stop, recorder);
 	pthread_join(recorder->thread, NULL);
+	recorder->is_running = false;
 }
 
 /* At once, in the caller's thread. */

@@ -19,12 +19,16 @@
 
 struct recorder;
 
-/* Starts the thread, which opens the store.  Borrows both until
- * recorder_finish(). */
-struct recorder *recorder_start(
+/* Opens the store and begins the run, with the privileges that we may give up
+ * next.  Borrows both until recorder_finish(). */
+struct recorder *recorder_open(
     struct service *service, const struct options *options);
 
-/* Ends the thread, after what was asked of it: before service_drain(). */
+/* Starts the thread.  Returns false where there can be none. */
+bool recorder_start(struct recorder *recorder) MUST_CHECK;
+
+/* Ends the thread, if it runs, after what was asked of it: before
+ * service_drain(). */
 void recorder_stop(struct recorder *recorder);
 
 /* Writes what has come since, and that the run has ended; frees all.  After

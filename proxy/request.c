@@ -42,9 +42,8 @@ request_note_user_agent(struct client *client, const struct head *request)
 	record->user_agent = head_span_copy(field->value);
 }
 
-/* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
-static bool
-has_valid_host(const struct head *request)
+bool
+request_has_valid_host(const struct head *request)
 {
 	size_t count = head_count(request, "Host");
 
@@ -72,6 +71,23 @@ agrees_with_host(struct client *client, const struct head *request,
 	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
 }
 
+bool
+request_is_head(const struct client *client)
+{
+	return http_has_head(client->parser) &&
+	    head_method_is(http_head(client->parser), "HEAD");
+}
+
+/* A path, or "*" for OPTIONS alone (RFC 9112 §3.2.4). */
+static bool
+is_origin_form(const struct head *request)
+{
+	struct span target = request->target;
+
+	return target.at[0] == '/' ||
+	    (head_span_is(target, "*") && head_method_is(request, "OPTIONS"));
+}
+
 /*
  * Reads where the request goes: absolute-form, or origin-form inside a
  * CONNECT (RFC 9112 §3.2).  Returns what is wrong with it, or NULL.
@@ -81,25 +97,29 @@ read_target(struct client *client, const struct head *request,
     struct origin *origin, struct span *path)
 {
 	struct span target = request->target;
+	bool is_tls = stream_tls(client->stream) != NULL;
 
 	if (memchr(target.at, '#', target.length) != NULL)
 		return "a fragment has no place in a request target";
-	if (client->target != NULL &&
-	    (target.at[0] == '/' || head_span_is(target, "*"))) {
+	if (client->target != NULL && is_origin_form(request)) {
 		*origin = *client->target;
-		origin_set_tls(origin, stream_tls(client->stream) != NULL);
+		origin_set_tls(origin, is_tls);
 		*path = target;
 		return NULL;
 	}
 	if (!origin_parse_absolute(target, origin, path))
-		return "this is a forward proxy: the request target must be "
-		       "an absolute http:// URL (set HTTP_PROXY, not the URL's "
-		       "host)";
+		return client->target == NULL
+		    ? "this is a forward proxy: the request target must be an "
+		      "absolute http:// URL (set HTTP_PROXY, not the URL's "
+		      "host)"
+		    : "inside CONNECT the request target must be a path";
+	/* https:// in clear text would go to the TLS port in clear text. */
 	if (client->target != NULL &&
-	    !origin_is_same_authority(origin, client->target))
+	    (origin->is_tls != is_tls ||
+		!origin_is_same_authority(origin, client->target)))
 		return "the request target disagrees with its CONNECT";
 	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
-	if (path->length == 0 && head_span_is(request->method, "OPTIONS"))
+	if (path->length == 0 && head_method_is(request, "OPTIONS"))
 		*path = (struct span){"*", 1};
 	return NULL;
 }
@@ -116,19 +136,13 @@ forward(struct client *client, const struct head *request)
 	    read_target(client, request, &origin, &start.path);
 	char *url;
 
-	if (mistake == NULL && !has_valid_host(request))
+	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
 	if (mistake == NULL && !agrees_with_host(client, request, &origin))
 		mistake = "Host disagrees with the request target";
 	if (mistake != NULL) {
 		client_refuse_request(
 		    client, 400, "http_request_error", mistake);
-		return;
-	}
-	if (rewrite_is_loop(request, client->worker->house->via_name)) {
-		client_refuse_request(client, 502, "proxy_loop_detected",
-		    "the request came through this proxy before: check "
-		    "HTTP_PROXY and --resolve");
 		return;
 	}
 	request_note_user_agent(client, request);
@@ -160,7 +174,11 @@ take_head(struct client *client)
 
 	if (client->is_too_many)
 		client_turn_away(client);
-	else if (head_span_is(request->method, "CONNECT"))
+	else if (rewrite_is_loop(request, client->worker->house->via_name))
+		client_refuse_request(client, 502, "proxy_loop_detected",
+		    "the request came through this proxy before: check "
+		    "HTTP_PROXY and --resolve");
+	else if (head_method_is(request, "CONNECT"))
 		connect_begin(client, request);
 	else
 		forward(client, request);
@@ -180,14 +198,21 @@ static void
 refuse_malformed(struct client *client)
 {
 	enum http_error error = http_error(client->parser);
+	struct refusal refusal = {.status = http_error_status(error),
+	    .token = "http_request_error",
+	    .text = http_error_text(error),
+	    .detail = ""};
 
-	if (client->exchange != NULL) {
-		/* In the middle of a body: an answer is already under way. */
-		client_close(client, CLOSE_BAD_REQUEST);
+	if (client->exchange == NULL) {
+		client_refuse(client, &refusal, CLOSE_BAD_REQUEST);
 		return;
 	}
-	client_refuse_request(client, http_error_status(error),
-	    http_error_token(error), http_error_text(error));
+	client->is_request_read = true; /* there is no more to read */
+	if (exchange_refuse_request(client->exchange, &refusal))
+		return;
+	/* A FIN tells that the response is not whole: to HTTP/1.0, whose
+	 * responses may end by one, no chunked request was ever taken. */
+	client_close(client, CLOSE_BAD_REQUEST);
 }
 
 static bool

@@ -23,7 +23,7 @@
 static bool
 is_head_request(const struct exchange *x)
 {
-	return head_span_is(client_request(x->client)->method, "HEAD");
+	return head_method_is(client_request(x->client), "HEAD");
 }
 
 void
@@ -64,7 +64,8 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 	    .detail = ""};
 
 	if (failure == UPSTREAM_MALFORMED) {
-		refusal.token = "http_protocol_error";
+		refusal.token =
+		    http_error_response_token(upstream_http_error(x->upstream));
 		refusal.text = "the origin's response is malformed";
 		refusal.detail =
 		    http_error_text(upstream_http_error(x->upstream));

@@ -46,7 +46,8 @@ def hold(stack, proxy, count, path=MANIFEST, tag="job=imagecheck"):
 
 def drain(proxy, count, path=MANIFEST, tag="job=imagecheck"):
     """The same caller after the fix."""
-    targets = [f"{path}?drained{at}{tag}" for at in range(count)]
+    name = tag.replace(", ", ";")
+    targets = [f"{path}?drained{at}{name}" for at in range(count)]
     for target in targets:
         with Caller(proxy) as caller:
             caller.fetch(target, ("Leakproxy-Tag", tag))
