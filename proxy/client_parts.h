@@ -24,6 +24,9 @@
 
 #define CLIENT_MAGIC 0x636c6e74u
 
+/* For a handshake, or the first byte inside CONNECT. */
+#define CLIENT_SETUP_TIMEOUT_US (30 * US_PER_S)
+
 enum client_state {
 	CLIENT_READING,
 	CLIENT_EXCHANGING,
@@ -51,7 +54,8 @@ struct client {
 	struct http_parser *parser;
 	struct exchange *exchange;  /* while EXCHANGING */
 	struct tunnel *tunnel;      /* while RELAYING */
-	struct dial *dial;          /* while DIALLING */
+	struct dial *dial;          /* while DIALLING, maybe SNIFFING */
+	struct stream *listened;    /* maybe while SNIFFING: to the origin */
 	struct origin *target;      /* CONNECT's; NULL without */
 	struct ledger_conn *record; /* until closed */
 	/* borrowed */
@@ -116,6 +120,10 @@ void connect_begin(struct client *client, const struct head *request);
 
 /* The first bytes inside it.  Returns how many were taken. */
 size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+
+/* The caller has been silent inside it for long: the origin may be the one
+ * that speaks first. */
+void connect_sniff_on(struct client *client, mono_us now);
 
 void connect_secured(struct client *client);
 void connect_handshake_ended(struct client *client, enum stream_end how);

@@ -130,6 +130,7 @@ on_connected(struct dial *dial)
 	struct worker *worker = dial->worker;
 	int fd = dial->fd;
 	int on = 1;
+	char route[ORIGIN_ROUTE_BYTES];
 	struct tls *tls;
 
 	event_free(dial->event);
@@ -143,8 +144,9 @@ on_connected(struct dial *dial)
 		finish(dial, DIAL_OK, "");
 		return;
 	}
-	tls = tls_connect(
-	    worker->tls_client, fd, dial->origin.host, dial->origin.key);
+	tls = tls_connect(worker->tls_client, fd,
+	    origin_server_name(&dial->origin),
+	    origin_route(&dial->origin, route));
 	stream_secure(dial->stream, &tls);
 }
 

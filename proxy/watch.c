@@ -16,9 +16,6 @@
 #include "accounting/evidence.h"
 #include "proxy/base/log.h"
 
-/* For a handshake, or the first byte inside CONNECT. */
-#define SETUP_TIMEOUT_US (30 * US_PER_S)
-
 /* A caller quiet for so long is looked at after an eighth of it more. */
 #define SAMPLE_BACKOFF 8
 #define MAX_SAMPLE_INTERVAL_US (10 * US_PER_S)
@@ -176,8 +173,10 @@ client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 		look(client, now, budget);
 		return;
 	case CLIENT_SNIFFING:
+		connect_sniff_on(client, now);
+		return;
 	case CLIENT_SECURING:
-		if (now - client->state_since >= SETUP_TIMEOUT_US)
+		if (now - client->state_since >= CLIENT_SETUP_TIMEOUT_US)
 			client_close(client, CLOSE_TIMEOUT);
 		return;
 	case CLIENT_RELAYING:

@@ -30,10 +30,11 @@ TAILQ_HEAD(client_list, client);
 /* What all workers share.  Read-only once they run, or with locks inside. */
 struct house {
 	const struct options *options;
-	struct tls_server *tls_server; /* borrowed */
-	struct callers *callers;       /* borrowed */
-	struct suspicion *suspicion;   /* borrowed */
-	const struct address *own;     /* where we listen, admin included: never
+	struct tls_server *tls_server;   /* borrowed */
+	const struct tls_keylog *keylog; /* borrowed; NULL: none */
+	struct callers *callers;         /* borrowed */
+	struct suspicion *suspicion;     /* borrowed */
+	const struct address *own; /* where we listen, admin included: never
 	                                  proxied to; borrowed */
 	size_t own_count;
 	const char *via_name; /* borrowed */

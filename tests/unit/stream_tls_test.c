@@ -48,10 +48,13 @@ set_up(void **state)
 	leaves = leaf_cache_new(authority, LEAF_CACHE_DEFAULT_MAX);
 	if (leaves == NULL)
 		return -1;
-	tls_server = tls_server_new(leaves, tls_failure);
-	trusting =
-	    tls_client_new(authority_certificate_path(authority), tls_failure);
-	distrusting = tls_client_new(NULL, tls_failure);
+	tls_server = tls_server_new(leaves, NULL, tls_failure);
+	trusting = tls_client_new(
+	    &(struct tls_client_settings){
+		.ca_file = authority_certificate_path(authority)},
+	    tls_failure);
+	distrusting =
+	    tls_client_new(&(struct tls_client_settings){0}, tls_failure);
 	return tls_server != NULL && trusting != NULL && distrusting != NULL
 	    ? 0
 	    : -1;
