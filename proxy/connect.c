@@ -276,6 +276,10 @@ connect_handshake_ended(struct client *client, enum stream_end how)
 		return;
 	}
 	counters->client_handshakes_failed++;
+	if (how == STREAM_END_TLS)
+		log_info("c%" PRIu64 ": the handshake with the caller failed "
+			 "(%s): --passthrough tunnels what is no HTTP/1",
+		    client_id(client), tls_error(tls));
 	client_close(client,
 	    how == STREAM_END_TLS       ? CLOSE_TLS_FAILED
 		: how == STREAM_END_FIN ? CLOSE_CLIENT_FIN
