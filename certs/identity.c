@@ -43,13 +43,33 @@ no_passphrase(char *buffer, int size, int is_writing, void *arg)
 }
 
 static bool
+has_key(BIO *file)
+{
+	bool is_found = false;
+	unsigned char *bytes;
+	char *name;
+	char *header;
+	long length;
+
+	while (!is_found &&
+	    PEM_read_bio(file, &name, &header, &bytes, &length) == 1) {
+		is_found = strstr(name, "PRIVATE KEY") != NULL;
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(bytes, (size_t)length);
+	}
+	return is_found;
+}
+
+static bool
 read_key(struct identity *identity, BIO *file, char *error)
 {
 	identity->key =
 	    PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL);
 	if (identity->key != NULL)
 		return true;
-	if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+	(void)BIO_seek(file, 0);
+	if (!has_key(file))
 		return fail(error,
 		    "holds no private key: append it (PEM, without a "
 		    "passphrase)");

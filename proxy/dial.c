@@ -94,17 +94,19 @@ on_handshake_ended(void *arg, enum stream_end how)
 	struct dial *dial = arg;
 	struct counters *counters = ledger_counters(dial->worker->ledger);
 	char detail[TLS_ERROR_BYTES] = "the origin closed during the handshake";
-	bool is_certificate = false;
+	enum dial_result result = DIAL_TLS_FAILED;
 
 	counters->upstream_handshakes_failed++;
 	if (how == STREAM_END_TLS) {
 		const struct tls *tls = stream_tls(dial->stream);
 
-		is_certificate = tls_is_certificate_error(tls);
+		if (tls_is_certificate_error(tls))
+			result = DIAL_TLS_CERTIFICATE;
+		else if (tls_is_alert(tls))
+			result = DIAL_TLS_ALERT;
 		snprintf(detail, sizeof(detail), "%s", tls_error(tls));
 	}
-	finish(dial, is_certificate ? DIAL_TLS_CERTIFICATE : DIAL_TLS_FAILED,
-	    detail);
+	finish(dial, result, detail);
 }
 
 static void

@@ -383,7 +383,10 @@ end_failed(struct stream *stream)
 	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
 		may_read = show(stream, bytes, length);
 	if (stream->state != STREAM_CLOSED)
-		end(stream, STREAM_END_RST);
+		end(stream,
+		    stream->tls != NULL && tls_is_alert(stream->tls)
+			? STREAM_END_TLS
+			: STREAM_END_RST);
 }
 
 static void

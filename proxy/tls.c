@@ -115,6 +115,13 @@ trust_alert_of(unsigned long code)
 	}
 }
 
+static bool
+is_alert(unsigned long code)
+{
+	return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET;
+}
+
 static void
 note_failure(struct tls *tls)
 {
@@ -122,6 +129,7 @@ note_failure(struct tls *tls)
 	long verified = SSL_get_verify_result(tls->ssl);
 
 	tls->has_failed = true;
+	tls->is_alert = is_alert(code);
 	if (tls->client == NULL)
 		tls->trust_alert = trust_alert_of(code);
 	if (tls->client != NULL && verified != X509_V_OK)
@@ -147,7 +155,10 @@ result_of(struct tls *tls, int returned)
 	default:
 		break;
 	}
-	if (ERR_peek_error() != 0 && !tls->bio.saw_eof && !tls->bio.was_reset) {
+	/* An alert is the reason, even where the socket has ended behind it. */
+	if (is_alert(ERR_peek_error()) ||
+	    (ERR_peek_error() != 0 && !tls->bio.saw_eof &&
+		!tls->bio.was_reset)) {
 		note_failure(tls);
 		return TLS_FAILED;
 	}
@@ -235,6 +246,12 @@ tls_is_certificate_error(const struct tls *tls)
 {
 	return tls->client != NULL &&
 	    SSL_get_verify_result(tls->ssl) != X509_V_OK;
+}
+
+bool
+tls_is_alert(const struct tls *tls)
+{
+	return tls->is_alert;
 }
 
 const char *

@@ -99,6 +99,9 @@ const char *tls_trust_alert(const struct tls *tls);
 /* Whether the failure was the origin's certificate. */
 bool tls_is_certificate_error(const struct tls *tls);
 
+/* Whether the failure was an alert from the other side. */
+bool tls_is_alert(const struct tls *tls);
+
 /* What failed, for people.  Borrowed. */
 const char *tls_error(const struct tls *tls);
 

@@ -25,6 +25,7 @@ struct tls {
 	char *host;      /* owned: CONNECT's host, or the origin's */
 	char *route;     /* owned; NULL towards a caller */
 	bool has_failed; /* OpenSSL wants no more of the session */
+	bool is_alert;   /* what failed it came from the other side */
 	const char *trust_alert;
 	char server_name[TLS_SERVER_NAME_BYTES]; /* the caller's; "" without */
 	char fingerprint[TLS_FINGERPRINT_BYTES];

@@ -106,8 +106,9 @@ on_drained(void *arg)
 static void
 report_end(struct upstream *upstream, enum stream_end how)
 {
-	enum upstream_failure failure =
-	    how == STREAM_END_FIN ? UPSTREAM_CLOSED : UPSTREAM_RESET;
+	enum upstream_failure failure = how == STREAM_END_FIN ? UPSTREAM_CLOSED
+	    : how == STREAM_END_RST                           ? UPSTREAM_RESET
+							      : UPSTREAM_TLS;
 
 	/* A body that runs to the end is complete only after a clean end, which
 	 * under TLS is a close_notify (RFC 9112 §9.8). */
