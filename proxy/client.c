@@ -212,10 +212,14 @@ client_close(struct client *client, enum close_reason reason)
 	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
-	if (client->exchange != NULL)
+	if (client->exchange != NULL) {
+		client->is_aborting |= exchange_is_unframed(client->exchange);
 		exchange_abort(&client->exchange);
-	if (client->tunnel != NULL)
+	}
+	if (client->tunnel != NULL) {
+		client->is_aborting |= !tunnel_is_done(client->tunnel);
 		tunnel_free(&client->tunnel);
+	}
 	if (client->dial != NULL)
 		dial_cancel(&client->dial);
 	if (client->listened != NULL)
