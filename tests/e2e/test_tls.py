@@ -77,14 +77,14 @@ def check_refusal(caller, token, detail):
 @pytest.mark.parametrize("origins", VERSIONS)
 def test_versions_and_resumption(house, pki, callers, origins):
     """Each leg has a version of its own, and takes up its last session: the
-    second handshake is a short one, on both."""
+    second handshake is a short one, on both, and for the same name still."""
     context = pki.context(pki.leaf, version=VERSIONS[origins])
     trust = client_context(house, VERSIONS[callers])
     session = None
     with TlsOrigin(context, answer_and_close) as origin:
         for number in range(3):
-            with TlsCaller(house, "origin.test", origin.port, context=trust,
-                           session=session) as caller:
+            with TlsCaller(house, "127.0.0.9", origin.port, "origin.test",
+                           context=trust, session=session) as caller:
                 assert caller.socket.version() == callers
                 assert caller.socket.selected_alpn_protocol() == "http/1.1"
                 assert caller.socket.session_reused == (number > 0)
@@ -113,6 +113,30 @@ def test_resumption_on_any_worker(start_proxy, pki):
                 session = caller.socket.session
         full = [each for each in origin.handshakes if not each.is_resumed]
         assert len(full) <= 2
+
+
+def test_resumption_after_a_reset(house, pki):
+    """However the last connection ended, its session is good (RFC 8446
+    dropped what TLS 1.0 said of that)."""
+    has_answer = threading.Event()
+
+    def answer_and_reset(secured):
+        secured.sendall(ANSWER)
+        has_answer.wait(10)
+        secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                           b"\1\0\0\0\0\0\0\0")
+        return False
+
+    with TlsOrigin(pki.context(pki.leaf), answer_and_reset) as origin:
+        for number in range(2):
+            with TlsCaller(house, "two.test", origin.port) as caller:
+                assert caller.fetch("/") == b"ok"
+                has_answer.set()
+                wait_until(lambda: not house.metric(
+                    'leakproxy_connections{side="upstream",state="idle"}'),
+                    "the proxy has seen its end")
+                has_answer.clear()
+            assert origin.handshakes[number].is_resumed == (number > 0)
 
 
 def test_alpn(house, secured):
@@ -481,6 +505,7 @@ def test_no_tls_at_all(house, pki):
     """On an intercepted port too: HTTP is HTTP, and anything else is none of
     our business."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
         port = listener.getsockname()[1]
         for said in (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", b"\0\1\2", b"220 "):
             with Caller(house, "clear", port=port) as caller:
@@ -497,6 +522,7 @@ def test_the_origin_speaks_first(house):
     slow is intercepted all the same."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.settimeout(10)
         secret = stack.enter_context(TlsOrigin(ssl.SSLContext(
             ssl.PROTOCOL_TLS_SERVER)))
         waiting = stack.enter_context(Caller(
@@ -663,6 +689,47 @@ def test_close_notify_from_an_origin(house, pki):
         assert caller.read_to_end() == b"all"
         caller.send(b"but I go on")
         wait_until(lambda: b"but I go on" in origin.heard, "it arrives")
+
+
+def upgrade_and_reset(secured):
+    secured.sendall(b"HTTP/1.1 101 Switching Protocols\r\n"
+                    b"Connection: upgrade\r\nUpgrade: x\r\n\r\nall")
+    secured.recv(1)
+    secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                       b"\1\0\0\0\0\0\0\0")
+    return False
+
+
+def test_a_broken_relay_has_no_clean_end(house, pki):
+    """The origin resets what came of an Upgrade: the caller gets no
+    close_notify, which would say that this was all."""
+    with TlsOrigin(pki.context(pki.leaf), upgrade_and_reset) as origin, \
+            TlsCaller(house, "origin.test", origin.port) as caller:
+        caller.get("/", ("Connection", "upgrade"), ("Upgrade", "x"))
+        assert caller.read(3) == b"all"
+        caller.send(b"x")
+        with pytest.raises(OSError):
+            caller.read_to_end()
+
+
+def test_a_response_that_is_given_up_has_no_clean_end(start_proxy, pki):
+    """So does a response without framing that the proxy breaks off."""
+    def begin(secured):
+        secured.sendall(b"HTTP/1.1 200 OK\r\n\r\nbegun")
+        with contextlib.suppress(OSError):
+            secured.recv(1)
+        return False
+
+    proxy = start_proxy("--upstream-ca", pki.file, "--drain-timeout", "0s",
+                        "--resolve", "*:*:127.0.0.1")
+    with TlsOrigin(pki.context(pki.leaf), begin) as origin, \
+            TlsCaller(proxy, "one.test", origin.port) as caller:
+        caller.send_head("GET / HTTP/1.0")
+        caller.read_head()
+        assert caller.read(5) == b"begun"
+        proxy.stop()
+        with pytest.raises(OSError):
+            caller.read_to_end()
 
 
 CUT = {

@@ -23,6 +23,13 @@ def server_context(*chain, directory, version=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     context.set_alpn_protocols(["h2", "http/1.1"])
+    return strict(context, version)
+
+
+def strict(context, version):
+    """One version alone where there is one; and an end without close_notify
+    is no end."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if version:
         context.minimum_version = context.maximum_version = version
     return context
@@ -168,6 +175,4 @@ class TlsCaller(Caller):
 def client_context(proxy, version=None, alpn=("h2", "http/1.1")):
     context = ssl.create_default_context(cafile=proxy.ca)
     context.set_alpn_protocols(list(alpn))
-    if version:
-        context.minimum_version = context.maximum_version = version
-    return context
+    return strict(context, version)
