@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
 #include "proxy/hosts.h"
@@ -367,6 +368,36 @@ option_read_pem_file(
 	if (file != NULL)
 		fclose(file);
 	return has_certificate && option_read_text(options, field, text, why);
+}
+
+bool
+option_read_client_cert(
+    struct options *options, void *field, const char *text, char *why)
+{
+	const char *equals = strchr(text, '=');
+	struct client_cert cert = {0};
+	char reason[IDENTITY_ERROR_BYTES];
+	char *host;
+
+	if (equals == NULL)
+		return refuse(why, text,
+		    "is no HOST=FILE: write registry.test=client.pem");
+	host = xstrndup(text, (size_t)(equals - text));
+	cert.pattern = hosts_parse_pattern(host);
+	free(host);
+	if (cert.pattern == NULL)
+		return refuse(why, text,
+		    "begins with no host pattern: write "
+		    "registry.test=client.pem or *.registry.test=client.pem");
+	cert.identity = identity_read(equals + 1, reason);
+	if (cert.identity == NULL) {
+		free(cert.pattern);
+		return refuse(why, equals + 1, reason);
+	}
+	options->client_certs = xreallocarray(options->client_certs,
+	    options->client_cert_count + 1, sizeof(*options->client_certs));
+	options->client_certs[options->client_cert_count++] = cert;
+	return true;
 }
 
 static bool

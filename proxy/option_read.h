@@ -20,6 +20,7 @@ typedef bool option_reader(struct options *options, void *field,
 option_reader option_read_admin;
 option_reader option_read_admin_token_file;
 option_reader option_read_allow;
+option_reader option_read_client_cert;
 option_reader option_read_columns;
 option_reader option_read_destination;
 option_reader option_read_duration;

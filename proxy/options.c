@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/option_table.h"
 #include "proxy/usage.h"
 
@@ -457,6 +458,11 @@ options_free(struct options *options)
 		return;
 	for (size_t i = 0; i < options->resolve_count; i++)
 		free(options->resolve[i].host);
+	for (size_t i = 0; i < options->client_cert_count; i++) {
+		free(options->client_certs[i].pattern);
+		identity_free(options->client_certs[i].identity);
+	}
+	free(options->client_certs);
 	strings_fini(&options->tag_headers);
 	strings_fini(&options->passthrough);
 	route_set_free(options->routes);

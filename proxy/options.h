@@ -19,6 +19,8 @@
 #include "proxy/hosts.h"
 #include "proxy/units.h"
 
+struct identity;
+
 enum command {
 	COMMAND_SERVE,
 	COMMAND_EXEC,
@@ -30,6 +32,12 @@ enum command {
 struct strings {
 	char **items;
 	size_t count;
+};
+
+/* --client-cert HOST=FILE */
+struct client_cert {
+	char *pattern;             /* owned: a host pattern, lower case */
+	struct identity *identity; /* owned */
 };
 
 struct options {
@@ -48,6 +56,8 @@ struct options {
 	char *upstream_ca;          /* NULL: the system's roots */
 	struct strings tag_headers; /* lower case; leakproxy-tag is first */
 	struct strings passthrough; /* host patterns, lower case, "*" allowed */
+	struct client_cert *client_certs; /* the first that matches counts */
+	size_t client_cert_count;
 	struct resolve_rule *resolve;
 	size_t resolve_count;
 	struct cidr *allow;

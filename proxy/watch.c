@@ -298,6 +298,8 @@ client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 		look(client, now, budget);
 		return;
 	case CLIENT_SNIFFING:
+		connect_sniff_on(client, now);
+		return;
 	case CLIENT_SECURING:
 		if (is_setup_late(client, now))
 			client_close(client, CLOSE_TIMEOUT);
