@@ -270,6 +270,7 @@ is_meant_for_report(const struct options *options, const struct option_row *row,
     const char *value)
 {
 	return options->command != COMMAND_REPORT &&
+	    options->command != COMMAND_SELFTEST &&
 	    strcmp(row->name, "admin") == 0 &&
 	    strncmp(value, "http://", strlen("http://")) == 0;
 }
@@ -329,7 +330,8 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	if (options->state_dir != NULL || options->command == COMMAND_REPORT)
+	if (options->state_dir != NULL || options->command == COMMAND_REPORT ||
+	    options->command == COMMAND_SELFTEST)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -386,8 +388,8 @@ read_command(const char *word, enum command *command)
 {
 	if (word == NULL) {
 		complain(NULL,
-		    "the command is missing: write serve, exec, report or ca; "
-		    "see leakproxy --help");
+		    "the command is missing: write serve, exec, report, ca or "
+		    "selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {

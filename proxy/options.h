@@ -26,6 +26,7 @@ enum command {
 	COMMAND_EXEC,
 	COMMAND_REPORT,
 	COMMAND_CA,
+	COMMAND_SELFTEST,
 	COMMAND_REPLAY,
 };
 
@@ -92,6 +93,10 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* selftest */
+	struct address proxy; /* where the proxy listens */
+	mono_us selftest_timeout_us;
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
