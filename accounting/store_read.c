@@ -260,8 +260,11 @@ read_exchange(sqlite3_stmt *row, const struct leak *leak,
 	    .url = store_column_text(row, 4),
 	    .user_agent = store_column_text(row, 5),
 	    .client_address = store_column_text(row, 6),
-	    .owner = {(pid_t)store_column_known(row, 7),
-		(int)store_column_known(row, 8), -1, store_column_text(row, 9)},
+	    .owner = {.pid = (pid_t)store_column_known(row, 7),
+		.fd = (int)store_column_known(row, 8),
+		.uid = -1,
+		.command = store_column_text(row, 9),
+		.command_line = store_column_text(row, 14)},
 	    .body_bytes = store_column_known(row, 10),
 	    .delivered_bytes = store_column_known(row, 11),
 	    .facts.unread_bytes = store_column_known(row, 12),
@@ -272,6 +275,10 @@ read_exchange(sqlite3_stmt *row, const struct leak *leak,
 	    .route = xstrdup(leak->route),
 	};
 	tags_copy(&exchange->tags, &leak->tags);
+	if (sqlite3_column_type(row, 15) != SQLITE_NULL)
+		strncpy(exchange->owner.container,
+		    (const char *)sqlite3_column_text(row, 15),
+		    sizeof(exchange->owner.container) - 1);
 	/* The query asks for known words alone. */
 	if (!verdict_from_word((const char *)sqlite3_column_text(row, 2),
 		&exchange->judgement.verdict))
@@ -309,7 +316,8 @@ read_exchanges(
 	sqlite3_stmt *rows = store_prepare(store,
 	    "SELECT conn, ordinal, verdict, held, url, user_agent,"
 	    " client_address, pid, fd, command, body_bytes, delivered_bytes,"
-	    " unread_bytes, began_at FROM exchange WHERE run = ?1 AND"
+	    " unread_bytes, began_at, command_line, container FROM exchange "
+	    "WHERE run = ?1 AND"
 	    " kind = ?2 AND verdict IN ('undrained', 'suspected')"
 	    " ORDER BY verdict DESC, began_at");
 	struct binder binder = {rows, 0};

@@ -54,7 +54,10 @@ static const char *const steps[STORE_SCHEMA] = {
     " duration_us INTEGER, PRIMARY KEY(run, conn, ordinal)) WITHOUT ROWID;"
     "CREATE INDEX exchange_kind ON exchange(run, kind);"
     "CREATE INDEX exchange_age ON exchange(began_at);",
-    /* 2: what it takes to compare runs, and to see their rhythm. */
+    /* 2: what it takes to compare runs and to see their rhythm; callers by
+     * command line and container. */
+    "ALTER TABLE exchange ADD COLUMN command_line TEXT;"
+    "ALTER TABLE exchange ADD COLUMN container TEXT;"
     "CREATE TABLE exposure("
     " run INTEGER NOT NULL, kind INTEGER NOT NULL, settled INTEGER NOT NULL,"
     " first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"

@@ -364,6 +364,9 @@ bind_exchange(
 	store_bind_number(binder, x->began_at);
 	store_bind_known(binder, x->first_byte_us);
 	store_bind_known(binder, x->duration_us);
+	store_bind_text(binder, x->owner.command_line);
+	store_bind_text(
+	    binder, x->owner.container[0] == '\0' ? NULL : x->owner.container);
 }
 
 static bool
@@ -373,7 +376,7 @@ write_exchanges(struct writing *writing, const struct batch *batch)
 	sqlite3_stmt *statement = store_prepare(store,
 	    "INSERT OR REPLACE INTO exchange VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
 	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
-	    " ?20, ?21, ?22, ?23, ?24)");
+	    " ?20, ?21, ?22, ?23, ?24, ?25, ?26)");
 	bool is_good = statement != NULL;
 
 	for (size_t i = 0; i < batch->exchange_count && is_good; i++) {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/option_table.h"
 #include "proxy/usage.h"
 
@@ -290,6 +291,7 @@ is_meant_for_report(const struct options *options, const struct option_row *row,
     const char *value)
 {
 	return options->command != COMMAND_REPORT &&
+	    options->command != COMMAND_SELFTEST &&
 	    strcmp(row->name, "admin") == 0 &&
 	    strncmp(value, "http://", strlen("http://")) == 0;
 }
@@ -359,10 +361,10 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	bool asks_a_proxy =
-	    options->command == COMMAND_REPORT && options->run == NULL;
+	bool needs_none = options->command == COMMAND_SELFTEST ||
+	    (options->command == COMMAND_REPORT && options->run == NULL);
 
-	if (options->state_dir != NULL || asks_a_proxy)
+	if (options->state_dir != NULL || needs_none)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -420,7 +422,7 @@ read_command(const char *word, enum command *command)
 	if (word == NULL) {
 		complain(NULL,
 		    "the command is missing: write serve, exec, report, "
-		    "runs, compare or ca; see leakproxy --help");
+		    "runs, compare, ca or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -491,6 +493,11 @@ options_free(struct options *options)
 		return;
 	for (size_t i = 0; i < options->resolve_count; i++)
 		free(options->resolve[i].host);
+	for (size_t i = 0; i < options->client_cert_count; i++) {
+		free(options->client_certs[i].pattern);
+		identity_free(options->client_certs[i].identity);
+	}
+	free(options->client_certs);
 	strings_fini(&options->tag_headers);
 	strings_fini(&options->passthrough);
 	route_set_free(options->routes);

@@ -19,11 +19,14 @@
 #include "proxy/hosts.h"
 #include "proxy/units.h"
 
+struct identity;
+
 enum command {
 	COMMAND_SERVE,
 	COMMAND_EXEC,
 	COMMAND_REPORT,
 	COMMAND_CA,
+	COMMAND_SELFTEST,
 	COMMAND_RUNS,
 	COMMAND_COMPARE,
 	COMMAND_REPLAY, /* the last */
@@ -32,6 +35,12 @@ enum command {
 struct strings {
 	char **items;
 	size_t count;
+};
+
+/* --client-cert HOST=FILE */
+struct client_cert {
+	char *pattern;             /* owned: a host pattern, lower case */
+	struct identity *identity; /* owned */
 };
 
 struct options {
@@ -50,6 +59,8 @@ struct options {
 	char *upstream_ca;          /* NULL: the system's roots */
 	struct strings tag_headers; /* lower case; leakproxy-tag is first */
 	struct strings passthrough; /* host patterns, lower case, "*" allowed */
+	struct client_cert *client_certs; /* the first that matches counts */
+	size_t client_cert_count;
 	struct resolve_rule *resolve;
 	size_t resolve_count;
 	struct cidr *allow;
@@ -90,6 +101,10 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* selftest */
+	struct address proxy; /* where the proxy listens */
+	mono_us selftest_timeout_us;
 
 	/* compare */
 	const char *runs[2]; /* before and after; borrowed from main() */

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -242,6 +243,22 @@ def test_compare_says_what_is_wrong(start_proxy, state):
         assert done.returncode == 2 and done.stdout == ""
         assert re.fullmatch(r"leakproxy: .* has no run \"(2|nightly)\": "
                             r"leakproxy runs lists .*\n", done.stderr)
+
+
+# ---- privileges ----
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another")
+def test_a_file_of_roots(start_proxy, state):
+    """--user: the state directory is root's, and the store is opened before
+    that is given up."""
+    proxy = start_proxy("--user", "nobody")
+    drain(proxy, 2)
+    proxy.leaks()
+    proxy.stop()
+    assert not troubles(proxy)
+    [stored] = runs(state)
+    assert stored["exchanges"] == 2 and stored["ended"] is not None
 
 
 # ---- trouble with the file ----
