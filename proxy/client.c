@@ -203,7 +203,7 @@ client_close(struct client *client, enum close_reason reason)
 	log_debug("c%" PRIu64 ": closed: %s", client_id(client),
 	    record_close_word(reason));
 	/* Our FIN may be out, and the loop has not told us yet. */
-	if (client->state == CLIENT_FINISHING &&
+	if (client->state == CLIENT_FINISHING && !client->has_fin &&
 	    stream_fin_bytes(client->stream) > 0)
 		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
@@ -213,7 +213,9 @@ client_close(struct client *client, enum close_reason reason)
 	note_exit(client);
 	if (client->exchange != NULL)
 		exchange_abort(&client->exchange);
-	if (client->tunnel != NULL)
+	if (client->tunnel != NULL && reason == CLOSE_CLIENT_RST)
+		tunnel_abort(&client->tunnel);
+	else if (client->tunnel != NULL)
 		tunnel_free(&client->tunnel);
 	if (client->dial != NULL)
 		dial_cancel(&client->dial);
@@ -303,6 +305,32 @@ client_owes_bytes(struct client *client)
 	return client_sample(client, &delivery) && delivery.waiting_bytes > 0;
 }
 
+/*
+ * Bytes that lie unread in a local caller's socket.  Only before our FIN: once
+ * both ways are closed the kernel shows them no more.
+ */
+static bool
+is_unread(struct client *client)
+{
+	struct peer_socket peer;
+
+	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
+	    evidence_peer(
+		client->worker->evidence, stream_fd(client->stream), &peer) &&
+	    peer.inode != 0 && peer.unread_bytes > 0;
+}
+
+bool
+client_owes_reading(struct client *client)
+{
+	struct conn_standing standing;
+
+	if (client_owes_bytes(client))
+		return true;
+	ledger_conn_standing(client->record, &standing);
+	return standing.is_unproven && is_unread(client);
+}
+
 bool
 client_is_orphan(struct client *client)
 {
@@ -314,19 +342,25 @@ client_is_orphan(struct client *client)
 		peer.inode == 0);
 }
 
+enum close_reason
+client_reason_of_fin(const struct client *client)
+{
+	if (client->reason == CLOSE_NOT_YET ||
+	    client->reason == CLOSE_RESPONSE_SAID ||
+	    client->reason == CLOSE_SHUTDOWN)
+		return CLOSE_CLIENT_FIN;
+	return client->reason;
+}
+
 /* What the caller's FIN after ours means. */
 static enum close_reason
 reason_of_answer(struct client *client)
 {
-	int64_t late_bytes = stream_bytes_after_fin(client->stream);
-
-	if (client->reason == CLOSE_RESPONSE_SAID ||
-	    client->reason == CLOSE_SHUTDOWN)
-		return CLOSE_CLIENT_FIN;
 	if (client->reason != CLOSE_NOT_YET)
-		return client->reason;
-	return late_bytes > CLOSE_NOTIFY_BYTES ? CLOSE_REQUEST_CROSSED
-					       : CLOSE_PROBE_ANSWERED;
+		return client_reason_of_fin(client);
+	return stream_bytes_after_fin(client->stream) > CLOSE_NOTIFY_BYTES
+	    ? CLOSE_REQUEST_CROSSED
+	    : CLOSE_PROBE_ANSWERED;
 }
 
 static void
@@ -345,17 +379,20 @@ on_fin(struct client *client)
 		tunnel_client_fin(client->tunnel);
 		return;
 	case CLIENT_DIALLING:
+		if (client_is_orphan(client))
+			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_READING:
-		/* The rest of the last response may still be wanted. */
-		if (client_owes_bytes(client) && !client_is_orphan(client))
+		/* The rest of the last response may still be wanted.  Where
+		 * the caller is gone, its kernel acknowledges or resets. */
+		if (client_owes_bytes(client))
 			client_finish(client, CLOSE_CLIENT_FIN);
-		else
+		else if (!client_owes_reading(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_FINISHING:
-		if (!client_owes_bytes(client) || client_is_orphan(client))
-			client_close(client, CLOSE_CLIENT_FIN);
+		if (!client_owes_bytes(client))
+			client_close(client, client_reason_of_fin(client));
 		return;
 	case CLIENT_WATCHED:
 		client_close(client, reason_of_answer(client));
@@ -394,10 +431,12 @@ on_finished(void *arg)
 	}
 	if (client->state != CLIENT_FINISHING)
 		return;
-	ledger_conn_probed(client->record, clock_mono());
+	/* After the caller's own FIN ours asks nothing. */
+	if (!client->has_fin)
+		ledger_conn_probed(client->record, clock_mono());
 	client_set_state(client, CLIENT_WATCHED);
 	if (client->has_fin && !client_owes_bytes(client))
-		client_close(client, CLOSE_CLIENT_FIN);
+		client_close(client, client_reason_of_fin(client));
 }
 
 static const struct stream_callbacks callbacks = {
@@ -429,6 +468,9 @@ client_exchange_ended(struct client *client, enum exchange_outcome outcome)
 		return;
 	case EXCHANGE_CLOSE:
 		client_finish(client, CLOSE_RESPONSE_SAID);
+		return;
+	case EXCHANGE_TRUNCATED:
+		client_finish(client, CLOSE_UPSTREAM_FAILED);
 		return;
 	case EXCHANGE_ABORT:
 		client->is_aborting = true;

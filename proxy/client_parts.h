@@ -88,6 +88,13 @@ bool client_sample(struct client *client, struct delivery *delivery);
 /* Whether bytes of a response are still on their way to the caller. */
 bool client_owes_bytes(struct client *client);
 
+/* The same, or they lie unread in a local caller's socket. */
+bool client_owes_reading(struct client *client);
+
+/* What the caller's FIN ends the connection for: what was announced before,
+ * or the FIN itself. */
+enum close_reason client_reason_of_fin(const struct client *client);
+
 /* Whether the local caller's socket is held by no process any more: it was
  * closed, not half-closed. */
 bool client_is_orphan(struct client *client);

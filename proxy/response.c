@@ -63,6 +63,13 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 	    .text = "the origin closed the connection before it answered",
 	    .detail = ""};
 
+	/* RFC 9209 §2.3.8: terminated is before any part of it was received. */
+	if (upstream_has_begun(x->upstream)) {
+		refusal.token = "http_response_incomplete";
+		refusal.text =
+		    "the origin closed the connection within its response's "
+		    "head";
+	}
 	if (failure == UPSTREAM_MALFORMED) {
 		refusal.token = "http_protocol_error";
 		refusal.text = "the origin's response is malformed";
@@ -300,8 +307,8 @@ truncate_response(struct exchange *x)
 {
 	stream_flush(client_stream(x->client));
 	ledger_response_ended(&x->record, RESPONSE_TRUNCATED, clock_mono());
-	exchange_end(
-	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_CLOSE);
+	exchange_end(x,
+	    x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_TRUNCATED);
 }
 
 static void
