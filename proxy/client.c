@@ -143,9 +143,15 @@ bool
 client_sample(struct client *client, struct delivery *delivery)
 {
 	const struct stream *stream = client->stream;
+	int64_t fin_bytes = stream_fin_bytes(stream);
 
 	if (!evidence_sample(stream_fd(stream), delivery))
 		return false;
+	delivery->received_bytes = stream_received_bytes(stream);
+	delivery->is_our_end_out = fin_bytes > 0;
+	/* The caller takes nothing by acknowledging our end. */
+	if (delivery->waiting_bytes < fin_bytes)
+		delivery->acked_bytes -= fin_bytes - delivery->waiting_bytes;
 	delivery->waiting_bytes = with_stream(stream, delivery->waiting_bytes);
 	delivery->unsent_bytes = with_stream(stream, delivery->unsent_bytes);
 	return true;
@@ -352,15 +358,23 @@ client_reason_of_fin(const struct client *client)
 	return client->reason;
 }
 
+/* A request came after the probe: it is lost, whether the caller then reads
+ * our end or resets on it. */
+static bool
+has_crossed(const struct client *client)
+{
+	return client->reason == CLOSE_NOT_YET &&
+	    stream_bytes_after_fin(client->stream) > CLOSE_NOTIFY_BYTES;
+}
+
 /* What the caller's FIN after ours means. */
 static enum close_reason
-reason_of_answer(struct client *client)
+reason_of_answer(const struct client *client)
 {
-	if (client->reason != CLOSE_NOT_YET)
-		return client_reason_of_fin(client);
-	return stream_bytes_after_fin(client->stream) > CLOSE_NOTIFY_BYTES
-	    ? CLOSE_REQUEST_CROSSED
-	    : CLOSE_PROBE_ANSWERED;
+	if (has_crossed(client))
+		return CLOSE_REQUEST_CROSSED;
+	return client->reason == CLOSE_NOT_YET ? CLOSE_PROBE_ANSWERED
+					       : client_reason_of_fin(client);
 }
 
 static void
@@ -372,6 +386,8 @@ on_fin(struct client *client)
 		/* A half-close is legal; a caller that is gone is not served
 		 * to the end. */
 		client->is_ending = true;
+		if (exchange_is_over(client->exchange))
+			return;
 		if (!client->is_request_read || client_is_orphan(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
@@ -416,6 +432,8 @@ on_ended(void *arg, enum stream_end how)
 		on_fin(client);
 	else if (how == STREAM_END_TLS)
 		client_close(client, CLOSE_TLS_FAILED);
+	else if (client->state == CLIENT_WATCHED && has_crossed(client))
+		client_close(client, CLOSE_REQUEST_CROSSED);
 	else
 		client_close(client, CLOSE_CLIENT_RST);
 }

@@ -162,6 +162,8 @@ exchange_request_complete(
 	if (x->state == EXCHANGE_OVER)
 		return;
 	x->is_request_complete = true;
+	if (x->record != NULL)
+		ledger_request_ended(x->record);
 	if (client_request(x->client)->framing != BODY_CHUNKED)
 		return;
 	text_clear(out);
@@ -179,6 +181,12 @@ exchange_is_full(const struct exchange *x)
 	if (x->upstream != NULL)
 		return stream_is_full(upstream_stream(x->upstream));
 	return x->early != NULL && evbuffer_get_length(x->early) > 0;
+}
+
+bool
+exchange_is_over(const struct exchange *x)
+{
+	return x->state == EXCHANGE_OVER;
 }
 
 static bool

@@ -40,6 +40,9 @@ void exchange_request_complete(struct exchange *exchange,
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
 
+/* Whether it is over, and client_exchange_ended() about to tell. */
+bool exchange_is_over(const struct exchange *exchange);
+
 /* The caller takes response bytes again. */
 void exchange_client_drained(struct exchange *exchange);
 

@@ -142,7 +142,8 @@ is_half_closed_and_done(struct client *client)
 	if (!client->has_fin)
 		return false;
 	if (client->state == CLIENT_EXCHANGING)
-		return client_is_orphan(client);
+		return !exchange_is_over(client->exchange) &&
+		    client_is_orphan(client);
 	return !client_owes_reading(client);
 }
 

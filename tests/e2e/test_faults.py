@@ -95,9 +95,22 @@ CALLER_BREAKS = [
     # A half-close is legal: it is served to the end.
     *rows("caller", f"before_response_head mid_response_head {BEGUN}",
           "half", HTTP, "caller 200", "drained closed", "client-fin"),
+    # The same, and it is gone before our FIN comes.
+    *rows("caller", f"before_response_head mid_response_head {BEGUN}",
+          "leave", (PLAIN, CLEAR), "caller 200", "drained closed",
+          "client-fin"),
     *rows("caller", f"before_response_head mid_response_head {BEGUN}",
           "stall", HTTP, "held", "undrained unread|probe", "-",
           patience="quick"),
+
+    # The response is there before its request has ended.  Whoever has read
+    # it owes nothing but the request.
+    *rows("caller", "early_answer", "stall", HTTP,
+          "still", "open -", "-", patience="quick"),
+    *rows("caller", "early_answer", "fin", (PLAIN, CLEAR),
+          "origin kept", "drained closed", "client-fin"),
+    *rows("caller", "early_unread", "stall", HTTP,
+          "held", "undrained unread|close", "-", patience="quick"),
 
     # It has everything, and the connection rests.
     *rows("caller", "idle", "fin half", HTTP,
@@ -290,8 +303,12 @@ class Theatre:
                 proxy.kill()
 
 
-def commit(scene, case):
+def commit(books, scene, case):
     """The fault itself."""
+    def taken():
+        return books.look(scene.address)[0]["received_bytes"]
+
+    before = taken() if case.fault == "request" else 0
     end = scene.origin if case.side == "origin" else scene.caller.socket
     if case.fault == "answer":
         scene.caller.answer_probe()
@@ -302,7 +319,7 @@ def commit(scene, case):
             end.close()
     elif case.fault == "rst":
         reset(end)
-    elif case.fault == "half":
+    elif case.fault in ("half", "leave"):
         half_close(end)
     elif case.fault == "garbage":
         socket.socket.sendall(end, b"\0garbage\r\n\r\n") \
@@ -310,6 +327,8 @@ def commit(scene, case):
             else end.sendall(b"\0garbage\r\n\r\n")
     elif case.fault == "request":
         scene.ask()
+        # Closed before it is read, it might be dropped with the rest.
+        wait_until(lambda: taken() > before, "the request has come")
         scene.caller.close()
 
 
@@ -329,7 +348,9 @@ def relayed(scene, to_caller):
 def see(scene, case):
     """What the other side sees of it."""
     who, _, what = case.seen.partition(" ")
-    if case.seen == "held":
+    if case.seen == "still":
+        time.sleep(STALLED_S)
+    elif case.seen == "held":
         scene.origin.sendall(scene.rest)
     elif who == "relayed":
         relayed(scene, what == "to caller")
@@ -364,8 +385,10 @@ def see_as_caller(scene, case, what):
         if (case.side, case.stage) == ("origin", "mid_body_to_end"):
             whole = whole[:stages.HALF]  # its end is the message's
         assert message.payload == whole
-    if case.reason != "-":
-        if message.is_whole and message.fields.get("connection") == "close":
+    if case.reason not in ("-", "idle"):
+        if message.is_whole and (
+                (case.side, case.fault) == ("caller", "half") or
+                message.fields.get("connection") == "close"):
             assert stages.receive(scene.caller.socket) == "fin"
         scene.caller.close()
 
@@ -426,7 +449,7 @@ def play(theatre, case):
         getattr(stages, case.stage)(scene)
         if case.patience == "probing":
             await_probe(books, scene)
-        commit(scene, case)
+        commit(books, scene, case)
         if case.side == "origin" and case.patience == "quick":
             stay_stalled(books, scene)
         see(scene, case)

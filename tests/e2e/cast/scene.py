@@ -16,6 +16,7 @@ from cast.origin import HOST, pattern
 from cast.waiting import wait_until
 
 PATIENCE_S = 10
+TCP_CLOSE = 7
 
 # --passthrough names it, so that its CONNECTs are opaque.
 TUNNEL_HOST = "tunnel.test"
@@ -79,7 +80,9 @@ def receive(end, size=65536):
     try:
         return end.recv(size) or "fin"
     except ssl.SSLEOFError:
-        return "fin"  # without a close_notify
+        # Without a close_notify, by FIN or by RST; the kernel knows.
+        state = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return "rst" if state == TCP_CLOSE else "fin"
     except (ConnectionResetError, BrokenPipeError):
         return "rst"
 
@@ -330,6 +333,24 @@ def idle_unread(scene):
 
 def idle_half_read(scene):
     _complete(scene, len(BODY) - 1)
+
+
+def _early(scene):
+    _mid_request(scene, ("Content-Length", "10"), b"hello")
+    scene.accept_request(b"hello")
+    scene.say(HEAD + LENGTH)
+    scene.read_head()
+    scene.say(BODY)
+    scene.rest = b""
+
+
+def early_answer(scene):
+    _early(scene)
+    scene.read_some(len(BODY))
+
+
+def early_unread(scene):
+    _early(scene)
 
 
 def connect(scene):
