@@ -47,17 +47,18 @@ def run(*arguments, **more):
 
 
 class Proxy:
-    """`leakproxy serve` or `exec`, once it is ready."""
+    """`leakproxy serve` or `exec`, once it is ready; `prefix` is a command
+    that becomes it."""
 
     def __init__(self, directory, *options, command=("serve",), child=(),
-                 stdin=subprocess.DEVNULL):
+                 stdin=subprocess.DEVNULL, prefix=()):
         self.directory = Path(directory)
         self.state_dir = self.directory / "state"
         self.log_path = self.directory / "leakproxy.log"
         readable, writable = os.pipe()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [LEAKPROXY, *command, "--listen", "127.0.0.1:0",
+                [*prefix, LEAKPROXY, *command, "--listen", "127.0.0.1:0",
                  "--admin", "127.0.0.1:0", "--ready-fd", str(writable),
                  "--state-dir", self.state_dir, "--log-level", "debug",
                  *map(str, options), *child],
