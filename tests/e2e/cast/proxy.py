@@ -52,7 +52,7 @@ class Proxy:
 
     def __init__(self, directory, *options, command=("serve",), child=(),
                  stdin=subprocess.DEVNULL, prefix=(), listen="127.0.0.1:0",
-                 admin="127.0.0.1:0"):
+                 admin="127.0.0.1:0", log_level="debug"):
         self.directory = Path(directory)
         self.is_killed = False  # by us
         self.state_dir = self.directory / "state"
@@ -62,7 +62,7 @@ class Proxy:
             self.process = subprocess.Popen(
                 [*prefix, LEAKPROXY, *command, "--listen", listen,
                  "--admin", admin, "--ready-fd", str(writable),
-                 "--state-dir", self.state_dir, "--log-level", "debug",
+                 "--state-dir", self.state_dir, "--log-level", log_level,
                  *map(str, options), *child],
                 stdin=stdin, stderr=log, pass_fds=[writable],
                 env=plain_environment())
