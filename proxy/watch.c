@@ -174,7 +174,7 @@ look(struct client *client, mono_us now, struct sweep_budget *budget)
 	if (may_probe(client, &standing, now))
 		probe(client, &standing, now, budget);
 	else if (client->state == CLIENT_WATCHED && !standing.is_unproven &&
-	    now - standing.probed_at >= options->probe_grace_us)
+	    now - client->state_since >= options->probe_grace_us)
 		client_close(client, CLOSE_IDLE);
 }
 

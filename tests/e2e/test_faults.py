@@ -103,6 +103,12 @@ CALLER_BREAKS = [
           "stall", HTTP, "held", "undrained unread|probe", "-",
           patience="quick"),
 
+    # It reads a little of much.
+    *rows("caller", "flooded", "fin rst", HTTP,
+          "origin gone", "abandoned reset", "client-rst"),
+    *rows("caller", "flooded", "stall half", HTTP,
+          "held", "undrained stalled", "-", patience="quick"),
+
     # The response is there before its request has ended.  Whoever has read
     # it owes nothing but the request.
     *rows("caller", "early_answer", "stall", HTTP,
@@ -195,6 +201,8 @@ ORIGIN_BREAKS = [
     *rows("origin", FRAMED, "fin half", HTTP,
           "caller 200 cut by fin", "unproven -", "upstream-failed"),
     *rows("origin", "mid_chunk_size mid_trailer", "garbage", HTTP,
+          "caller 200 cut by fin", "unproven -", "upstream-failed"),
+    *rows("origin", "flooded", "fin rst", HTTP,
           "caller 200 cut by fin", "unproven -", "upstream-failed"),
     # Without framing its end is the message's.
     *rows("origin", "mid_body_to_end", "fin half", HTTP,
@@ -351,7 +359,7 @@ def see(scene, case):
     if case.seen == "still":
         time.sleep(STALLED_S)
     elif case.seen == "held":
-        scene.origin.sendall(scene.rest)
+        scene.say(scene.rest)
     elif who == "relayed":
         relayed(scene, what == "to caller")
     elif case.seen == "origin none":
@@ -361,6 +369,9 @@ def see(scene, case):
                 scene.listener.accept()
     elif case.seen == "origin kept":
         pass
+    elif case.seen == "origin gone":
+        # By RST where it was still sending.
+        assert scene.origin_end() in ("fin", "rst")
     elif who == "origin":
         assert scene.origin_end() == what
         scene.origin.close()

@@ -16,6 +16,7 @@ from cast.origin import HOST, pattern
 from cast.waiting import wait_until
 
 PATIENCE_S = 10
+FULL_S = 0.2  # a socket that takes nothing for so long is full
 TCP_CLOSE = 7
 
 # --passthrough names it, so that its CONNECTs are opaque.
@@ -126,11 +127,12 @@ class Scene:
 
     # ---- the caller ----
 
-    def open(self, transport=None):
+    def open(self, transport=None, window=None):
         host = TUNNEL_HOST if self.transport == "tunnel" else HOST
         self.caller = Caller(
             self.proxy, transport or self.transport, host=host,
-            port=self.port, connect_fields=[("User-Agent", self.agent)])
+            port=self.port, connect_fields=[("User-Agent", self.agent)],
+            window=window)
         self.meet()
         if transport is None and self.transport == "intercepted":
             self._take_tickets()
@@ -198,7 +200,16 @@ class Scene:
             request += part
 
     def say(self, data):
-        self.origin.sendall(data)
+        if data:  # nothing, too, would wait for room
+            self.origin.sendall(data)
+
+    def pour(self):
+        """The origin sends until nothing more is taken."""
+        self.origin.settimeout(FULL_S)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self.origin.send(BODY)
+        self.origin.settimeout(PATIENCE_S)
 
     def origin_end(self):
         """The origin reads to the end, and says which it was."""
@@ -333,6 +344,18 @@ def idle_unread(scene):
 
 def idle_half_read(scene):
     _complete(scene, len(BODY) - 1)
+
+
+def flooded(scene):
+    """A body too large for all the buffers on its way, of which the caller
+    has read a little."""
+    scene.open(window=16384)
+    before_response_head(scene)
+    scene.say(HEAD + b"Content-Length: 100000000\r\n\r\n")
+    scene.read_head()
+    scene.pour()
+    scene.read_some(HALF)
+    scene.rest = b""
 
 
 def _early(scene):
