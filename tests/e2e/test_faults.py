@@ -121,6 +121,9 @@ CALLER_BREAKS = [
     # It has everything, and the connection rests.
     *rows("caller", "idle", "fin half", HTTP,
           "origin kept", "drained closed", "client-fin"),
+    # A reset never proves that it was read (DESIGN §2).
+    *rows("caller", "idle", "rst", HTTP,
+          "origin kept", "abandoned reset", "client-rst"),
     *rows("caller", "idle_unread", "fin rst", HTTP,
           "origin kept", "abandoned reset", "client-rst"),
     *rows("caller", "idle_unread", "stall half", HTTP,
@@ -137,8 +140,11 @@ CALLER_BREAKS = [
     *rows("caller", "idle", "fin", (PLAIN, CLEAR),
           "origin kept", "drained probe", "probe-answered",
           patience="probing"),
+    *rows("caller", "idle", "rst", (PLAIN, CLEAR),
+          "origin kept", "abandoned reset", "client-rst",
+          patience="probing"),
     # What it leaves unread is our close_notify, and no body.
-    *rows("caller", "idle", "fin", (SECURE,),
+    *rows("caller", "idle", "fin rst", (SECURE,),
           "origin kept", "drained probe", "client-rst", patience="probing"),
     *rows("caller", "idle", "request", HTTP,
           "origin kept", "drained reuse", "request-crossed",
@@ -189,7 +195,9 @@ ORIGIN_BREAKS = [
           "caller 502 connection_terminated", "drained closed", "client-fin"),
     *rows("origin", f"mid_response_head {REQUEST_BODY}", "garbage", HTTP,
           "caller 502 http_protocol_error", "drained closed", "client-fin"),
-    *rows("origin", REQUEST_BODY, "fin rst half", HTTP,
+    *rows("origin", f"{REQUEST_BODY} flooding", "fin rst", HTTP,
+          "caller 502 connection_terminated", "drained closed", "client-fin"),
+    *rows("origin", REQUEST_BODY, "half", HTTP,
           "caller 502 connection_terminated", "drained closed", "client-fin"),
     *rows("origin", "mid_response_head", "fin rst half", HTTP,
           "caller 502 http_response_incomplete", "drained closed",

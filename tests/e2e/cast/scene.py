@@ -88,6 +88,15 @@ def receive(end, size=65536):
         return "rst"
 
 
+def pour(end):
+    """Sends until nothing more is taken."""
+    end.settimeout(FULL_S)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            end.send(BODY)
+    end.settimeout(PATIENCE_S)
+
+
 def reset(end):
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                    struct.pack("ii", 1, 0))
@@ -202,14 +211,6 @@ class Scene:
     def say(self, data):
         if data:  # nothing, too, would wait for room
             self.origin.sendall(data)
-
-    def pour(self):
-        """The origin sends until nothing more is taken."""
-        self.origin.settimeout(FULL_S)
-        with contextlib.suppress(TimeoutError):
-            while True:
-                self.origin.send(BODY)
-        self.origin.settimeout(PATIENCE_S)
 
     def origin_end(self):
         """The origin reads to the end, and says which it was."""
@@ -353,9 +354,16 @@ def flooded(scene):
     before_response_head(scene)
     scene.say(HEAD + b"Content-Length: 100000000\r\n\r\n")
     scene.read_head()
-    scene.pour()
+    pour(scene.origin)
     scene.read_some(HALF)
     scene.rest = b""
+
+
+def flooding(scene):
+    """The caller sends such a body, and the origin reads none of it."""
+    scene.ask(("Content-Length", "100000000"), method="POST")
+    scene.accept_request()
+    pour(scene.caller.socket)
 
 
 def _early(scene):
