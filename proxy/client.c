@@ -377,10 +377,25 @@ reason_of_answer(const struct client *client)
 					       : client_reason_of_fin(client);
 }
 
+/* Behind a FIN that has been read the kernel does not show an RST.  Before
+ * our own FIN nothing else ends a socket. */
+static bool
+is_reset(struct client *client)
+{
+	struct delivery delivery;
+
+	return stream_fin_bytes(client->stream) == 0 &&
+	    client_sample(client, &delivery) && delivery.is_dead;
+}
+
 static void
 on_fin(struct client *client)
 {
 	client->has_fin = true;
+	if (is_reset(client)) {
+		client_close(client, CLOSE_CLIENT_RST);
+		return;
+	}
 	switch (client->state) {
 	case CLIENT_EXCHANGING:
 		/* A half-close is legal; a caller that is gone is not served

@@ -47,7 +47,9 @@ HTTP = (PLAIN, CLEAR, SECURE)
 class Case:
     side: str       # who breaks
     stage: str      # of cast/scene.py
-    fault: str      # fin, rst, half, stall, garbage; request
+    # fin and rst; half of a close, after which it reads on, or leaves as soon
+    # as it has all; stall; garbage.  To a probe: answer, or request.
+    fault: str
     transport: str
     seen: str       # and by whom
     judged: str     # verdict and evidence; "-" where there is no exchange
@@ -125,7 +127,7 @@ CALLER_BREAKS = [
     # A reset never proves that it was read (DESIGN §2).
     *rows("caller", "idle", "rst", HTTP,
           "origin kept", "abandoned reset", "client-rst"),
-    *rows("caller", "idle_unread", "fin rst", HTTP,
+    *rows("caller", "idle_unread", "fin rst leave", HTTP,
           "origin kept", "abandoned reset", "client-rst"),
     *rows("caller", "idle_unread", "stall half", HTTP,
           "held", "undrained unread|probe", "-", patience="quick"),
@@ -338,6 +340,8 @@ def commit(books, scene, case):
         reset(end)
     elif case.fault in ("half", "leave"):
         half_close(end)
+        if "unread" in case.stage and case.fault == "leave":
+            scene.caller.close()
     elif case.fault == "garbage":
         socket.socket.sendall(end, b"\0garbage\r\n\r\n") \
             if "hello" in case.stage or "handshake" in case.stage \
