@@ -41,9 +41,6 @@
  * hold gigabytes (DESIGN §1: 54 kB with this against 4 MB without). */
 #define NOTSENT_LOWAT_BYTES (16 * 1024)
 
-/* More than a close_notify after our FIN is a request. */
-#define CLOSE_NOTIFY_BYTES 64
-
 struct client *
 client_of(void *arg)
 {
@@ -128,33 +125,6 @@ free_client(void *arg)
 	free(client->target);
 	client->magic = 0;
 	free(client);
-}
-
-/* `bytes` in the kernel, with what the stream queues and without our end. */
-static int64_t
-with_stream(const struct stream *stream, int64_t bytes)
-{
-	bytes +=
-	    (int64_t)stream_queued_bytes(stream) - stream_fin_bytes(stream);
-	return bytes > 0 ? bytes : 0;
-}
-
-bool
-client_sample(struct client *client, struct delivery *delivery)
-{
-	const struct stream *stream = client->stream;
-	int64_t fin_bytes = stream_fin_bytes(stream);
-
-	if (!evidence_sample(stream_fd(stream), delivery))
-		return false;
-	delivery->received_bytes = stream_received_bytes(stream);
-	delivery->is_our_end_out = fin_bytes > 0;
-	/* The caller takes nothing by acknowledging our end. */
-	if (delivery->waiting_bytes < fin_bytes)
-		delivery->acked_bytes -= fin_bytes - delivery->waiting_bytes;
-	delivery->waiting_bytes = with_stream(stream, delivery->waiting_bytes);
-	delivery->unsent_bytes = with_stream(stream, delivery->unsent_bytes);
-	return true;
 }
 
 /* What was seen last: it decides whether the body had been delivered. */
@@ -303,96 +273,11 @@ on_secured(void *arg)
 	connect_secured(client_of(arg));
 }
 
-bool
-client_owes_bytes(struct client *client)
-{
-	struct delivery delivery;
-
-	return client_sample(client, &delivery) && delivery.waiting_bytes > 0;
-}
-
-/*
- * Bytes that lie unread in a local caller's socket.  Only before our FIN: once
- * both ways are closed the kernel shows them no more.
- */
-static bool
-is_unread(struct client *client)
-{
-	struct peer_socket peer;
-
-	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
-	    evidence_peer(
-		client->worker->evidence, stream_fd(client->stream), &peer) &&
-	    peer.inode != 0 && peer.unread_bytes > 0;
-}
-
-bool
-client_owes_reading(struct client *client)
-{
-	struct conn_standing standing;
-
-	if (client_owes_bytes(client))
-		return true;
-	ledger_conn_standing(client->record, &standing);
-	return standing.is_unproven && is_unread(client);
-}
-
-bool
-client_is_orphan(struct client *client)
-{
-	struct peer_socket peer;
-
-	return client->is_local &&
-	    (!evidence_peer(
-		 client->worker->evidence, stream_fd(client->stream), &peer) ||
-		peer.inode == 0);
-}
-
-enum close_reason
-client_reason_of_fin(const struct client *client)
-{
-	if (client->reason == CLOSE_NOT_YET ||
-	    client->reason == CLOSE_RESPONSE_SAID ||
-	    client->reason == CLOSE_SHUTDOWN)
-		return CLOSE_CLIENT_FIN;
-	return client->reason;
-}
-
-/* A request came after the probe: it is lost, whether the caller then reads
- * our end or resets on it. */
-static bool
-has_crossed(const struct client *client)
-{
-	return client->reason == CLOSE_NOT_YET &&
-	    stream_bytes_after_fin(client->stream) > CLOSE_NOTIFY_BYTES;
-}
-
-/* What the caller's FIN after ours means. */
-static enum close_reason
-reason_of_answer(const struct client *client)
-{
-	if (has_crossed(client))
-		return CLOSE_REQUEST_CROSSED;
-	return client->reason == CLOSE_NOT_YET ? CLOSE_PROBE_ANSWERED
-					       : client_reason_of_fin(client);
-}
-
-/* Behind a FIN that has been read the kernel does not show an RST.  Before
- * our own FIN nothing else ends a socket. */
-static bool
-is_reset(struct client *client)
-{
-	struct delivery delivery;
-
-	return stream_fin_bytes(client->stream) == 0 &&
-	    client_sample(client, &delivery) && delivery.is_dead;
-}
-
 static void
 on_fin(struct client *client)
 {
 	client->has_fin = true;
-	if (is_reset(client)) {
+	if (client_is_reset(client)) {
 		client_close(client, CLOSE_CLIENT_RST);
 		return;
 	}
@@ -426,7 +311,7 @@ on_fin(struct client *client)
 			client_close(client, client_reason_of_fin(client));
 		return;
 	case CLIENT_WATCHED:
-		client_close(client, reason_of_answer(client));
+		client_close(client, client_reason_of_answer(client));
 		return;
 	case CLIENT_SNIFFING:
 	case CLIENT_SECURING:
@@ -447,7 +332,7 @@ on_ended(void *arg, enum stream_end how)
 		on_fin(client);
 	else if (how == STREAM_END_TLS)
 		client_close(client, CLOSE_TLS_FAILED);
-	else if (client->state == CLIENT_WATCHED && has_crossed(client))
+	else if (client->state == CLIENT_WATCHED && client_has_crossed(client))
 		client_close(client, CLOSE_REQUEST_CROSSED);
 	else
 		client_close(client, CLOSE_CLIENT_RST);
