@@ -43,7 +43,7 @@ static void
 end_if_done(struct tunnel *tunnel)
 {
 	if (tunnel->client_is_finished && tunnel->upstream_is_finished)
-		tunnel->on_ended(tunnel->arg);
+		tunnel->on_ended(tunnel->arg, false);
 }
 
 static size_t
@@ -68,7 +68,7 @@ on_upstream_ended(void *arg, enum stream_end how)
 	struct tunnel *tunnel = arg;
 
 	if (how != STREAM_END_FIN)
-		tunnel->on_ended(tunnel->arg);
+		tunnel->on_ended(tunnel->arg, true);
 	else
 		stream_half_close(tunnel->client);
 }
@@ -132,6 +132,16 @@ tunnel_free(struct tunnel **tunnelp)
 
 	*tunnelp = NULL;
 	stream_close(&tunnel->upstream);
+	loop_later(tunnel->worker->loop, free, tunnel);
+}
+
+void
+tunnel_abort(struct tunnel **tunnelp)
+{
+	struct tunnel *tunnel = *tunnelp;
+
+	*tunnelp = NULL;
+	stream_abort(&tunnel->upstream);
 	loop_later(tunnel->worker->loop, free, tunnel);
 }
 

@@ -16,14 +16,18 @@
 
 struct tunnel;
 
-/* Both ways are done, or one was reset.  Called once, from the loop. */
-typedef void (*tunnel_ended_cb)(void *arg);
+/* Both ways are done, or the origin reset its own.  Called once, from the
+ * loop. */
+typedef void (*tunnel_ended_cb)(void *arg, bool was_reset);
 
 /* Borrows the client's stream, whose owner hands over its events; takes
  * *upstream. */
 struct tunnel *tunnel_new(struct worker *worker, struct stream *client,
     struct stream **upstream, tunnel_ended_cb on_ended, void *arg);
 void tunnel_free(struct tunnel **tunnel);
+
+/* Like tunnel_free(), with RST to the origin: the caller sent one. */
+void tunnel_abort(struct tunnel **tunnel);
 
 /* The client's events. */
 size_t tunnel_client_bytes(
