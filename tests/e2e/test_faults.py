@@ -32,8 +32,11 @@ STALLED_S = 1.0
 ANOTHER_LOOK_S = 0.1
 
 # How soon a proxy looks: the calm one never does, the probing one sends its
-# FIN soon and then waits, the quick one judges soon.
+# FIN soon and then waits, the quick one judges soon, and the strict one's
+# timeouts are short.
 PATIENCE = {
+    "strict": (*patience("30s", "30s", "30s"), "--header-timeout", "400ms",
+               "--idle-timeout", "500ms"),
     "calm": patience("30s", "30s", "30s"),
     "probing": patience("30s", "300ms", "30s"),
     "quick": patience("400ms", "300ms", "300ms"),
@@ -59,8 +62,8 @@ class Case:
     @property
     def name(self):
         words = self.side, self.stage, self.fault, self.transport
-        probed = ("probed",) if self.patience == "probing" else ()
-        return "-".join((*words, *probed)).replace("_", "-")
+        under = () if self.patience == "calm" else (self.patience,)
+        return "-".join((*words, *under)).replace("_", "-")
 
 
 def rows(side, names, faults, transports, *more, **named):
@@ -120,6 +123,22 @@ CALLER_BREAKS = [
           "origin kept", "drained closed", "client-fin"),
     *rows("caller", "early_unread", "stall", HTTP,
           "held", "undrained unread|close", "-", patience="quick"),
+
+    # It never goes on: that has an end, and an answer where there can be one.
+    *rows("caller", "mid_request_head", "stall", HTTP,
+          "caller 408 http_request_error", "-", "timeout",
+          patience="strict"),
+    *rows("caller", REQUEST_BODY, "stall", HTTP,
+          "caller 408 http_request_error", "drained closed", "client-fin",
+          patience="strict"),
+    *rows("caller", "before_any_byte", "stall", (CLEAR,),
+          "caller fin", "-", "timeout", patience="strict"),
+    *rows("caller", "caller_handshake mid_client_hello", "stall", (SECURE,),
+          "caller fin", "-", "timeout", patience="strict"),
+    *rows("caller", "tunnel", "stall", (TUNNEL,),
+          "caller fin", "-", "timeout", patience="strict"),
+    *rows("caller", "upgraded", "stall", HTTP,
+          "caller fin", "none -", "timeout", patience="strict"),
 
     # It has everything, and the connection rests.
     *rows("caller", "idle", "fin half", HTTP,
@@ -224,6 +243,14 @@ ORIGIN_BREAKS = [
     *rows("origin", f"before_response_head mid_response_head {BEGUN}",
           "stall", (PLAIN, SECURE), "origin fin", "abandoned early-close",
           "client-fin", patience="quick"),
+
+    # Unless --idle-timeout is shorter than the caller's patience.
+    *rows("origin", "before_response_head mid_response_head", "stall", HTTP,
+          "caller 504 connection_read_timeout", "drained closed",
+          "client-fin", patience="strict"),
+    *rows("origin", BEGUN, "stall", HTTP,
+          "caller 200 cut by fin", "unproven -", "upstream-failed",
+          patience="strict"),
 
     # It drops a kept connection: the caller is served by another.
     *rows("origin", "idle", "fin rst half", HTTP,
@@ -393,7 +420,7 @@ def see(scene, case):
 
 
 def see_as_caller(scene, case, what):
-    if case.side == "caller" and scene.origin:
+    if case.side == "caller" and scene.origin and what.startswith("200"):
         scene.say(scene.rest)
     if what == "200 again":
         scene.ask()
