@@ -327,6 +327,8 @@ class Theatre:
         self.authority = authority
         self.secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.secure.load_cert_chain(authority.leaf, authority.leaf_key)
+        # Unread, they would make of the proxy's close a reset.
+        self.secure.num_tickets = 0
         self.steady = Origin(authority)
         self.books = {}
         for name, options in PATIENCE.items():
