@@ -74,6 +74,19 @@ embeds_v4(const struct in6_addr *address, size_t *offset)
 	return address->s6_addr[0] == 0x20 && address->s6_addr[1] == 0x02;
 }
 
+/* Where AWS and Google keep over IPv6 what they keep at 169.254.169.254. */
+static bool
+is_metadata(const struct in6_addr *address)
+{
+	static const struct in6_addr aws = {
+	    {{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}};
+	static const struct in6_addr google = {
+	    {{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}};
+
+	return IN6_ARE_ADDR_EQUAL(address, &aws) ||
+	    IN6_ARE_ADDR_EQUAL(address, &google);
+}
+
 static bool
 is_link_local(const struct in6_addr *address)
 {
@@ -168,7 +181,8 @@ destination_is_prohibited(
 
 	if (is_own(rules, sockaddr))
 		return true;
-	return is_link_local(&address) && !is_allowed(rules, sockaddr);
+	return (is_link_local(&address) || is_metadata(&address)) &&
+	    !is_allowed(rules, sockaddr);
 }
 
 /* inet_aton() reads what inet_pton() refuses, "2852039166" and "0xa9fe0101",
