@@ -20,12 +20,13 @@ B       := $(B_$(SAN))
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla \
-	-Wswitch-enum -Wno-unused-parameter $(if $(CI),-Werror)
+	-Wswitch-enum -Wno-unused-parameter $(if $(CI),-Werror) \
+	$(if $(filter fuzz,$(SAN)),-Wno-cast-qual)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 SAN_thread  := -fsanitize=thread -fno-omit-frame-pointer
-SAN_fuzz    := $(SAN_address) -fsanitize=fuzzer-no-link -Wno-cast-qual
+SAN_fuzz    := $(SAN_address) -fsanitize=fuzzer-no-link
 CC          := $(if $(filter fuzz,$(SAN)),clang,$(CC))
 OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 $(HARDEN))
 
@@ -153,7 +154,8 @@ FUZZ_BIN     := $(FUZZ_NAMES:%=build/fuzz/tests/fuzz/%_fuzz)
 # The corpora, by one program: the sanitized build, without libFuzzer.
 replay:
 	@$(MAKE) --no-print-directory SAN=address build/asan/tests/fuzz/replay
-	@build/asan/tests/fuzz/replay $(FUZZ_NAMES)
+	@ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		build/asan/tests/fuzz/replay $(FUZZ_NAMES)
 
 # libFuzzer, FUZZ_SECONDS for each target, FUZZ_JOBS of them at a time, or
 # FUZZ_ONLY=name; finds go into build/fuzz.

@@ -6,11 +6,13 @@
  */
 
 #include <dirent.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "accounting/memory.h"
 
@@ -18,6 +20,9 @@
 #define MAX_INPUT_BYTES (1024 * 1024)
 
 typedef int (*target_fn)(const uint8_t *data, size_t size);
+
+/* What is being replayed, for when it ends the program. */
+static const char *current;
 
 #define TARGET(name) int fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGETS
@@ -31,6 +36,19 @@ static const struct {
     FUZZ_TARGETS
 #undef TARGET
 };
+
+static void
+on_abort(int signal_number)
+{
+	static const char text[] = "replay: failed at ";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	ignored += write(STDERR_FILENO, current, strlen(current));
+	ignored += write(STDERR_FILENO, "\n", 1);
+	(void)ignored;
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
 
 static void
 replay(target_fn run, const char *path)
@@ -53,8 +71,7 @@ replay(target_fn run, const char *path)
 	free(data);
 }
 
-/* Replays one corpus; an input that fails ends the program, so its name is
- * said first.  Returns how many there were. */
+/* Replays one corpus.  Returns how many inputs there were. */
 static unsigned
 replay_all(const char *name, target_fn run)
 {
@@ -69,12 +86,11 @@ replay_all(const char *name, target_fn run)
 		if (entry->d_name[0] == '.')
 			continue;
 		path = xasprintf("%s/%s", folder, entry->d_name);
-		fprintf(stderr, "\r\033[K%s", path);
+		current = path;
 		replay(run, path);
 		free(path);
 		count++;
 	}
-	fprintf(stderr, "\r\033[K");
 	if (corpus != NULL)
 		closedir(corpus);
 	if (count == 0)
@@ -90,6 +106,8 @@ main(int argc, char **argv)
 	unsigned passed = 0;
 	unsigned inputs = 0;
 
+	/* The sanitizers' findings, too: see the Makefile. */
+	signal(SIGABRT, on_abort);
 	for (int i = 1; i < argc; i++) {
 		for (size_t t = 0; t < sizeof(targets) / sizeof(*targets);
 		     t++) {
