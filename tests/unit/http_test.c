@@ -891,6 +891,7 @@ test_chunks_that_are_malformed(void **state)
 	    CHUNKS("1;a\rx\r\n"),
 	    CHUNKS("1;a\0\r\nx\r\n"),
 	    CHUNKS("1\r\nxy\r\n"),
+	    CHUNKS("1;a\x7f\r\nx\r\n"),
 	    CHUNKS("1\r\nx\n"),
 	    CHUNKS("1\r\nx\rx"),
 	    CHUNKS("1\r\nx\r\r\n"),
