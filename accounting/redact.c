@@ -51,33 +51,19 @@ append(char *end, const char *text, size_t length)
 	return end + length;
 }
 
-/*
- * How much of a parameter is names: all before its last "=", plain or
- * encoded.  A value may hold parameters of its own ("next=/cb?code=...",
- * "next=%2Fcb%3Fcode%3D...", "a=1;token=...").
- */
-static size_t
-names_length(const char *parameter, size_t length)
-{
-	for (size_t i = length; i-- > 0;) {
-		if (parameter[i] == '=' ||
-		    (length - i >= 3 &&
-			strncasecmp(parameter + i, "%3d", 3) == 0))
-			return i;
-	}
-	return 0;
-}
-
 /* Appends one "name=value" with its value redacted if need be. */
 static char *
 append_parameter(char *end, const char *parameter, size_t length)
 {
 	const char *equals = memchr(parameter, '=', length);
+	size_t name_length;
 
-	if (equals == NULL ||
-	    !is_secret(parameter, names_length(parameter, length)))
+	if (equals == NULL)
 		return append(end, parameter, length);
-	end = append(end, parameter, (size_t)(equals - parameter) + 1);
+	name_length = (size_t)(equals - parameter);
+	if (!is_secret(parameter, name_length))
+		return append(end, parameter, length);
+	end = append(end, parameter, name_length + 1);
 	return append(end, REPLACEMENT, strlen(REPLACEMENT));
 }
 

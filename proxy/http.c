@@ -244,8 +244,7 @@ const struct field *
 http_trailer(struct http_parser *parser, size_t *count)
 {
 	*count = parser->head.field_count - parser->header_count;
-	/* Without any field there is no array to point into. */
-	return *count == 0 ? NULL : parser->head.fields + parser->header_count;
+	return parser->head.fields + parser->header_count;
 }
 
 void

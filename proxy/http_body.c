@@ -74,7 +74,7 @@ read_chunk_line(struct http_parser *parser, char c)
 	case CHUNK_EXTENSION:
 		if (c == '\r')
 			parser->place = CHUNK_SIZE_LF;
-		else if (((unsigned char)c < ' ' && c != '\t') || c == 0x7f ||
+		else if (((unsigned char)c < ' ' && c != '\t') ||
 		    ++parser->chunk_line_length > parser->max_head_bytes)
 			return HTTP_CHUNK;
 		return HTTP_OK;

@@ -191,21 +191,8 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* llhttp takes any byte in a reason (RFC 9112 §4). */
-static bool
-is_reason(struct span reason)
-{
-	for (size_t i = 0; i < reason.length; i++) {
-		unsigned char c = (unsigned char)reason.at[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /* llhttp 8 takes other protocols' names, blanks in a target, and a status of
- * one digit or below 100 (RFC 9112 §3, §4; RFC 9110 §15). */
+ * one digit (RFC 9112 §3, §4). */
 static bool
 is_start_line(const struct http_parser *parser, const char *block)
 {
@@ -216,9 +203,8 @@ is_start_line(const struct http_parser *parser, const char *block)
 	if (parser->kind == HTTP_KIND_RESPONSE)
 		return strncmp(block, "HTTP/", 5) == 0 && block[8] == ' ' &&
 		    is_digit(block[9]) && is_digit(block[10]) &&
-		    is_digit(block[11]) && block[9] != '0' &&
-		    (block[12] == ' ' || block[12] == '\r') &&
-		    is_reason(parser->head.reason);
+		    is_digit(block[11]) &&
+		    (block[12] == ' ' || block[12] == '\r');
 	for (size_t i = 0; i < target.length; i++) {
 		if ((unsigned char)target.at[i] <= ' ' || target.at[i] == 0x7f)
 			return false;

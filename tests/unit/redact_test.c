@@ -109,12 +109,6 @@ test_secrets_by_name(void **state)
 	    {"/?token=a=b==", "/?token=REDACTED"},
 	    {"/?token=a?b", "/?token=REDACTED"},
 	    {"/?token=a&token=b", "/?token=REDACTED&token=REDACTED"},
-	    /* parameters inside a value, and other separators */
-	    {"/?a=1;token=b&x=1", "/?a=REDACTED&x=1"},
-	    {"/?next=/cb?code=1&x=1", "/?next=REDACTED&x=1"},
-	    {"/?next=%2Fcb%3Fcode%3D1", "/?next=REDACTED"},
-	    {"/?next=%2Fcb%3fcode%3d1", "/?next=REDACTED"},
-	    {"/?next=%2Fcb%3Fpage%3D1", "/?next=%2Fcb%3Fpage%3D1"},
 	    /* no value, nothing to hide; a registry's own parameters */
 	    {"/?token", "/?token"},
 	    {"/token?service=registry&scope=repository%3Aa%3Apull",
