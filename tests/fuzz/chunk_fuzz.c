@@ -106,11 +106,13 @@ has_framing_trailer(const struct strict_message *strict)
 }
 
 static void
-check_strict(const struct outcome *outcome, struct span bytes)
+check_strict(
+    const struct outcome *outcome, enum http_kind kind, struct span bytes)
 {
 	struct strict_message strict;
-	enum strict_result result =
-	    strict_read_chunks(&strict, bytes.at, bytes.length);
+	enum strict_result result = strict_read_chunks(&strict,
+	    kind == HTTP_KIND_REQUEST ? STRICT_REQUEST : STRICT_RESPONSE,
+	    bytes.at, bytes.length);
 
 	if (outcome->progress == HTTP_HAS_MESSAGE) {
 		assert(result == STRICT_OK);
@@ -141,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(&whole, kind, bytes, bytes.length);
 	run(&pieces, kind, bytes, 1 + data[1] % 16);
 	check_same(&whole, &pieces);
-	check_strict(&whole, bytes);
+	check_strict(&whole, kind, bytes);
 	text_fini(&whole.body);
 	text_fini(&pieces.body);
 	return 0;

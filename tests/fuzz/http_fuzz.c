@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct outcome {
 	enum http_kind kind;
+	size_t header_count; /* of the present message */
 	const char *message; /* where the present one begins; NULL: unknown */
 	unsigned messages;
 	enum http_progress last;
@@ -38,12 +39,24 @@ count_body(void *arg, const char *bytes, size_t length)
 	outcome->body_bytes += length;
 }
 
+static void
+check_fields(const struct field *a, const struct field *b, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		assert(strict_is_same(a[i].name, b[i].name));
+		assert(strict_is_same(a[i].value, b[i].value));
+	}
+}
+
 /* A message ends before `end`. */
 static void
 check_message(
-    const struct outcome *outcome, const struct head *head, const char *end)
+    const struct outcome *outcome, struct http_parser *parser, const char *end)
 {
+	const struct head *head = http_head(parser);
 	const char *start = outcome->message;
+	const struct field *trailer;
+	size_t count;
 	struct strict_message strict;
 
 	if (start == NULL || head_span_is(head->method, "CONNECT"))
@@ -65,13 +78,11 @@ check_message(
 	assert(strict_is_same(strict.target, head->target));
 	assert(strict.status == head->status);
 	assert(strict.framing == head->framing);
-	assert(strict.field_count == head->field_count);
-	for (size_t i = 0; i < head->field_count; i++) {
-		assert(strict_is_same(
-		    strict.fields[i].name, head->fields[i].name));
-		assert(strict_is_same(
-		    strict.fields[i].value, head->fields[i].value));
-	}
+	assert(strict.header_count == outcome->header_count);
+	check_fields(strict.fields, head->fields, strict.header_count);
+	trailer = http_trailer(parser, &count);
+	assert(strict.field_count - strict.header_count == count);
+	check_fields(strict.fields + strict.header_count, trailer, count);
 	strict_fini(&strict);
 }
 
@@ -91,11 +102,12 @@ feed(struct http_parser *parser, const char *bytes, size_t length,
 		offset += taken;
 		if (outcome->last == HTTP_HAS_MESSAGE) {
 			outcome->messages++;
-			check_message(
-			    outcome, http_head(parser), bytes + offset);
+			check_message(outcome, parser, bytes + offset);
 			outcome->message = bytes + offset;
 			http_next(parser);
-		} else if (outcome->last != HTTP_HAS_HEAD) {
+		} else if (outcome->last == HTTP_HAS_HEAD) {
+			outcome->header_count = http_head(parser)->field_count;
+		} else {
 			break;
 		}
 		if (offset == length && outcome->last == HTTP_HAS_MESSAGE)

@@ -38,6 +38,7 @@ struct relay {
 	unsigned setting;
 	struct http_parser *parser;
 	struct http_parser *again; /* reads what leaves */
+	size_t header_count;       /* as it came */
 	enum body_framing framing; /* as it leaves */
 	struct text wire;          /* of one message */
 	struct text body;
@@ -235,8 +236,8 @@ check_connection(const struct strict_message *left)
 
 /* A trailer passes in its order or not at all, and decides nothing. */
 static void
-check_trailer(const struct head *head, const struct field *trailer,
-    size_t count, const struct strict_message *left)
+check_trailer(const struct field *trailer, size_t count,
+    const struct strict_message *left)
 {
 	static const char *const never[] = {"Transfer-Encoding",
 	    "Content-Length", "Host", "Connection", "Authorization",
@@ -305,9 +306,9 @@ check_wire(struct relay *relay)
 		check_request(relay, head, &left);
 	else
 		check_response(relay, head, &left);
-	check_fields(head, head->field_count - trailer_count, &left);
+	check_fields(head, relay->header_count, &left);
 	check_connection(&left);
-	check_trailer(head, trailer, trailer_count, &left);
+	check_trailer(trailer, trailer_count, &left);
 	if (left.framing != BODY_NONE)
 		assert(left.body.length == relay->body.length &&
 		    (left.body.length == 0 ||
@@ -351,6 +352,7 @@ take_head(struct relay *relay)
 {
 	const struct head *head = http_head(relay->parser);
 
+	relay->header_count = head->field_count;
 	text_clear(&relay->wire);
 	text_clear(&relay->body);
 	if ((relay->setting & SETTING_RESPONSE) != 0)

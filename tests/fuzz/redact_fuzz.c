@@ -94,12 +94,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *query = strchr(redacted, '?');
 
 	assert(strlen(redacted) <=
-	    strlen(url) + (count_any(url, "?&") + 1) * strlen(REPLACEMENT));
+	    strlen(url) + (count_any(url, "?&;") + 1) * strlen(REPLACEMENT));
 	assert(strcmp(redacted, again) == 0);
 	assert(strchr(redacted, '#') == NULL);
 	check_authority(redacted);
 	if (query != NULL) {
-		check_parameters(query + 1, "&");
+		check_parameters(query + 1, "&;");
 		check_parameters(query + 1, "&;?");
 	}
 	free(url);

@@ -57,6 +57,22 @@ is_text(struct span span)
 	return true;
 }
 
+/* What an origin may say. */
+static bool
+is_harmless(struct span span)
+{
+	return span.length == 0 ||
+	    (memchr(span.at, '\0', span.length) == NULL &&
+		memchr(span.at, '\r', span.length) == NULL);
+}
+
+static bool
+is_value(const struct strict_message *message, struct span span)
+{
+	return message->kind == STRICT_REQUEST ? is_text(span)
+					       : is_harmless(span);
+}
+
 static bool
 is_target(struct span span)
 {
@@ -133,7 +149,7 @@ add_field(struct strict_message *message, struct span line)
 
 	if (message->field_count == STRICT_MAX_FIELDS ||
 	    !cut(&value, ':', &field->name) || !is_token(field->name) ||
-	    !is_text(value))
+	    !is_value(message, value))
 		return false;
 	while (value.length > 0 && is_blank(*value.at)) {
 		value.at++;
@@ -216,7 +232,7 @@ read_status_line(struct strict_message *message, struct span line)
 		message->status = message->status * 10 + status.at[i] - '0';
 	}
 	message->reason = line;
-	return message->status >= 100 && is_text(line);
+	return message->status >= 100 && is_value(message, line);
 }
 
 /* ---- framing ---- */
@@ -237,8 +253,9 @@ read_length(struct strict_message *message, struct span value)
 
 /* RFC 9112 §6.3, and doubt is an error. */
 static bool
-decide_framing(struct strict_message *message, enum strict_kind kind)
+decide_framing(struct strict_message *message)
 {
+	enum strict_kind kind = message->kind;
 	size_t lengths = strict_count(message, "Content-Length");
 	size_t codings = strict_count(message, "Transfer-Encoding");
 	bool is_request = kind == STRICT_REQUEST;
@@ -430,7 +447,7 @@ strict_read(struct strict_message *message, enum strict_kind kind,
 	struct span line;
 	enum strict_result result;
 
-	*message = (struct strict_message){0};
+	*message = (struct strict_message){.kind = kind};
 	result = read_line(&rest, &line);
 	if (result != STRICT_OK)
 		return result;
@@ -441,7 +458,7 @@ strict_read(struct strict_message *message, enum strict_kind kind,
 	if (result != STRICT_OK)
 		return result;
 	message->header_count = message->field_count;
-	if (!decide_framing(message, kind))
+	if (!decide_framing(message))
 		return STRICT_BAD;
 	result = read_body(message, &rest);
 	message->length = length - rest.length;
@@ -449,13 +466,14 @@ strict_read(struct strict_message *message, enum strict_kind kind,
 }
 
 enum strict_result
-strict_read_chunks(
-    struct strict_message *message, const char *bytes, size_t length)
+strict_read_chunks(struct strict_message *message, enum strict_kind kind,
+    const char *bytes, size_t length)
 {
 	struct rest rest = {bytes, length};
 	enum strict_result result;
 
-	*message = (struct strict_message){.framing = BODY_CHUNKED};
+	*message =
+	    (struct strict_message){.kind = kind, .framing = BODY_CHUNKED};
 	result = read_chunks(message, &rest);
 	message->length = length - rest.length;
 	return result;

@@ -29,6 +29,7 @@ enum strict_result {
 };
 
 struct strict_message {
+	enum strict_kind kind;
 	struct span method;
 	struct span target;
 	int status;
@@ -44,13 +45,15 @@ struct strict_message {
 	size_t length;          /* of it all */
 };
 
-/* Reads one message; spans borrow `bytes`.  End it with strict_fini(). */
+/* Reads one message; spans borrow `bytes`.  In a response's values control
+ * bytes may pass, but CR, LF and NUL (RFC 9110 §5.5).  End it with
+ * strict_fini(). */
 enum strict_result strict_read(struct strict_message *message,
     enum strict_kind kind, const char *bytes, size_t length);
 
 /* Reads a chunked body with its trailer alone. */
-enum strict_result strict_read_chunks(
-    struct strict_message *message, const char *bytes, size_t length);
+enum strict_result strict_read_chunks(struct strict_message *message,
+    enum strict_kind kind, const char *bytes, size_t length);
 
 void strict_fini(struct strict_message *message);
 
