@@ -7,9 +7,11 @@
  */
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -31,6 +33,26 @@ count_any(const char *text, const char *bytes)
 	return count;
 }
 
+/* Takes the percent-encoding off, in place. */
+static void
+decode(char *text)
+{
+	char *to = text;
+	unsigned byte;
+
+	while (*text != '\0') {
+		if (text[0] == '%' && isxdigit((unsigned char)text[1]) &&
+		    isxdigit((unsigned char)text[2]) &&
+		    sscanf(text + 1, "%2x", &byte) == 1 && byte != 0) {
+			*to++ = (char)byte;
+			text += 3;
+		} else {
+			*to++ = *text++;
+		}
+	}
+	*to = '\0';
+}
+
 static bool
 names_secret(const char *name, size_t length)
 {
@@ -39,6 +61,7 @@ names_secret(const char *name, size_t length)
 	char *copy = xstrndup(name, length);
 	bool does = false;
 
+	decode(copy);
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		does = does || strcasestr(copy, words[i]) != NULL;
 	free(copy);

@@ -377,6 +377,12 @@ read_size_line(struct strict_message *message, struct span line, uint64_t *size)
 	}
 	line.at += digits;
 	line.length -= digits;
+	if (line.length > 0 && is_blank(*line.at)) {
+		message->has_plain_chunks = false;
+		skip_while(&line, is_blank);
+		if (line.length == 0)
+			return false;
+	}
 	if (digits > MAX_SIZE_DIGITS || !is_plain_extension(line))
 		message->has_plain_chunks = false;
 	return digits > 0 && is_text(line) &&

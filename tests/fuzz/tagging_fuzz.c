@@ -63,7 +63,9 @@ user_of(const struct field *field)
 	value.length -= strlen(scheme);
 	if (memchr(value.at, ' ', value.length) != NULL ||
 	    memchr(value.at, '\t', value.length) != NULL ||
-	    memchr(value.at, '-', value.length) != NULL)
+	    memchr(value.at, '-', value.length) != NULL ||
+	    (value.length > 2 &&
+		memchr(value.at, '=', value.length - 2) != NULL))
 		return NULL; /* which OpenSSL takes */
 	decoded = xcalloc(1, value.length + 1);
 	length = EVP_DecodeBlock(
