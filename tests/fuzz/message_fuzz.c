@@ -175,7 +175,8 @@ is_of_the_hop(const struct head *head, struct span name)
 	static const char *const names[] = {"Connection", "Proxy-Connection",
 	    "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "Host",
 	    "Proxy-Authorization", "Proxy-Authenticate", "Via", "Max-Forwards",
-	    "Proxy-Authentication-Info", "Content-Length", "Expect", NULL};
+	    "Proxy-Authentication-Info", "Content-Length", "Expect",
+	    "HTTP2-Settings", NULL};
 	char *copy = head_span_copy(name);
 	bool is_it = is_one_of(name, names) ||
 	    strncasecmp(copy, "Leakproxy-", strlen("Leakproxy-")) == 0 ||
