@@ -68,10 +68,13 @@ is_localhost(const char *host)
 static void
 check(const char *host, const char *origin)
 {
-	bool is_welcome = guard_refuse_host(host) == NULL;
+	bool is_welcome = guard_refuse_host(host, false) == NULL;
 
 	if (is_welcome)
 		assert(is_v4(host) || is_v6(host) || is_localhost(host));
+	/* A token lets names in, and no more than that. */
+	if (is_welcome)
+		assert(guard_refuse_host(host, true) == NULL);
 	/* Nor may so much be refused that nobody gets in. */
 	if (strcasecmp(host, "localhost") == 0 ||
 	    strcmp(host, "127.0.0.1:9901") == 0)
@@ -94,7 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (origin != NULL)
 		*origin++ = '\0';
 	check(host, origin);
-	assert(guard_refuse_host(NULL) != NULL);
+	assert(guard_refuse_host(NULL, false) != NULL);
 	assert(origin == NULL || guard_refuse_origin(origin, NULL) != NULL);
 	free(host);
 	return 0;
