@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Host and Origin of requests to the admin server, a line each: a name other
- * than localhost never passes, whatever it is dressed as, and an Origin that
- * passes is the Host's own.
+ * Host, Origin and Authorization of requests to the admin server, a line each:
+ * a name other than localhost never passes without a token, whatever it is
+ * dressed as; an Origin that passes is the Host's own; and no field has the
+ * token but one that says it whole.
  */
 
 #include <assert.h>
@@ -16,6 +17,9 @@
 
 #include "accounting/memory.h"
 #include "admin/guard.h"
+#include "proxy/base/token.h"
+
+#define TOKEN "0123456789abcdef"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -88,17 +92,35 @@ check(const char *host, const char *origin)
 	assert(strcasecmp(origin + strlen("://"), host) == 0);
 }
 
+static void
+check_authorization(const char *field)
+{
+	static const char scheme[] = "Bearer";
+
+	assert(token_matches(TOKEN, "Bearer " TOKEN));
+	if (!token_matches(TOKEN, field))
+		return;
+	assert(strncasecmp(field, scheme, strlen(scheme)) == 0);
+	field += strlen(scheme);
+	assert(*field == ' ' || *field == '\t');
+	field += strspn(field, " \t");
+	assert(strncmp(field, TOKEN, strlen(TOKEN)) == 0);
+	field += strlen(TOKEN);
+	assert(field[strspn(field, " \t")] == '\0');
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *host = xstrndup((const char *)data, size);
-	char *origin = strchr(host, '\n');
+	char *text = xstrndup((const char *)data, size);
+	char *rest = text;
+	const char *host = strsep(&rest, "\n");
+	const char *origin = strsep(&rest, "\n");
 
-	if (origin != NULL)
-		*origin++ = '\0';
 	check(host, origin);
+	check_authorization(rest);
 	assert(guard_refuse_host(NULL, false) != NULL);
 	assert(origin == NULL || guard_refuse_origin(origin, NULL) != NULL);
-	free(host);
+	free(text);
 	return 0;
 }
