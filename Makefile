@@ -85,7 +85,8 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
 DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-requests curl git iproute2 procps prometheus \
-	openjdk-17-jdk-headless nodejs node-undici
+	openjdk-17-jdk-headless nodejs node-undici python3-cryptography \
+	testssl.sh
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start

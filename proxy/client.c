@@ -16,7 +16,8 @@
  *                                  +----------------+------------+--> CLOSED
  *
  * READING waits for a request head.  SNIFFING waits for the first byte inside
- * a CONNECT, to tell TLS from plain HTTP from anything else.  FINISHING has
+ * a CONNECT, to tell TLS from plain HTTP from anything else, and after a while
+ * for the origin's too.  FINISHING has
  * announced its end and sends what is queued; WATCHED has sent our FIN and
  * listens for the caller's, which is how an undrained response shows.
  */
@@ -215,12 +216,18 @@ client_close(struct client *client, enum close_reason reason)
 	if (client->reason == CLOSE_RESPONSE_SAID && !client->is_request_read &&
 	    stream_bytes_after_fin(client->stream) == 0)
 		ledger_conn_half_sent(client->record);
-	if (client->exchange != NULL)
+	if (client->exchange != NULL) {
+		client->is_aborting |= exchange_is_unframed(client->exchange);
 		exchange_abort(&client->exchange);
-	if (client->tunnel != NULL)
+	}
+	if (client->tunnel != NULL) {
+		client->is_aborting |= !tunnel_is_done(client->tunnel);
 		tunnel_free(&client->tunnel);
+	}
 	if (client->dial != NULL)
 		dial_cancel(&client->dial);
+	if (client->listened != NULL)
+		stream_close(&client->listened);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
 	if (client->is_aborting)
 		stream_abort(&client->stream);

@@ -52,7 +52,8 @@ struct client {
 	struct http_parser *parser;
 	struct exchange *exchange;  /* while EXCHANGING */
 	struct tunnel *tunnel;      /* while RELAYING */
-	struct dial *dial;          /* while DIALLING */
+	struct dial *dial;          /* while DIALLING, maybe SNIFFING */
+	struct stream *listened;    /* maybe while SNIFFING: to the origin */
 	struct origin *target;      /* CONNECT's; NULL without */
 	struct ledger_conn *record; /* until closed */
 	/* borrowed */
@@ -129,6 +130,10 @@ void connect_begin(struct client *client, const struct head *request);
 
 /* The first bytes inside it.  Returns how many were taken. */
 size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+
+/* The caller has been silent inside it for long: the origin may be the one
+ * that speaks first. */
+void connect_sniff_on(struct client *client, mono_us now);
 
 void connect_secured(struct client *client);
 void connect_handshake_ended(struct client *client, enum stream_end how);

@@ -77,6 +77,12 @@ exchange_end(struct exchange *x, enum exchange_outcome outcome)
 	loop_later(x->worker->loop, tell_client, x);
 }
 
+bool
+exchange_is_unframed(const struct exchange *x)
+{
+	return x->state == EXCHANGE_RECEIVING && x->framing == BODY_TO_EOF;
+}
+
 void
 exchange_abort(struct exchange **xp)
 {

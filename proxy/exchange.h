@@ -30,6 +30,9 @@ struct exchange_start {
  * never runs inside an exchange_ function. */
 struct exchange *exchange_start(const struct exchange_start *start);
 
+/* Whether a response is under way whose end only the connection's can tell. */
+bool exchange_is_unframed(const struct exchange *exchange);
+
 /* The caller is gone.  *exchange is NULL then. */
 void exchange_abort(struct exchange **exchange);
 

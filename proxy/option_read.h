@@ -20,6 +20,7 @@ typedef bool option_reader(struct options *options, void *field,
 option_reader option_read_admin;
 option_reader option_read_admin_token_file;
 option_reader option_read_allow;
+option_reader option_read_client_cert;
 option_reader option_read_columns;
 option_reader option_read_destination;
 option_reader option_read_duration;
@@ -34,6 +35,7 @@ option_reader option_read_max_connections;
 option_reader option_read_passthrough;
 option_reader option_read_pem_file;
 option_reader option_read_positive_duration;
+option_reader option_read_proxy;
 option_reader option_read_ready_fd;
 option_reader option_read_resolve;
 option_reader option_read_route;

@@ -16,6 +16,7 @@
 #define EXEC (1u << COMMAND_EXEC)
 #define REPORT (1u << COMMAND_REPORT)
 #define CA (1u << COMMAND_CA)
+#define SELFTEST (1u << COMMAND_SELFTEST)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \

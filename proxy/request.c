@@ -53,12 +53,9 @@ request_has_valid_host(const struct head *request)
 /* Whether Host names the origin.  Inside CONNECT the SNI may name it where
  * the CONNECT has an address. */
 static bool
-agrees_with_host(struct client *client, const struct head *request,
-    const struct origin *origin)
+agrees_with_host(const struct head *request, const struct origin *origin)
 {
 	const struct field *host = head_find(request, "Host");
-	const struct tls *tls = stream_tls(client->stream);
-	const char *server_name = tls == NULL ? NULL : tls_server_name(tls);
 	struct origin named;
 
 	if (host == NULL)
@@ -68,7 +65,7 @@ agrees_with_host(struct client *client, const struct head *request,
 	    named.port != origin->port)
 		return false;
 	return strcmp(named.host, origin->host) == 0 ||
-	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
+	    strcmp(named.host, origin_server_name(origin)) == 0;
 }
 
 bool
@@ -118,6 +115,9 @@ read_target(struct client *client, const struct head *request,
 	    (origin->is_tls != is_tls ||
 		!origin_is_same_authority(origin, client->target)))
 		return "the request target disagrees with its CONNECT";
+	if (client->target != NULL && origin->is_tls &&
+	    !origin_set_server_name(origin, origin_server_name(client->target)))
+		return "the SNI is no host name";
 	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
 	if (path->length == 0 && head_method_is(request, "OPTIONS"))
 		*path = (struct span){"*", 1};
@@ -138,7 +138,7 @@ forward(struct client *client, const struct head *request)
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
-	if (mistake == NULL && !agrees_with_host(client, request, &origin))
+	if (mistake == NULL && !agrees_with_host(request, &origin))
 		mistake = "Host disagrees with the request target";
 	if (mistake != NULL) {
 		client_refuse_request(

@@ -69,6 +69,17 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 		refusal.text = "the origin's response is malformed";
 		refusal.detail =
 		    http_error_text(upstream_http_error(x->upstream));
+	} else if (failure == UPSTREAM_TLS) {
+		/* In TLS 1.3 the origin verifies after the handshake. */
+		const struct tls *tls =
+		    stream_tls(upstream_stream(x->upstream));
+
+		refusal.token = tls_is_alert(tls) ? "tls_alert_received"
+						  : "tls_protocol_error";
+		refusal.text = "the origin failed TLS: if it wants a "
+			       "certificate of ours, name one with "
+			       "--client-cert";
+		refusal.detail = tls_error(tls);
 	}
 	response_refuse(x, &refusal);
 }

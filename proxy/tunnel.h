@@ -23,7 +23,11 @@ typedef void (*tunnel_ended_cb)(void *arg);
  * *upstream. */
 struct tunnel *tunnel_new(struct worker *worker, struct stream *client,
     struct stream **upstream, tunnel_ended_cb on_ended, void *arg);
+/* Resets the upstream unless the tunnel is done. */
 void tunnel_free(struct tunnel **tunnel);
+
+/* Whether both ways have ended in order. */
+bool tunnel_is_done(const struct tunnel *tunnel);
 
 /* The client's events. */
 size_t tunnel_client_bytes(

@@ -42,6 +42,8 @@ ask_peer(struct client *client, struct delivery *delivery,
 	    !evidence_peer(
 		client->worker->evidence, stream_fd(client->stream), &peer))
 		return;
+	/* Once acknowledged they lie unread, and are no progress. */
+	delivery->acked_bytes -= stream_fin_bytes(client->stream);
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
 	if (delivery->unread_bytes < 0)
@@ -298,6 +300,8 @@ client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 		look(client, now, budget);
 		return;
 	case CLIENT_SNIFFING:
+		connect_sniff_on(client, now);
+		return;
 	case CLIENT_SECURING:
 		if (is_setup_late(client, now))
 			client_close(client, CLOSE_TIMEOUT);
