@@ -53,7 +53,7 @@ fixture_server(void)
 		return server;
 	fixture_authority = fixture_authority_new();
 	fixture_leaves = leaf_cache_new(fixture_authority, FIXTURE_MAX_LEAVES);
-	server = tls_server_new(fixture_leaves, error);
+	server = tls_server_new(fixture_leaves, NULL, error);
 	if (server == NULL) {
 		fprintf(stderr, "%s\n", error);
 		abort();
