@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "proxy/origin.h"
+
 #define LINK_LOCAL_V4 0xa9fe0000u /* 169.254.0.0/16, RFC 3927 */
 #define LINK_LOCAL_V4_MASK 0xffff0000u
 
@@ -190,7 +192,7 @@ destination_is_prohibited(
 static bool
 read_literal(const char *name, uint16_t port, struct sockaddr_storage *literal)
 {
-	char host[INET6_ADDRSTRLEN + 1];
+	char host[ORIGIN_HOST_BYTES]; /* inet_aton() takes zeros at will */
 	size_t length = strlen(name);
 	struct sockaddr_in v4 = {
 	    .sin_family = AF_INET, .sin_port = htons(port)};
