@@ -21,6 +21,7 @@
 
 #define FIELD_INDENT 12 /* where the values of the fields begin */
 #define MIN_NAME_COLUMNS 4
+#define US_PER_HOUR (3600.0 * (double)US_PER_S)
 
 /* ---- the list ---- */
 
@@ -187,6 +188,8 @@ put_kind(struct page *page, const struct compared *leak)
 static void
 put_side(struct page *page, const char *name, const struct compare_side *side)
 {
+	char rate[TEXT_NUMBER_BYTES];
+
 	put_field(page, name);
 	if (side->settled < 0)
 		page_printf(page, "", "%" PRIu64 " leaked", side->undrained);
@@ -195,9 +198,11 @@ put_side(struct page *page, const char *name, const struct compare_side *side)
 		    side->undrained, side->settled);
 	if (side->settled < 0)
 		page_words(page, ", ", "of how many responses is not known");
-	if (side->undrained > 0 && side->hours > 0)
-		page_printf(page, ", ", "%.3g per hour",
-		    (double)side->undrained / side->hours);
+	if (side->undrained > 0 && side->hours > 0) {
+		text_rate(side->undrained, (int64_t)(side->hours * US_PER_HOUR),
+		    rate);
+		page_item(page, ", ", rate);
+	}
 	if (side->suspected > 0)
 		page_printf(
 		    page, ", ", "%" PRIu64 " suspected", side->suspected);

@@ -4,8 +4,9 @@
 
 /*
  * What the files about one accepted connection share, and nobody else sees:
- * client.c (its life), request.c (requests on it), connect.c (CONNECT) and
- * watch.c (the sweep and the close probe).
+ * client.c (its life), caller.c (what can be seen of its caller), request.c
+ * (requests on it), connect.c (CONNECT) and watch.c (the sweep and the close
+ * probe).
  */
 
 #include <stdbool.h>
@@ -87,6 +88,8 @@ void client_refuse_request(
 /* It asks, and is one too many. */
 void client_turn_away(struct client *client);
 
+/* ---- caller.c ---- */
+
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the
  * stream still queues, and without our own FIN and close_notify.
@@ -95,6 +98,23 @@ bool client_sample(struct client *client, struct delivery *delivery);
 
 /* Whether bytes of a response are still on their way to the caller. */
 bool client_owes_bytes(struct client *client);
+
+/* The same, or they lie unread in a local caller's socket. */
+bool client_owes_reading(struct client *client);
+
+/* What the caller's FIN ends the connection for: what was announced before,
+ * or the FIN itself. */
+enum close_reason client_reason_of_fin(const struct client *client);
+
+/* The same after our own FIN, which the caller's answers. */
+enum close_reason client_reason_of_answer(const struct client *client);
+
+/* Whether a request came after the probe: it is lost, whether the caller then
+ * reads our end or resets on it. */
+bool client_has_crossed(const struct client *client);
+
+/* Whether an RST came behind the caller's FIN. */
+bool client_is_reset(struct client *client);
 
 /* Whether the local caller's socket is held by no process any more: it was
  * closed, not half-closed. */

@@ -36,9 +36,14 @@ reply_established(struct client *client)
 }
 
 static void
-on_tunnel_ended(void *arg)
+on_tunnel_ended(void *arg, bool was_reset)
 {
-	client_close(client_of(arg), CLOSE_TUNNEL_ENDED);
+	struct client *client = client_of(arg);
+
+	/* What was cut short is not to look whole. */
+	client->is_aborting = was_reset;
+	client_close(
+	    client, was_reset ? CLOSE_UPSTREAM_FAILED : CLOSE_TUNNEL_ENDED);
 }
 
 void
@@ -150,7 +155,6 @@ dial_tunnel(struct client *client)
 {
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
 	client_set_state(client, CLIENT_DIALLING);
-	stream_pause(client->stream);
 	if (client->dial == NULL)
 		dial(client);
 }

@@ -168,6 +168,8 @@ exchange_request_complete(
 	if (x->state == EXCHANGE_OVER)
 		return;
 	x->is_request_complete = true;
+	if (x->record != NULL)
+		ledger_request_ended(x->record);
 	if (client_request(x->client)->framing != BODY_CHUNKED)
 		return;
 	text_clear(out);
@@ -225,6 +227,12 @@ bool
 exchange_awaits_origin(const struct exchange *x)
 {
 	return x->is_request_complete || exchange_is_full(x);
+}
+
+bool
+exchange_is_over(const struct exchange *x)
+{
+	return x->state == EXCHANGE_OVER;
 }
 
 static bool

@@ -62,6 +62,9 @@ bool exchange_awaits_origin(const struct exchange *exchange);
  * begun, else by cutting the response short.  Borrows `reason`. */
 void exchange_cut(struct exchange *exchange, const struct refusal *reason);
 
+/* Whether it is over, and client_exchange_ended() about to tell. */
+bool exchange_is_over(const struct exchange *exchange);
+
 /* The caller takes response bytes again. */
 void exchange_client_drained(struct exchange *exchange);
 

@@ -49,7 +49,7 @@ static void
 end_if_done(struct tunnel *tunnel)
 {
 	if (tunnel_is_done(tunnel))
-		tunnel->on_ended(tunnel->arg);
+		tunnel->on_ended(tunnel->arg, false);
 }
 
 static size_t
@@ -74,7 +74,7 @@ on_upstream_ended(void *arg, enum stream_end how)
 	struct tunnel *tunnel = arg;
 
 	if (how != STREAM_END_FIN)
-		tunnel->on_ended(tunnel->arg);
+		tunnel->on_ended(tunnel->arg, true);
 	else
 		stream_half_close(tunnel->client);
 }

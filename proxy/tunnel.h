@@ -16,8 +16,9 @@
 
 struct tunnel;
 
-/* Both ways are done, or one was reset.  Called once, from the loop. */
-typedef void (*tunnel_ended_cb)(void *arg);
+/* Both ways are done, or the origin reset its own.  Called once, from the
+ * loop. */
+typedef void (*tunnel_ended_cb)(void *arg, bool was_reset);
 
 /* Borrows the client's stream, whose owner hands over its events; takes
  * *upstream. */
