@@ -23,7 +23,7 @@
 
 #define STORE_FILE "leakproxy.db"
 #define STORE_SCHEMA 2 /* PRAGMA user_version */
-#define STORE_PATIENCE_MS 1000
+#define STORE_PATIENCE_MS 250
 #define STORE_ERROR_BYTES 512
 #define STORE_VERSION_TAG "version"  /* the service's version */
 #define STORE_BIN_US (10 * US_PER_S) /* of the timeline */

@@ -170,14 +170,16 @@ open_service(struct run *run)
 	if (run->service == NULL)
 		return complain(error);
 	if (run->options->keeps_store)
-		run->recorder = recorder_open(run->service, run->options);
+		run->recorder = recorder_new(run->service, run->options);
 	if (!open_admin(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	return service_prepare(
-		   run->service, has_admin ? &admin : NULL, error) ||
-	    complain(error);
+	if (!service_prepare(run->service, has_admin ? &admin : NULL, error))
+		return complain(error);
+	if (run->recorder != NULL)
+		recorder_open(run->recorder);
+	return true;
 }
 
 static bool

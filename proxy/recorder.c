@@ -29,6 +29,7 @@
 /* Twice in the second that may be lost: the writing takes time too. */
 #define WRITE_EVERY_MS 500
 #define PRUNE_EVERY_US (60 * US_PER_S)
+#define PRUNE_EVERY_EXCHANGES 10000
 #define REOPEN_EVERY_US (2 * US_PER_S)
 #define HOST_BYTES 256
 
@@ -50,6 +51,7 @@ struct recorder {
 
 	pthread_t thread;
 	enum recorder_state state;
+	bool is_opened;  /* recorder_open() was called */
 	bool is_running; /* the thread */
 	bool is_stopping;
 	bool has_run; /* is begun in the store */
@@ -58,6 +60,7 @@ struct recorder {
 	wall_us started;
 	mono_us tried_at; /* to open the store */
 	mono_us pruned_at;
+	size_t written; /* exchanges since then */
 	char host[HOST_BYTES];
 };
 
@@ -125,41 +128,59 @@ begin_run(struct recorder *recorder)
 	return recorder->has_run;
 }
 
-static bool
+/* Once a minute, or after many megabytes: what is too old or too much goes. */
+static void
 prune(struct recorder *recorder)
 {
 	const struct options *options = recorder->options;
 	struct store_bounds bounds = {
 	    options->store_max_age_us, (int64_t)options->store_max_bytes};
-	mono_us now = clock_mono();
 
-	if (recorder->pruned_at != 0 &&
-	    now - recorder->pruned_at < PRUNE_EVERY_US)
-		return true;
-	recorder->pruned_at = now;
-	return store_prune(recorder->store, &bounds, clock_wall());
+	recorder->pruned_at = clock_mono();
+	recorder->written = 0;
+	if (!store_prune(recorder->store, &bounds, clock_wall()))
+		note_trouble(recorder, store_error(recorder->store));
+}
+
+static bool
+is_prune_due(const struct recorder *recorder)
+{
+	return recorder->pruned_at == 0 ||
+	    recorder->written >= PRUNE_EVERY_EXCHANGES ||
+	    clock_mono() - recorder->pruned_at >= PRUNE_EVERY_US;
+}
+
+static void
+renew_pending(struct recorder *recorder)
+{
+	batch_free(recorder->pending);
+	recorder->pending = batch_new();
 }
 
 static void
 write_pending(struct recorder *recorder)
 {
+	bool is_due;
+
 	if (recorder->state == RECORDER_GIVEN_UP) {
-		batch_free(recorder->pending);
-		recorder->pending = batch_new();
+		renew_pending(recorder);
 		return;
 	}
 	if (!is_open(recorder))
 		return;
-	if (begin_run(recorder) &&
-	    (batch_is_empty(recorder->pending) ||
-		store_write(recorder->store, recorder->pending)) &&
-	    prune(recorder)) {
-		note_success(recorder);
-		batch_free(recorder->pending);
-		recorder->pending = batch_new();
+	/* Also an empty batch, now and then, says that the run is alive. */
+	is_due = is_prune_due(recorder);
+	if (!begin_run(recorder) ||
+	    ((is_due || !batch_is_empty(recorder->pending)) &&
+		!store_write(recorder->store, recorder->pending))) {
+		note_trouble(recorder, store_error(recorder->store));
 		return;
 	}
-	note_trouble(recorder, store_error(recorder->store));
+	note_success(recorder);
+	recorder->written += recorder->pending->exchange_count;
+	renew_pending(recorder);
+	if (is_due)
+		prune(recorder);
 }
 
 /* ---- collecting ---- */
@@ -352,7 +373,7 @@ run(void *arg)
 }
 
 struct recorder *
-recorder_open(struct service *service, const struct options *options)
+recorder_new(struct service *service, const struct options *options)
 {
 	struct recorder *recorder = xcalloc(1, sizeof(*recorder));
 	struct timeval every = {.tv_usec = WRITE_EVERY_MS * 1000};
@@ -368,8 +389,15 @@ recorder_open(struct service *service, const struct options *options)
 	    loop_base(recorder->loop), -1, EV_PERSIST, on_due, recorder);
 	if (recorder->timer == NULL || event_add(recorder->timer, &every) != 0)
 		abort();
-	write_pending(recorder);
 	return recorder;
+}
+
+void
+recorder_open(struct recorder *recorder)
+{
+	recorder->is_opened = true;
+	if (is_open(recorder) && !begin_run(recorder))
+		note_trouble(recorder, store_error(recorder->store));
 }
 
 bool
@@ -410,8 +438,8 @@ take_directly(struct worker *worker, void *arg)
 	batch_merge(recorder->pending, &batch);
 }
 
-void
-recorder_finish(struct recorder *recorder)
+static void
+write_end(struct recorder *recorder)
 {
 	recorder->tried_at = 0; /* there is no later */
 	service_ask(recorder->service, take_directly, recorder);
@@ -419,6 +447,13 @@ recorder_finish(struct recorder *recorder)
 	if (recorder->has_run && recorder->state == RECORDER_WORKING &&
 	    !store_end_run(recorder->store, clock_wall()))
 		note_trouble(recorder, store_error(recorder->store));
+}
+
+void
+recorder_finish(struct recorder *recorder)
+{
+	if (recorder->is_opened)
+		write_end(recorder);
 	event_free(recorder->timer);
 	loop_free(recorder->loop);
 	batch_free(recorder->pending);

@@ -19,10 +19,13 @@
 
 struct recorder;
 
-/* Opens the store and begins the run, with the privileges that we may give up
- * next.  Borrows both until recorder_finish(). */
-struct recorder *recorder_open(
+/* Borrows both until recorder_finish(). */
+struct recorder *recorder_new(
     struct service *service, const struct options *options);
+
+/* Opens the store and begins the run, with the privileges that we may give up
+ * next. */
+void recorder_open(struct recorder *recorder);
 
 /* Starts the thread.  Returns false where there can be none. */
 bool recorder_start(struct recorder *recorder) MUST_CHECK;
@@ -31,7 +34,8 @@ bool recorder_start(struct recorder *recorder) MUST_CHECK;
  * service_drain(). */
 void recorder_stop(struct recorder *recorder);
 
-/* Writes what has come since, and that the run has ended; frees all.  After
+/* Writes what has come since, and that the run has ended, if it was opened;
+ * frees all.  After
  * service_drain(), or where that was never started. */
 void recorder_finish(struct recorder *recorder);
 

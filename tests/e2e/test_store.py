@@ -92,6 +92,7 @@ def without_what_moves(leak):
 # ---- evidence lasts ----
 
 
+@pytest.mark.threads
 def test_what_a_report_said_survives_kill_9(start_proxy, state):
     """The report is the acknowledgement: killed the moment it has answered,
     the proxy has lost nothing of what it said."""
@@ -155,6 +156,15 @@ def test_exec_is_a_run(start_proxy, origin, authority, state, tmp_path):
     [stored] = runs(state)
     assert (stored["name"], stored["versions"], stored["exchanges"]) == \
         ("ci", "1.4", 1)
+
+
+def test_a_start_that_fails_is_no_run(start_proxy, state):
+    """The address is taken: nothing ran."""
+    proxy = start_proxy()
+    done = run("serve", "--state-dir", state, "--listen", "127.0.0.1:0",
+               "--admin", proxy.ready["admin"])
+    assert done.returncode == 2
+    assert len(runs(state)) == 1
 
 
 def test_store_off(start_proxy, state):
@@ -347,6 +357,7 @@ def test_a_file_that_will_not_do(start_proxy, state, damage, word):
     proxy.leaks()
     [warning] = troubles(proxy)
     assert word in warning and "left as it" in warning
+    assert "keeps nothing" in warning
     proxy.stop()
     assert path.read_bytes() == before
     assert run("runs", "--state-dir", state).returncode == 2
