@@ -312,6 +312,7 @@ ledger_response_began(struct ledger_exchange *x,
 	record->facts.said_close = response->says_close;
 	record->facts.progress_at = now;
 	x->conn->is_announced = response->says_close;
+	x->conn->sent_bytes = -1;
 	if (!response->has_body)
 		ledger_rejudge(x, now);
 }
@@ -356,7 +357,8 @@ taken_bytes(int64_t acked_bytes, int64_t unread_bytes)
 /*
  * Whether the caller took something since the last sample, or only now owes
  * a read.  A window that opens shows a remote caller reading what its kernel
- * had acknowledged long before.
+ * had acknowledged long before.  One that got its response early, and is still
+ * sending the request, has not come to reading yet.
  */
 static bool
 is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
@@ -368,6 +370,8 @@ is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
 		return true;
 	if (taken_bytes(delivery->acked_bytes, delivery->unread_bytes) !=
 	    taken_bytes(conn->acked_bytes, conn->unread_bytes))
+		return true;
+	if (conn->sent_bytes >= 0 && delivery->sent_bytes != conn->sent_bytes)
 		return true;
 	return delivery->unread_bytes < 0 &&
 	    delivery->window_bytes > conn->window_bytes;
@@ -402,6 +406,7 @@ ledger_delivery_seen(
 	conn->unread_bytes = delivery->unread_bytes;
 	conn->waiting_bytes = delivery->waiting_bytes;
 	conn->window_bytes = delivery->window_bytes;
+	conn->sent_bytes = delivery->sent_bytes;
 	conn->rtt_us = delivery->rtt_us;
 	TAILQ_FOREACH (x, &conn->unproven, link) {
 		if (has_progress)

@@ -122,6 +122,7 @@ struct delivery {
 	int64_t acked_bytes;   /* in all, over the connection's life */
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
 	int64_t window_bytes;  /* the peer's receive window; -1 not known */
+	int64_t sent_bytes;    /* by the caller, over the connection's life */
 	mono_us rtt_us;
 	bool is_dead; /* the kernel has given the socket up */
 };

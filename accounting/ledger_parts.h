@@ -39,6 +39,7 @@ struct ledger_conn {
 	int64_t unread_bytes; /* by the last sample; -1 not known */
 	int64_t waiting_bytes;
 	int64_t window_bytes;
+	int64_t sent_bytes; /* -1: not sampled since the response began */
 	TAILQ_ENTRY(ledger_conn) link;
 };
 

@@ -148,6 +148,7 @@ client_sample(struct client *client, struct delivery *delivery)
 		return false;
 	delivery->waiting_bytes = with_stream(stream, delivery->waiting_bytes);
 	delivery->unsent_bytes = with_stream(stream, delivery->unsent_bytes);
+	delivery->sent_bytes = stream_received_bytes(stream);
 	return true;
 }
 
@@ -232,6 +233,9 @@ client_finish(struct client *client, enum close_reason reason)
 {
 	client->reason = reason;
 	client_set_state(client, CLIENT_FINISHING);
+	/* A caller may read only when it has sent all: what it still sends is
+	 * taken, and of no use. */
+	stream_resume(client->stream);
 	stream_finish(client->stream);
 }
 
@@ -272,6 +276,8 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	struct client *client = client_of(arg);
 	size_t taken = request_take_bytes(client, bytes, length);
 
+	if (client->state == CLIENT_FINISHING)
+		return length;
 	if (client->state == CLIENT_EXCHANGING && !client->is_request_read &&
 	    exchange_is_full(client->exchange))
 		stream_pause(client->stream);
@@ -373,6 +379,8 @@ on_ended(void *arg, enum stream_end how)
 {
 	struct client *client = client_of(arg);
 
+	if (client->state == CLIENT_RELAYING && how != STREAM_END_FIN)
+		tunnel_client_reset(client->tunnel);
 	if (client->state == CLIENT_SECURING)
 		connect_handshake_ended(client, how);
 	else if (how == STREAM_END_FIN)

@@ -26,7 +26,10 @@ reply_established(struct client *client)
 static void
 on_tunnel_ended(void *arg)
 {
-	client_close(client_of(arg), CLOSE_TUNNEL_ENDED);
+	struct client *client = client_of(arg);
+
+	client->is_aborting = tunnel_is_reset(client->tunnel);
+	client_close(client, CLOSE_TUNNEL_ENDED);
 }
 
 void

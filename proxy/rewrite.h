@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proxy/head.h"
 #include "proxy/origin.h"
@@ -21,6 +22,8 @@ struct request_rewrite {
 	                         target; empty: made from the origin */
 	const char *via_name; /* our pseudonym */
 	bool is_upgrade;      /* Connection and Upgrade are issued again */
+	bool has_max_forwards;
+	int64_t max_forwards; /* in place of the caller's */
 };
 
 void rewrite_request(const struct head *head,

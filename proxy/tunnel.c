@@ -3,7 +3,7 @@
 /*
  * An opaque relay.  Each way has its own end: a FIN on one side is passed on
  * once all before it is written, and the other way goes on.  A full queue on
- * one side pauses reading on the other.
+ * one side pauses reading on the other.  A reset is passed on as a reset.
  */
 
 #include "proxy/tunnel.h"
@@ -18,6 +18,7 @@ struct tunnel {
 	struct stream *upstream; /* owned; NULL once freed */
 	bool client_is_finished; /* our FIN to it is out */
 	bool upstream_is_finished;
+	bool is_reset;
 	tunnel_ended_cb on_ended;
 	void *arg; /* borrowed */
 };
@@ -67,10 +68,12 @@ on_upstream_ended(void *arg, enum stream_end how)
 {
 	struct tunnel *tunnel = arg;
 
-	if (how != STREAM_END_FIN)
-		tunnel->on_ended(tunnel->arg);
-	else
+	if (how == STREAM_END_FIN) {
 		stream_half_close(tunnel->client);
+		return;
+	}
+	tunnel->is_reset = true;
+	tunnel->on_ended(tunnel->arg);
 }
 
 static void
@@ -131,7 +134,10 @@ tunnel_free(struct tunnel **tunnelp)
 	struct tunnel *tunnel = *tunnelp;
 
 	*tunnelp = NULL;
-	stream_close(&tunnel->upstream);
+	if (tunnel->is_reset)
+		stream_abort(&tunnel->upstream);
+	else
+		stream_close(&tunnel->upstream);
 	loop_later(tunnel->worker->loop, free, tunnel);
 }
 
@@ -158,6 +164,18 @@ tunnel_client_finished(struct tunnel *tunnel)
 {
 	tunnel->client_is_finished = true;
 	end_if_done(tunnel);
+}
+
+void
+tunnel_client_reset(struct tunnel *tunnel)
+{
+	tunnel->is_reset = true;
+}
+
+bool
+tunnel_is_reset(const struct tunnel *tunnel)
+{
+	return tunnel->is_reset;
 }
 
 bool

@@ -32,6 +32,12 @@ void tunnel_client_drained(struct tunnel *tunnel);
 void tunnel_client_fin(struct tunnel *tunnel);
 void tunnel_client_finished(struct tunnel *tunnel);
 
+/* The client's way broke: the upstream gets a reset too. */
+void tunnel_client_reset(struct tunnel *tunnel);
+
+/* Whether one side was reset: the other must not take that for an end. */
+bool tunnel_is_reset(const struct tunnel *tunnel);
+
 /* Whether a way can no longer be written to, without its end having been
  * told. */
 bool tunnel_is_broken(const struct tunnel *tunnel);
