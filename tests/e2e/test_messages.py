@@ -308,7 +308,7 @@ def test_interim_responses_wait_for_the_caller(connect, wire):
     caller = connect()
     caller.send(raw(caller, "GET", "/"))
     wait_until(lambda: len(sent) > 100, "it began")
-    wait_until(lambda: not wire._open, "it could not go on")
+    wait_until(lambda: wire.is_quiet, "it could not go on")
     assert len(sent) < 5000
 
 

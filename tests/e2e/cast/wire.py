@@ -124,7 +124,7 @@ class Wire(Origin):
             # ssl's own shutdown() would end our reading, too.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(connection, socket.SHUT_WR)
-        wait_until(lambda: not self._open, "no connection is left over")
+        wait_until(lambda: self.is_quiet, "no connection is left over")
         self.lines = []
         self.serve = answer_all(b"HTTP/1.1 200 OK\r\n"
                                 b"Content-Length: 2\r\n\r\nok")
@@ -132,8 +132,14 @@ class Wire(Origin):
     def _serve(self, connection, number):
         line = Line(connection, number)
         self.lines.append(line)
-        with contextlib.suppress(EOFError):
+        # The other side may go at any time.
+        with contextlib.suppress(EOFError, OSError):
             self.serve(line)
+
+    @property
+    def is_quiet(self):
+        """Whether no connection is open."""
+        return not self._open
 
     @property
     def heads(self):
