@@ -104,7 +104,12 @@ static void
 write_upstream(struct exchange *x, const struct iovec *parts, size_t count)
 {
 	if (x->upstream != NULL) {
-		stream_write(upstream_stream(x->upstream), parts, count);
+		struct stream *stream = upstream_stream(x->upstream);
+
+		/* An origin that takes no more may have answered: what it
+		 * does not want must not keep the caller from reading. */
+		if (!stream_has_failed(stream))
+			stream_write(stream, parts, count);
 		return;
 	}
 	if (x->early == NULL)
@@ -190,7 +195,8 @@ exchange_is_full(const struct exchange *x)
 	if (x->state == EXCHANGE_OVER)
 		return false;
 	if (x->upstream != NULL)
-		return stream_is_full(upstream_stream(x->upstream));
+		return !stream_has_failed(upstream_stream(x->upstream)) &&
+		    stream_is_full(upstream_stream(x->upstream));
 	return x->early != NULL && evbuffer_get_length(x->early) > 0;
 }
 

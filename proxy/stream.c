@@ -374,6 +374,18 @@ has_unread(const struct stream *stream)
 	    (ioctl(stream->fd, FIONREAD, &length) == 0 && length > 0);
 }
 
+/* The queue leads nowhere: who waits for it to drain need not. */
+static void
+give_up_queue(struct stream *stream)
+{
+	stream_free_queue(stream);
+	event_del(&stream->write_event);
+	if (!stream->was_full)
+		return;
+	stream->was_full = false;
+	stream->callbacks->on_drained(stream->arg);
+}
+
 /*
  * A write failed.  What came before the reset may be the answer, as when an
  * origin refuses a body it does not read: it is shown first, and an owner who
@@ -389,11 +401,13 @@ end_failed(struct stream *stream)
 
 	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
 		may_read = show(stream, bytes, length);
-	if (stream->state == STREAM_CLOSED ||
-	    (stream->state == STREAM_OPEN && stream->is_paused &&
-		has_unread(stream)))
+	if (stream->state == STREAM_CLOSED)
 		return;
-	end(stream, STREAM_END_RST);
+	if (stream->state == STREAM_OPEN && stream->is_paused &&
+	    has_unread(stream))
+		give_up_queue(stream);
+	else
+		end(stream, STREAM_END_RST);
 }
 
 static void

@@ -15,6 +15,7 @@ from websockets.legacy.client import WebSocketClientProtocol
 from cast.caller import Caller
 from cast.origin import pattern
 from cast.proxy import plain_environment
+from cast.waiting import wait_until
 from cast.wire import answer_all, answer_once
 
 SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
@@ -101,7 +102,7 @@ def test_websocket(shared, wire, server, transport):
                 "server_hostname": "127.0.0.1"}
     closed.clear()
     asyncio.run(asyncio.wait_for(talk(caller.socket, url, **more), 20))
-    assert closed == [4321]
+    assert wait_until(lambda: closed, "the server was told") == [4321]
     last = proxy.exchanges()[-1]
     assert last["status"] == 101
     assert last["verdict"] == "none"

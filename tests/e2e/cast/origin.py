@@ -226,9 +226,11 @@ class Origin:
         with self._tls.wrap_socket(connection, server_side=True) as secured:
             with self._lock:
                 self._open.add(secured)
-            self._serve(secured, number)
-            with self._lock:
-                self._open.discard(secured)
+            try:
+                self._serve(secured, number)
+            finally:
+                with self._lock:
+                    self._open.discard(secured)
 
     def _serve(self, connection, number):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -50,14 +50,14 @@ class Proxy:
     """`leakproxy serve` or `exec`, once it is ready."""
 
     def __init__(self, directory, *options, command=("serve",), child=(),
-                 stdin=subprocess.DEVNULL):
+                 stdin=subprocess.DEVNULL, program=LEAKPROXY):
         self.directory = Path(directory)
         self.state_dir = self.directory / "state"
         self.log_path = self.directory / "leakproxy.log"
         readable, writable = os.pipe()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [LEAKPROXY, *command, "--listen", "127.0.0.1:0",
+                [program, *command, "--listen", "127.0.0.1:0",
                  "--admin", "127.0.0.1:0", "--ready-fd", str(writable),
                  "--state-dir", self.state_dir, "--log-level", "debug",
                  *map(str, options), *child],

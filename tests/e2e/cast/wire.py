@@ -38,8 +38,9 @@ class Line:
         self.heads = []
         self.bodies = []
         self.end = None  # "fin" or "rst", once it was read
-        self._ahead = b""
+        self._ahead = bytearray()
         connection.settimeout(PATIENCE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _more(self):
         try:
@@ -57,7 +58,8 @@ class Line:
         self._ahead += data
 
     def _take(self, size):
-        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        data = bytes(self._ahead[:size])
+        del self._ahead[:size]
         return data
 
     def read(self, size):
@@ -99,7 +101,7 @@ class Line:
         """Reads to the end, which self.end tells then."""
         with contextlib.suppress(EOFError, OSError):
             while True:
-                self._ahead = b""
+                self._ahead.clear()
                 self._more()
 
     def send(self, data):
