@@ -300,8 +300,11 @@ dispose_of_upstream(struct exchange *x, mono_us now)
 static bool
 may_send_on(const struct exchange *x)
 {
-	return !x->is_request_complete && x->has_request_body &&
-	    x->keeps_upstream && !upstream_has_surplus(x->upstream);
+	bool may_wait = !x->has_request_body &&
+	    head_find(client_request(x->client), "Expect") != NULL;
+
+	return !x->is_request_complete && !may_wait && x->keeps_upstream &&
+	    !upstream_has_surplus(x->upstream);
 }
 
 static void
