@@ -38,8 +38,7 @@ exchange_set_state(struct exchange *x, enum exchange_state next)
 	    [EXCHANGE_LEASING] = 1u << EXCHANGE_WAITING | 1u << EXCHANGE_OVER,
 	    [EXCHANGE_WAITING] = 1u << EXCHANGE_LEASING |
 		1u << EXCHANGE_RECEIVING | 1u << EXCHANGE_OVER,
-	    [EXCHANGE_RECEIVING] =
-		1u << EXCHANGE_SENDING | 1u << EXCHANGE_OVER,
+	    [EXCHANGE_RECEIVING] = 1u << EXCHANGE_SENDING | 1u << EXCHANGE_OVER,
 	    [EXCHANGE_SENDING] = 1u << EXCHANGE_OVER,
 	    [EXCHANGE_OVER] = 0,
 	};
@@ -327,8 +326,7 @@ exchange_start(const struct exchange_start *start)
 	x->host = start->host;
 	open_record(x, start);
 	kept = pool_lease(x->worker->pool, &x->origin,
-	    exchange_is_repeatable(x) ? LEASE_ANY : LEASE_RECENT,
-	    clock_mono());
+	    exchange_is_repeatable(x) ? LEASE_ANY : LEASE_RECENT, clock_mono());
 	if (kept != NULL)
 		use(x, kept);
 	else

@@ -40,7 +40,7 @@ struct exchange {
 	bool is_request_complete;
 	bool has_request_body;
 	bool was_retried;
-	bool has_interim; /* a 1xx came */
+	bool has_interim;          /* a 1xx came */
 	enum body_framing framing; /* of the response to the caller */
 	bool says_close;
 	bool keeps_upstream;

@@ -84,8 +84,7 @@ is_vain_expectation(const struct head *head, struct span name)
 }
 
 static void
-add_end_to_end(
-    const struct head *head, const char *replaced, struct text *out)
+add_end_to_end(const struct head *head, const char *replaced, struct text *out)
 {
 	bool has_connection = head_find(head, "Connection") != NULL;
 

@@ -28,8 +28,7 @@ next_protocol(struct walk *walk, struct span *protocol)
 			return true;
 		}
 		while (walk->at < walk->head->field_count &&
-		    !head_span_is(
-			walk->head->fields[walk->at].name, "Upgrade"))
+		    !head_span_is(walk->head->fields[walk->at].name, "Upgrade"))
 			walk->at++;
 		if (walk->at == walk->head->field_count)
 			return false;

@@ -45,8 +45,7 @@ note_timeout(struct upstream *upstream, struct span parameter)
 	size_t at = strlen(name);
 	mono_us timeout_us = 0;
 
-	if (parameter.length <= at ||
-	    strncasecmp(parameter.at, name, at) != 0)
+	if (parameter.length <= at || strncasecmp(parameter.at, name, at) != 0)
 		return;
 	for (; at < parameter.length; at++) {
 		char c = parameter.at[at];
