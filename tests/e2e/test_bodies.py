@@ -91,7 +91,7 @@ def test_upload(connect, wire, size, framing):
 def test_both_ways_at_once(connect, wire):
     """An origin that echoes as it reads, behind a caller that reads as it
     sends: neither way waits for the other's end."""
-    size = 8 * MIB
+    size = 2 * MIB
 
     def serve(line):
         line.read_head()
