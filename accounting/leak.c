@@ -35,14 +35,13 @@ hash_status(uint64_t hash, int status)
 {
 	char text[16];
 	char *at = text + sizeof(text) - 1;
+	unsigned rest = (unsigned)status;
 
-	if (status < 0 || status > 999)
-		status = 0;
 	*at = '\0';
 	do {
-		*--at = (char)('0' + status % 10);
-		status /= 10;
-	} while (status > 0);
+		*--at = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
 	return hash_text(hash, at);
 }
 

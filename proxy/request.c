@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "accounting/memory.h"
+#include "proxy/maxforwards.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
 
@@ -124,6 +125,33 @@ read_target(struct client *client, const struct head *request,
 	return NULL;
 }
 
+/* Answers a request that may go no further than to us (RFC 9110 §7.6.2).
+ * Returns whether it is one. */
+static bool
+ends_here(struct client *client, const struct head *request)
+{
+	struct text *out = &client->worker->scratch;
+	int64_t left;
+
+	switch (maxforwards_read(request, &left)) {
+	case MAX_FORWARDS_NONE:
+	case MAX_FORWARDS_LEFT:
+		return false;
+	case MAX_FORWARDS_BAD:
+		client_refuse_request(client, 400, "http_request_error",
+		    "Max-Forwards must be one number");
+		return true;
+	case MAX_FORWARDS_HERE:
+		break;
+	}
+	text_clear(out);
+	maxforwards_answer(request, out);
+	stream_write(
+	    client->stream, &(struct iovec){out->bytes, out->length}, 1);
+	client_finish(client, CLOSE_RESPONSE_SAID);
+	return true;
+}
+
 static void
 forward(struct client *client, const struct head *request)
 {
@@ -145,6 +173,8 @@ forward(struct client *client, const struct head *request)
 		    client, 400, "http_request_error", mistake);
 		return;
 	}
+	if (ends_here(client, request))
+		return;
 	request_note_user_agent(client, request);
 	/* The connection's tags, with the request's over them. */
 	tags_copy(&tags, &ledger_conn_record(client->record)->tags);
