@@ -63,6 +63,9 @@ struct leak {
 	struct exchange_record *example; /* owned; NULL if none is in memory */
 };
 
+/* Returns the number behind the id of the exchange's key, with this route. */
+uint64_t leak_hash(const struct exchange_record *exchange, const char *route);
+
 /* Writes the id of the key into `id`. */
 void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/batch.h"
 #include "accounting/callers.h"
 #include "accounting/capture.h"
 #include "accounting/record.h"
@@ -36,6 +37,7 @@ struct ledger_config {
 	struct callers *callers;        /* borrowed, outlives the ledger */
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
 	struct capture_config capture;  /* of this shard */
+	bool keeps_changes;             /* for ledger_take_changes() */
 	unsigned shard;                 /* of `shard_count`; makes ids unique */
 	unsigned shard_count;
 };
@@ -88,10 +90,15 @@ struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 
+/* The body of the last request is complete; its response may have ended
+ * before. */
+void ledger_request_ended(struct ledger_conn *conn);
+
 struct response_facts {
 	int status;
 	bool has_body;
 	bool says_close; /* Connection: close */
+	bool is_early;   /* the request has not ended */
 	bool is_escalated;
 	const char *error; /* Proxy-Status token of our own response, or NULL */
 };
@@ -139,9 +146,12 @@ struct delivery {
 	int64_t unsent_bytes;  /* of these, not yet on the wire */
 	int64_t acked_bytes;   /* in all, over the connection's life */
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
-	int64_t window_bytes;  /* the peer's receive window; -1 not known */
+	int64_t
+	    received_bytes;   /* from the caller, over the connection's life */
+	int64_t window_bytes; /* the peer's receive window; -1 not known */
 	mono_us rtt_us;
-	bool is_dead; /* the kernel has given the socket up */
+	bool is_dead;        /* the kernel has given the socket up */
+	bool is_our_end_out; /* our FIN, behind all that was handed over */
 };
 
 /* Judges the unproven responses of the connection anew. */
@@ -175,5 +185,9 @@ void ledger_conn_standing(
  * snapshot_free(). */
 struct snapshot *ledger_snapshot(struct ledger *ledger,
     const struct snapshot_query *query, wall_us wall, mono_us now);
+
+/* Returns what has changed since the last call, for the store.  Where nothing
+ * leaked, that is a few counts.  Free with batch_free(). */
+struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);
 
 #endif

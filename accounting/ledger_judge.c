@@ -45,15 +45,24 @@ path_of(const char *url)
 	return *path == '/' ? path : "/";
 }
 
+/* Returns the record's route, written into `route` where it has none. */
+static const char *
+find_route(const struct ledger *ledger, const struct exchange_record *record,
+    char route[ROUTE_MAX_BYTES])
+{
+	if (record->route != NULL)
+		return record->route;
+	route_of(ledger->config.routes, path_of(record->url), route);
+	return route;
+}
+
 void
 ledger_ensure_route(struct ledger *ledger, struct exchange_record *record)
 {
 	char route[ROUTE_MAX_BYTES];
 
-	if (record->route != NULL)
-		return;
-	route_of(ledger->config.routes, path_of(record->url), route);
-	record->route = xstrdup(route);
+	if (record->route == NULL)
+		record->route = xstrdup(find_route(ledger, record, route));
 }
 
 /*
@@ -110,11 +119,18 @@ worth_of(enum verdict verdict)
 	abort();
 }
 
+static bool
+is_counted(const struct judgement *judgement)
+{
+	return judgement->verdict == VERDICT_UNDRAINED ||
+	    judgement->verdict == VERDICT_SUSPECTED;
+}
+
+/* One that is no evidence any more stays until the store has heard so. */
 static void
 put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 {
-	bool is_evidence = x->record.judgement.verdict == VERDICT_UNDRAINED ||
-	    x->record.judgement.verdict == VERDICT_SUSPECTED;
+	bool is_evidence = is_counted(&x->record.judgement) || x->is_changed;
 	struct ring *ring = is_evidence ? &ledger->evidence : &ledger->ordinary;
 
 	if (ring->count == ring->max) {
@@ -150,6 +166,24 @@ note_suspicion(struct ledger_exchange *x, mono_us now)
 	free(group);
 }
 
+/* What outlives the process is told of the new judgement. */
+static void
+keep_for_store(struct ledger_exchange *x, const struct judgement *before)
+{
+	struct ledger *ledger = x->conn->ledger;
+	struct exchange_record *record = &x->record;
+	char route[ROUTE_MAX_BYTES];
+
+	if (!ledger->config.keeps_changes)
+		return;
+	if (exposures_is_settled(before->verdict) !=
+	    exposures_is_settled(record->judgement.verdict))
+		exposures_judged(&ledger->exposures, record,
+		    find_route(ledger, record, route), before->verdict);
+	if (is_counted(before) || is_counted(&record->judgement))
+		ledger_note_change(ledger, x);
+}
+
 /* The one writer of verdicts. */
 static void
 set_judgement(
@@ -180,13 +214,13 @@ set_judgement(
 	}
 	if (before.verdict != judgement->verdict)
 		note_suspicion(x, now);
-	if (judgement->verdict == VERDICT_UNDRAINED ||
-	    judgement->verdict == VERDICT_SUSPECTED)
+	if (is_counted(judgement))
 		ledger_ensure_route(ledger, record);
 	if (record->route != NULL)
 		groups_judged(ledger->groups, record, &before);
 	record->is_held = judgement->verdict == VERDICT_UNDRAINED &&
 	    record->facts.ending == ENDING_NOT_YET;
+	keep_for_store(x, &before);
 }
 
 static bool
@@ -236,5 +270,7 @@ ledger_finish(struct ledger_exchange *x)
 	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
 		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
+	if (is_counted(&x->record.judgement))
+		ledger_note_change(conn->ledger, x);
 	put_in_ring(conn->ledger, x);
 }

@@ -30,6 +30,9 @@ struct exchange_start {
  * never runs inside an exchange_ function. */
 struct exchange *exchange_start(const struct exchange_start *start);
 
+/* Whether a response is under way whose end only the connection's can tell. */
+bool exchange_is_unframed(const struct exchange *exchange);
+
 /* The caller is gone.  *exchange is NULL then. */
 void exchange_abort(struct exchange **exchange);
 
@@ -44,7 +47,7 @@ void exchange_request_complete(struct exchange *exchange,
  * it is too late for that: a response is on its way.
  */
 bool exchange_refuse_request(
-    struct exchange *exchange, struct refusal *refusal) MUST_CHECK;
+    struct exchange *exchange, const struct refusal *refusal) MUST_CHECK;
 
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
@@ -52,12 +55,18 @@ bool exchange_is_full(const struct exchange *exchange);
 /* Bytes on the wire so far, both ways, of the upstream that it holds. */
 int64_t exchange_upstream_bytes(const struct exchange *exchange);
 
+/* Whether the response is whole, and the rest of its request is awaited. */
+bool exchange_is_sending(const struct exchange *exchange);
+
 /* Whether the next byte is the origin's to send: the request is with it. */
 bool exchange_awaits_origin(const struct exchange *exchange);
 
 /* Ends it for this reason: by an answer of ours where the response has not
  * begun, else by cutting the response short.  Borrows `reason`. */
 void exchange_cut(struct exchange *exchange, const struct refusal *reason);
+
+/* Whether it is over, and client_exchange_ended() about to tell. */
+bool exchange_is_over(const struct exchange *exchange);
 
 /* The caller takes response bytes again. */
 void exchange_client_drained(struct exchange *exchange);

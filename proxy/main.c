@@ -18,8 +18,10 @@
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
 #include "admin/har_read.h"
+#include "accounting/store.h"
 #include "admin/report.h"
 #include "admin/server.h"
+#include "admin/stored.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
@@ -28,12 +30,15 @@
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
 #include "proxy/replay.h"
+#include "proxy/recorder.h"
 #include "proxy/sandbox.h"
+#include "proxy/selftest.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
 
 #define STATUS_MISTAKE 2
+#define STATUS_FAILS_ON 1
 
 /* A proxy that runs, with what stands around it. */
 struct run {
@@ -42,6 +47,7 @@ struct run {
 	struct loop *loop;
 	struct signals *signals;
 	struct service *service;
+	struct recorder *recorder; /* NULL: --store off */
 	struct admin_server *admin;
 	struct child *child; /* exec */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
@@ -110,6 +116,10 @@ open_admin(struct run *run)
 	};
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 
+	if (run->recorder != NULL) {
+		config.source.gather = recorder_gather;
+		config.source.source_arg = run->recorder;
+	}
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
@@ -161,13 +171,17 @@ open_service(struct run *run)
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
+	if (run->options->keeps_store)
+		run->recorder = recorder_new(run->service, run->options);
 	if (!open_admin(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	return service_prepare(
-		   run->service, has_admin ? &admin : NULL, error) ||
-	    complain(error);
+	if (!service_prepare(run->service, has_admin ? &admin : NULL, error))
+		return complain(error);
+	if (run->recorder != NULL)
+		recorder_open(run->recorder);
+	return true;
 }
 
 static bool
@@ -175,6 +189,9 @@ start_threads(struct run *run)
 {
 	char error[SERVICE_ERROR_BYTES];
 
+	if (run->recorder != NULL && !recorder_start(run->recorder))
+		return complain("cannot start the store's thread: raise the "
+				"limit of processes, or --store off");
 	if (run->admin != NULL && !admin_server_start(run->admin))
 		return complain("cannot start the admin's thread: raise the "
 				"limit of processes");
@@ -226,15 +243,20 @@ start(struct run *run)
 	    start_threads(run) && tell_ready(run);
 }
 
-/* The admin server asks the workers, so it goes first. */
+/* The admin server asks the recorder, and that the workers. */
 static void
 stop(struct run *run)
 {
 	if (run->admin != NULL)
 		admin_server_stop(run->admin);
 	run->admin = NULL;
+	if (run->recorder != NULL)
+		recorder_stop(run->recorder);
 	if (run->service != NULL)
 		service_drain(run->service);
+	if (run->recorder != NULL)
+		recorder_finish(run->recorder);
+	run->recorder = NULL;
 }
 
 static void
@@ -367,6 +389,62 @@ replay(const struct options *options)
 	return STATUS_MISTAKE;
 }
 
+/* ---- runs, compare, report --run ---- */
+
+static bool
+put_out(const struct options *options, const char *text)
+{
+	const char *path = options->report_file;
+	FILE *file = path == NULL ? stdout : fopen(path, "we");
+	bool is_good =
+	    file != NULL && fputs(text, file) >= 0 && fflush(file) == 0;
+
+	if (!is_good)
+		fprintf(stderr, "leakproxy: cannot write to %s: %s\n",
+		    path == NULL ? "stdout" : path, strerror(errno));
+	if (path != NULL && file != NULL)
+		fclose(file);
+	return is_good;
+}
+
+/* Returns what the command asks of the store, or NULL. */
+static char *
+ask_store(const struct options *options, struct store *store, unsigned *found)
+{
+	struct stored_form form = {.is_json = options->wants_json,
+	    .columns = commands_columns(options, STDOUT_FILENO)};
+
+	if (options->command == COMMAND_RUNS)
+		return stored_runs(store, &form);
+	if (options->command == COMMAND_COMPARE)
+		return stored_comparison(store, options->runs, &form, found);
+	return stored_report(store, options->run, &form);
+}
+
+static int
+read_store(const struct options *options)
+{
+	struct store_error error;
+	struct store *store =
+	    store_open(options->state_dir, STORE_READ, &error);
+	unsigned found = 0;
+	int status = STATUS_MISTAKE;
+	char *text;
+
+	if (store == NULL) {
+		complain(error.text);
+		return status;
+	}
+	text = ask_store(options, store, &found);
+	if (text == NULL)
+		complain(store_error(store)->text);
+	else if (put_out(options, text))
+		status = (found & options->fail_on) != 0 ? STATUS_FAILS_ON : 0;
+	free(text);
+	store_close(store);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -384,10 +462,18 @@ main(int argc, char **argv)
 		status = exec(options);
 		break;
 	case COMMAND_REPORT:
-		status = commands_report(options);
+		status = options->run == NULL ? commands_report(options)
+					      : read_store(options);
+		break;
+	case COMMAND_RUNS:
+	case COMMAND_COMPARE:
+		status = read_store(options);
 		break;
 	case COMMAND_CA:
 		status = commands_ca(options);
+		break;
+	case COMMAND_SELFTEST:
+		status = selftest_run(options);
 		break;
 	case COMMAND_REPLAY:
 		status = replay(options);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
 #include "proxy/hosts.h"
@@ -154,37 +155,6 @@ option_read_header_size(
 	return true;
 }
 
-bool
-option_read_size_or_off(
-    struct options *options, void *field, const char *text, char *why)
-{
-	if (strcmp(text, "off") == 0) {
-		*(size_t *)field = 0;
-		return true;
-	}
-	if (!units_parse_size(text, field))
-		return refuse(why, text,
-		    "is no size: write 65536, 64KiB or 16MiB, or off");
-	return true;
-}
-
-bool
-option_read_redact(
-    struct options *options, void *field, const char *text, char *why)
-{
-	bool is_name = strspn(text, "*") < strlen(text);
-
-	for (const char *c = text; *c != '\0'; c++)
-		is_name = is_name && isgraph((unsigned char)*c) &&
-		    strchr("=&;:/?#", *c) == NULL;
-	if (!is_name)
-		return refuse(why, text,
-		    "is no name: write one, such as X-Internal-Id, or a "
-		    "pattern, such as X-Internal-*");
-	secrets_add(options->secrets, text);
-	return true;
-}
-
 /* As many as the process may run on, which in a container are fewer. */
 static unsigned
 count_cores(void)
@@ -308,9 +278,10 @@ option_read_listen(
 	return true;
 }
 
-/* Report asks a running proxy; exec tells its command where in URL form. */
+/* Where a running proxy is; exec tells its command in URL form. */
 static bool
-read_admin_of_report(struct options *options, const char *text, char *why)
+read_running(
+    struct address *address, const char *text, const char *option, char *why)
 {
 	const char *start = text;
 	size_t length;
@@ -323,22 +294,36 @@ read_admin_of_report(struct options *options, const char *text, char *why)
 	if (length > 0 && start != text && start[length - 1] == '/')
 		length--;
 	plain = xstrndup(start, length);
-	is_good = units_parse_address(plain, &options->admin);
+	is_good =
+	    units_parse_address(plain, address) && units_port(address) != 0;
 	free(plain);
-	if (!is_good || units_port(&options->admin) == 0)
-		return refuse(why, text,
-		    "is not where a proxy could answer: write the address "
-		    "and port of its --admin, such as 127.0.0.1:9901");
-	options->has_admin = true;
-	return true;
+	if (is_good)
+		return true;
+	snprintf(why, OPTION_WHY_BYTES,
+	    "\"%.*s\" is not where a proxy could answer: write the address "
+	    "and port of its %s",
+	    SHOWN_VALUE_BYTES, text, option);
+	return false;
+}
+
+bool
+option_read_proxy(
+    struct options *options, void *field, const char *text, char *why)
+{
+	return read_running(
+	    field, text, "--listen, such as 127.0.0.1:8080", why);
 }
 
 bool
 option_read_admin(
     struct options *options, void *field, const char *text, char *why)
 {
-	if (options->command == COMMAND_REPORT)
-		return read_admin_of_report(options, text, why);
+	if (options->command == COMMAND_REPORT ||
+	    options->command == COMMAND_SELFTEST) {
+		options->has_admin = true;
+		return read_running(&options->admin, text,
+		    "--admin, such as 127.0.0.1:9901", why);
+	}
 	if (strcmp(text, "off") == 0) {
 		options->has_admin = false;
 		return true;
@@ -398,6 +383,36 @@ option_read_pem_file(
 	if (file != NULL)
 		fclose(file);
 	return has_certificate && option_read_text(options, field, text, why);
+}
+
+bool
+option_read_client_cert(
+    struct options *options, void *field, const char *text, char *why)
+{
+	const char *equals = strchr(text, '=');
+	struct client_cert cert = {0};
+	char reason[IDENTITY_ERROR_BYTES];
+	char *host;
+
+	if (equals == NULL)
+		return refuse(why, text,
+		    "is no HOST=FILE: write registry.test=client.pem");
+	host = xstrndup(text, (size_t)(equals - text));
+	cert.pattern = hosts_parse_pattern(host);
+	free(host);
+	if (cert.pattern == NULL)
+		return refuse(why, text,
+		    "begins with no host pattern: write "
+		    "registry.test=client.pem or *.registry.test=client.pem");
+	cert.identity = identity_read(equals + 1, reason);
+	if (cert.identity == NULL) {
+		free(cert.pattern);
+		return refuse(why, equals + 1, reason);
+	}
+	options->client_certs = xreallocarray(options->client_certs,
+	    options->client_cert_count + 1, sizeof(*options->client_certs));
+	options->client_certs[options->client_cert_count++] = cert;
+	return true;
 }
 
 static bool

@@ -20,6 +20,7 @@ typedef bool option_reader(struct options *options, void *field,
 option_reader option_read_admin;
 option_reader option_read_admin_token_file;
 option_reader option_read_allow;
+option_reader option_read_client_cert;
 option_reader option_read_columns;
 option_reader option_read_destination;
 option_reader option_read_duration;
@@ -34,14 +35,27 @@ option_reader option_read_max_connections;
 option_reader option_read_passthrough;
 option_reader option_read_pem_file;
 option_reader option_read_positive_duration;
+option_reader option_read_proxy;
 option_reader option_read_ready_fd;
-option_reader option_read_redact;
 option_reader option_read_resolve;
 option_reader option_read_route;
-option_reader option_read_size_or_off;
 option_reader option_read_tag_header;
 option_reader option_read_text;
 option_reader option_read_upstream_proxy;
 option_reader option_read_workers;
+
+/* ---- option_capture.c: what is kept of messages ---- */
+
+option_reader option_read_redact;
+option_reader option_read_size_or_off;
+
+/* ---- option_store.c: what is about stored runs ---- */
+
+/* A list of changes, such as "new,worse". */
+option_reader option_read_fail_on;
+
+/* serve, exec: a name for a run; report: what a run is called. */
+option_reader option_read_run;
+option_reader option_read_store_size;
 
 #endif

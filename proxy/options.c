@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/option_table.h"
 #include "proxy/usage.h"
 
@@ -229,6 +230,16 @@ take_file(struct options *options, const char *word)
 	return true;
 }
 
+/* The runs that compare takes stand between its options. */
+static bool
+take_run(struct options *options, const char *word)
+{
+	if (options->command != COMMAND_COMPARE || options->run_count == 2)
+		return false;
+	options->runs[options->run_count++] = word;
+	return true;
+}
+
 /* Ends at exec's command: the first word that is no option, or all behind
  * "--". */
 static enum outcome
@@ -240,7 +251,8 @@ read_words(struct parse *parse)
 		const char *word = *parse->next;
 
 		if (word[0] != '-' || word[1] == '\0') {
-			if (!take_file(parse->options, word))
+			if (!take_file(parse->options, word) &&
+			    !take_run(parse->options, word))
 				break;
 			parse->next++;
 			continue;
@@ -276,6 +288,13 @@ take_rest(struct parse *parse)
 		    "/api/har of a running proxy makes one");
 		return OUTCOME_MISTAKE;
 	}
+	if (*parse->next == NULL && command == COMMAND_COMPARE &&
+	    parse->options->run_count < 2) {
+		complain("compare",
+		    "it takes two runs: write leakproxy compare BEFORE AFTER; "
+		    "leakproxy runs lists them");
+		return OUTCOME_MISTAKE;
+	}
 	if (*parse->next == NULL)
 		return OUTCOME_GO_ON;
 	complain(usage_command_word(command),
@@ -291,8 +310,18 @@ is_meant_for_report(const struct options *options, const struct option_row *row,
     const char *value)
 {
 	return options->command != COMMAND_REPORT &&
+	    options->command != COMMAND_SELFTEST &&
 	    strcmp(row->name, "admin") == 0 &&
 	    strncmp(value, "http://", strlen("http://")) == 0;
+}
+
+/* LEAKPROXY_RUN names the run that begins; report is about the proxy that
+ * runs, unless told otherwise. */
+static bool
+is_meant_for_runs(const struct options *options, const struct option_row *row)
+{
+	return options->command == COMMAND_REPORT &&
+	    strcmp(row->name, "run") == 0;
 }
 
 /* Empty is unset: that is what compose files and manifests make of it. */
@@ -305,7 +334,8 @@ environment_value(const struct options *options, const struct option_row *row)
 	option_table_environment_name(row, name);
 	value = getenv(name);
 	if (value == NULL || *value == '\0' ||
-	    is_meant_for_report(options, row, value))
+	    is_meant_for_report(options, row, value) ||
+	    is_meant_for_runs(options, row))
 		return NULL;
 	return value;
 }
@@ -350,8 +380,11 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	if (options->state_dir != NULL || options->command == COMMAND_REPORT ||
-	    options->command == COMMAND_REPLAY)
+	bool needs_none = options->command == COMMAND_SELFTEST ||
+	    options->command == COMMAND_REPLAY ||
+	    (options->command == COMMAND_REPORT && options->run == NULL);
+
+	if (options->state_dir != NULL || needs_none)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -409,8 +442,9 @@ read_command(const char *word, enum command *command)
 {
 	if (word == NULL) {
 		complain(NULL,
-		    "the command is missing: write serve, exec, report, ca or "
-		    "replay; see leakproxy --help");
+		    "the command is missing: write serve, exec, report, "
+		    "runs, compare, ca, "
+		    "replay or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -477,6 +511,11 @@ options_free(struct options *options)
 		return;
 	for (size_t i = 0; i < options->resolve_count; i++)
 		free(options->resolve[i].host);
+	for (size_t i = 0; i < options->client_cert_count; i++) {
+		free(options->client_certs[i].pattern);
+		identity_free(options->client_certs[i].identity);
+	}
+	free(options->client_certs);
 	strings_fini(&options->tag_headers);
 	strings_fini(&options->passthrough);
 	route_set_free(options->routes);
@@ -495,6 +534,7 @@ options_free(struct options *options)
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);
+	free(options->run);
 	free(options->ca_export);
 	free(options);
 }

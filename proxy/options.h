@@ -20,17 +20,28 @@
 #include "proxy/hosts.h"
 #include "proxy/units.h"
 
+struct identity;
+
 enum command {
 	COMMAND_SERVE,
 	COMMAND_EXEC,
 	COMMAND_REPORT,
 	COMMAND_CA,
-	COMMAND_REPLAY,
+	COMMAND_SELFTEST,
+	COMMAND_RUNS,
+	COMMAND_COMPARE,
+	COMMAND_REPLAY, /* the last */
 };
 
 struct strings {
 	char **items;
 	size_t count;
+};
+
+/* --client-cert HOST=FILE */
+struct client_cert {
+	char *pattern;             /* owned: a host pattern, lower case */
+	struct identity *identity; /* owned */
 };
 
 struct options {
@@ -49,6 +60,8 @@ struct options {
 	char *upstream_ca;          /* NULL: the system's roots */
 	struct strings tag_headers; /* lower case; leakproxy-tag is first */
 	struct strings passthrough; /* host patterns, lower case, "*" allowed */
+	struct client_cert *client_certs; /* the first that matches counts */
+	size_t client_cert_count;
 	struct resolve_rule *resolve;
 	size_t resolve_count;
 	struct cidr *allow;
@@ -74,6 +87,12 @@ struct options {
 	size_t capture_memory_bytes; /* of the process; 0: nothing is kept */
 	struct secrets *secrets;     /* --redact */
 
+	bool keeps_store; /* --store */
+	mono_us store_max_age_us;
+	size_t store_max_bytes;
+	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
+	              for the proxy that runs */
+
 	/* serve */
 	char *user; /* NULL: stay who we are */
 	bool wants_seccomp;
@@ -86,6 +105,15 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* selftest */
+	struct address proxy; /* where the proxy listens */
+	mono_us selftest_timeout_us;
+
+	/* compare */
+	const char *runs[2]; /* before and after; borrowed from main() */
+	unsigned run_count;
+	unsigned fail_on; /* a bit for each, 1 << enum change */
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */

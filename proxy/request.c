@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "accounting/memory.h"
+#include "proxy/maxforwards.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
 
@@ -53,12 +54,9 @@ request_has_valid_host(const struct head *request)
 /* Whether Host names the origin.  Inside CONNECT the SNI may name it where
  * the CONNECT has an address. */
 static bool
-agrees_with_host(struct client *client, const struct head *request,
-    const struct origin *origin)
+agrees_with_host(const struct head *request, const struct origin *origin)
 {
 	const struct field *host = head_find(request, "Host");
-	const struct tls *tls = stream_tls(client->stream);
-	const char *server_name = tls == NULL ? NULL : tls_server_name(tls);
 	struct origin named;
 
 	if (host == NULL)
@@ -68,7 +66,7 @@ agrees_with_host(struct client *client, const struct head *request,
 	    named.port != origin->port)
 		return false;
 	return strcmp(named.host, origin->host) == 0 ||
-	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
+	    strcmp(named.host, origin_server_name(origin)) == 0;
 }
 
 bool
@@ -118,10 +116,40 @@ read_target(struct client *client, const struct head *request,
 	    (origin->is_tls != is_tls ||
 		!origin_is_same_authority(origin, client->target)))
 		return "the request target disagrees with its CONNECT";
+	if (client->target != NULL && origin->is_tls &&
+	    !origin_set_server_name(origin, origin_server_name(client->target)))
+		return "the SNI is no host name";
 	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
 	if (path->length == 0 && head_method_is(request, "OPTIONS"))
 		*path = (struct span){"*", 1};
 	return NULL;
+}
+
+/* Answers a request that may go no further than to us (RFC 9110 §7.6.2).
+ * Returns whether it is one. */
+static bool
+ends_here(struct client *client, const struct head *request)
+{
+	struct text *out = &client->worker->scratch;
+	int64_t left;
+
+	switch (maxforwards_read(request, &left)) {
+	case MAX_FORWARDS_NONE:
+	case MAX_FORWARDS_LEFT:
+		return false;
+	case MAX_FORWARDS_BAD:
+		client_refuse_request(client, 400, "http_request_error",
+		    "Max-Forwards must be one number");
+		return true;
+	case MAX_FORWARDS_HERE:
+		break;
+	}
+	text_clear(out);
+	maxforwards_answer(request, out);
+	stream_write(
+	    client->stream, &(struct iovec){out->bytes, out->length}, 1);
+	client_finish(client, CLOSE_RESPONSE_SAID);
+	return true;
 }
 
 static void
@@ -138,13 +166,15 @@ forward(struct client *client, const struct head *request)
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
-	if (mistake == NULL && !agrees_with_host(client, request, &origin))
+	if (mistake == NULL && !agrees_with_host(request, &origin))
 		mistake = "Host disagrees with the request target";
 	if (mistake != NULL) {
 		client_refuse_request(
 		    client, 400, "http_request_error", mistake);
 		return;
 	}
+	if (ends_here(client, request))
+		return;
 	request_note_user_agent(client, request);
 	/* The connection's tags, with the request's over them. */
 	tags_copy(&tags, &ledger_conn_record(client->record)->tags);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,8 +67,8 @@ free_stream(void *arg)
 	free(stream);
 }
 
-void
-stream_close(struct stream **streamp)
+static void
+end_now(struct stream **streamp)
 {
 	struct stream *stream = *streamp;
 
@@ -82,13 +83,20 @@ stream_close(struct stream **streamp)
 }
 
 void
+stream_close(struct stream **streamp)
+{
+	stream_say_goodbye(*streamp);
+	end_now(streamp);
+}
+
+void
 stream_abort(struct stream **streamp)
 {
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
 	(void)setsockopt(
 	    (*streamp)->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	stream_close(streamp);
+	end_now(streamp);
 }
 
 void
@@ -274,6 +282,7 @@ end_tls(struct stream *stream, enum tls_result result)
 		await_last(stream);
 		return;
 	case TLS_EOF:
+		stream->was_cut = true;
 		end(stream, STREAM_END_FIN);
 		return;
 	case TLS_RESET:
@@ -362,8 +371,34 @@ read_some(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return receive(stream, bytes, size, length) == SOCKET_BYTES;
 }
 
-/* A write failed.  What came before the reset may be the answer, as when an
- * origin refuses a body it does not read: it is shown first. */
+/* Whether the other side has sent what nobody has seen. */
+static bool
+has_unread(const struct stream *stream)
+{
+	int length = 0;
+
+	return stream->kept != NULL ||
+	    (stream->tls != NULL && tls_has_pending(stream->tls)) ||
+	    (ioctl(stream->fd, FIONREAD, &length) == 0 && length > 0);
+}
+
+/* The queue leads nowhere: who waits for it to drain need not. */
+static void
+give_up_queue(struct stream *stream)
+{
+	stream_free_queue(stream);
+	event_del(&stream->write_event);
+	if (!stream->was_full)
+		return;
+	stream->was_full = false;
+	stream->callbacks->on_drained(stream->arg);
+}
+
+/*
+ * A write failed.  What came before the reset may be the answer, as when an
+ * origin refuses a body it does not read: it is shown first, and an owner who
+ * has paused gets it and the end when it resumes.
+ */
 static void
 end_failed(struct stream *stream)
 {
@@ -374,8 +409,16 @@ end_failed(struct stream *stream)
 
 	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
 		may_read = show(stream, bytes, length);
-	if (stream->state != STREAM_CLOSED)
-		end(stream, STREAM_END_RST);
+	if (stream->state == STREAM_CLOSED)
+		return;
+	if (stream->state == STREAM_OPEN && stream->is_paused &&
+	    has_unread(stream))
+		give_up_queue(stream);
+	else
+		end(stream,
+		    stream->tls != NULL && tls_is_alert(stream->tls)
+			? STREAM_END_TLS
+			: STREAM_END_RST);
 }
 
 static void
@@ -442,6 +485,12 @@ stream_secure(struct stream *stream, struct tls **tls)
 }
 
 /* ---- answers ---- */
+
+bool
+stream_was_cut(const struct stream *stream)
+{
+	return stream->was_cut;
+}
 
 int64_t
 stream_bytes_after_fin(const struct stream *stream)

@@ -22,6 +22,7 @@ struct upstream;
 enum upstream_failure {
 	UPSTREAM_CLOSED, /* the origin ended the connection */
 	UPSTREAM_RESET,
+	UPSTREAM_TLS,       /* tls_error() of its stream tells */
 	UPSTREAM_MALFORMED, /* upstream_http_error() tells */
 };
 
@@ -76,6 +77,7 @@ struct pool_place {
 	struct upstream *upstream; /* whose place this is */
 	struct pool_shelf *shelf;  /* borrowed */
 	mono_us idle_since;
+	mono_us keep_alive_us; /* how long the origin lets it rest */
 	TAILQ_ENTRY(pool_place) by_origin;
 	TAILQ_ENTRY(pool_place) by_age;
 };

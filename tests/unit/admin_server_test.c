@@ -549,7 +549,8 @@ static void
 test_unknown_paths(void **state)
 {
 	static const char *const paths[] = {"GET /nothing", "GET /reports",
-	    "GET /report/", "GET //report", "GET /api/exchanges/c1x1/har",
+	    "GET /report/", "GET //report", "GET /api/exchanges/c1x1/hat",
+	    "GET /api/exchanges/c1x1/har/", "GET /api/exchanges//har",
 	    "GET /api/exchanges/", "GET /%72eport", "POST /nothing"};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)

@@ -175,6 +175,14 @@ def answer_by_path(exchange):
 # ---- the server ----
 
 
+def say_goodbye(connection):
+    """Sends close_notify, where there is TLS, and waits for none."""
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(0)
+        with contextlib.suppress(OSError, ValueError):
+            connection.unwrap()
+
+
 class Origin:
     def __init__(self, certificate, address="127.0.0.1"):
         """`certificate` is the authority's; see Authority."""
@@ -226,9 +234,11 @@ class Origin:
         with self._tls.wrap_socket(connection, server_side=True) as secured:
             with self._lock:
                 self._open.add(secured)
-            self._serve(secured, number)
-            with self._lock:
-                self._open.discard(secured)
+            try:
+                self._serve(secured, number)
+            finally:
+                with self._lock:
+                    self._open.discard(secured)
 
     def serve_instead(self, serve):
         """From now on, serve(connection, number) does, over both ports."""
@@ -246,6 +256,7 @@ class Origin:
                 answer(exchange)
                 request.is_answered = True
                 if exchange.must_close:
+                    say_goodbye(connection)
                     connection.shutdown(socket.SHUT_RDWR)
                     return
 

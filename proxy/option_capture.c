@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Readers of the options about captures.
+ */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/option_read.h"
+
+#define SHOWN_VALUE_BYTES 120
+
+/* Says why and returns false, so that a reader can return it. */
+static bool
+refuse(char why[OPTION_WHY_BYTES], const char *text, const char *reason)
+{
+	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", SHOWN_VALUE_BYTES, text,
+	    reason);
+	return false;
+}
+
+bool
+option_read_size_or_off(
+    struct options *options, void *field, const char *text, char *why)
+{
+	if (strcmp(text, "off") == 0) {
+		*(size_t *)field = 0;
+		return true;
+	}
+	if (!units_parse_size(text, field))
+		return refuse(why, text,
+		    "is no size: write 65536, 64KiB or 16MiB, or off");
+	return true;
+}
+
+bool
+option_read_redact(
+    struct options *options, void *field, const char *text, char *why)
+{
+	bool is_name = strspn(text, "*") < strlen(text);
+
+	for (const char *c = text; *c != '\0'; c++)
+		is_name = is_name && isgraph((unsigned char)*c) &&
+		    strchr("=&;:/?#", *c) == NULL;
+	if (!is_name)
+		return refuse(why, text,
+		    "is no name: write one, such as X-Internal-Id, or a "
+		    "pattern, such as X-Internal-*");
+	secrets_add(options->secrets, text);
+	return true;
+}
