@@ -129,6 +129,7 @@ static bool
 tell_ready(const struct replay *replay, int fd)
 {
 	char text[UNITS_ADDRESS_TEXT_BYTES];
+	size_t count = replay->visitors.tape->count;
 	char *list = xstrdup("");
 	bool is_written;
 
@@ -136,8 +137,8 @@ tell_ready(const struct replay *replay, int fd)
 		char *longer;
 
 		bound_text(replay->listeners[i], text);
-		printf("listening on %s: %zu responses\n", text,
-		    replay->visitors.tape->count);
+		printf("listening on %s: %zu response%s\n", text, count,
+		    count == 1 ? "" : "s");
 		longer = xasprintf("%s%s\"%s\"", list, i == 0 ? "" : ",", text);
 		free(list);
 		list = longer;
