@@ -110,6 +110,10 @@ groups_judged(struct groups *groups, const struct exchange_record *exchange,
 		return;
 	leak = &find_group(groups, exchange)->leak;
 	count(leak, before, -1);
+	if (!is_counted(before))
+		arrivals_add(&leak->arrivals, exchange->arrived_at);
+	else if (!is_counted(&exchange->judgement))
+		arrivals_remove(&leak->arrivals, exchange->arrived_at);
 	count(leak, &exchange->judgement, +1);
 	if (exchange->began_at < leak->first_seen)
 		leak->first_seen = exchange->began_at;
@@ -149,6 +153,7 @@ copy_leak(struct leak *to, const struct leak *from)
 	to->route = xstrdup(from->route);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
+	arrivals_copy(&to->arrivals, &from->arrivals);
 }
 
 struct leak *

@@ -14,6 +14,7 @@
 
 #include "accounting/groups.h"
 #include "accounting/ledger.h"
+#include "accounting/timeline.h"
 
 struct ledger_exchange {
 	struct exchange_record record;
@@ -64,6 +65,7 @@ struct ledger {
 	uint64_t conn_serial;
 	wall_us since;
 	mono_us since_mono;
+	struct timeline timeline;
 };
 
 /* Frees one that is in no list. */
@@ -84,6 +86,10 @@ void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 /* Judges by the facts as they are. */
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
+
+/* The response holds its connection now, or does no more. */
+void ledger_set_held(struct ledger_exchange *exchange, bool is_held,
+    mono_us now);
 
 /* Takes the exchange off its connection: nothing more can be learned. */
 void ledger_finish(struct ledger_exchange *exchange);
