@@ -29,7 +29,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
 LDFLAGS  += $(if $(SAN),$(SAN_$(SAN)),-pie -Wl,-z,relro,-z,now)
 LDLIBS   += -levent_pthreads -levent_extra -levent_core -lssl -lcrypto \
-	-ljansson -lpthread -lresolv -lm
+	-ljansson -lseccomp -lpthread -lresolv -lm
 
 # bookworm ships llhttp's sources in node-llhttp; newer releases libllhttp-dev.
 ifneq ($(wildcard /usr/share/llhttp/llhttp.c),)
@@ -74,7 +74,7 @@ $(B)/tests/unit/%_test: $(B)/tests/unit/%_test.o $(LIB_OBJ) $(LLHTTP_OBJ)
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
-	libjansson-dev uthash-dev ca-certificates \
+	libjansson-dev libseccomp-dev uthash-dev ca-certificates \
 	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3

@@ -5,24 +5,18 @@
  *
  * TCP_INFO tells what the caller's kernel has acknowledged.  sock_diag, asked
  * for one socket by its exact 4-tuple (no dump, one hash look-up in the
- * kernel), tells what a local caller has not read.  /proc tells whose socket
- * it is.
+ * kernel), tells what a local caller has not read.
  */
 
 #include "accounting/evidence.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,15 +25,9 @@
 
 #include "accounting/memory.h"
 
-#define PROC_PATH_BYTES 64
-#define COMMAND_MAX_BYTES 256
-
 /* TCP_CLOSE of the kernel's include/net/tcp_states.h; <netinet/tcp.h> has it
  * too, and cannot be included beside <linux/tcp.h>. */
 #define TCP_STATE_CLOSE 7
-
-/* PF_EXITING of the kernel's include/linux/sched.h, as in /proc/PID/stat. */
-#define PROCESS_IS_EXITING 0x4
 
 struct evidence_source {
 	int netlink;    /* owned; -1 where there is no inet_diag */
@@ -222,128 +210,15 @@ evidence_peer(struct evidence_source *source, int fd, struct peer_socket *peer)
 	return true;
 }
 
-/* Returns the descriptor under which `pid` holds the socket, or -1. */
-static int
-find_descriptor(const char *pid, const char *socket_name)
-{
-	char path[PROC_PATH_BYTES];
-	struct dirent *entry;
-	DIR *folder;
-	int found = -1;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-	folder = opendir(path);
-	if (folder == NULL)
-		return -1;
-	while (found < 0 && (entry = readdir(folder)) != NULL) {
-		char target[PROC_PATH_BYTES];
-		ssize_t length = readlinkat(
-		    dirfd(folder), entry->d_name, target, sizeof(target) - 1);
-
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		if (strcmp(target, socket_name) == 0)
-			found = atoi(entry->d_name);
-	}
-	closedir(folder);
-	return found;
-}
-
-static char *
-read_command(const char *pid)
-{
-	char path[PROC_PATH_BYTES];
-	char command[COMMAND_MAX_BYTES];
-	ssize_t length;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	length = read(fd, command, sizeof(command) - 1);
-	close(fd);
-	if (length <= 0)
-		return NULL;
-	command[length] = '\0';
-	command[strcspn(command, "\n")] = '\0';
-	return xstrdup(command);
-}
-
-/* Fills in the owner if `pid` holds the socket. */
-static bool
-try_owner(const char *pid, const char *socket_name, struct owner *owner)
-{
-	int fd = find_descriptor(pid, socket_name);
-
-	if (fd < 0)
-		return false;
-	owner->pid = atoi(pid);
-	owner->fd = fd;
-	owner->command = read_command(pid);
-	return true;
-}
-
-static void
-search_owner(const char *socket_name, struct owner *owner)
-{
-	struct dirent *entry;
-	DIR *folder = opendir("/proc");
-
-	if (folder == NULL)
-		return;
-	while ((entry = readdir(folder)) != NULL) {
-		if (isdigit((unsigned char)entry->d_name[0]) &&
-		    try_owner(entry->d_name, socket_name, owner))
-			break;
-	}
-	closedir(folder);
-}
-
 void
 evidence_owner(
     struct evidence_source *source, uint64_t inode, struct owner *owner)
 {
-	char socket_name[PROC_PATH_BYTES];
-	char last_pid[16];
-
 	if (inode == 0)
 		return;
-	snprintf(
-	    socket_name, sizeof(socket_name), "socket:[%" PRIu64 "]", inode);
-	snprintf(last_pid, sizeof(last_pid), "%d", (int)source->last_pid);
-	if (source->last_pid == 0 || !try_owner(last_pid, socket_name, owner))
-		search_owner(socket_name, owner);
+	if (source->last_pid == 0 ||
+	    !owner_find_in(owner, source->last_pid, inode))
+		(void)owner_find(owner, inode);
 	if (owner->pid > 0)
 		source->last_pid = owner->pid;
-}
-
-bool
-evidence_is_exiting(pid_t pid)
-{
-	char path[PROC_PATH_BYTES];
-	char line[1024];
-	const char *after_name;
-	unsigned flags = 0;
-	char state = 'X';
-	size_t length;
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	stat = fopen(path, "re");
-	if (stat == NULL)
-		return errno == ENOENT || errno == ESRCH;
-	length = fread(line, 1, sizeof(line) - 1, stat);
-	line[length] = '\0';
-	fclose(stat);
-	/* The name in parentheses may hold anything, ")" and line ends too. */
-	after_name = strrchr(line, ')');
-	if (after_name == NULL)
-		return true;
-	if (sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %u", &state,
-		&flags) != 2)
-		return true;
-	return state == 'Z' || state == 'X' ||
-	    (flags & PROCESS_IS_EXITING) != 0;
 }

@@ -43,11 +43,8 @@ bool evidence_peer(struct evidence_source *source, int fd,
 
 /* Finds who holds the socket with this inode, by /proc; the holder of the last
  * one is looked at first.  Every field stays unknown where that cannot be
- * seen.  Free command with free(). */
+ * seen.  Free with owner_fini(). */
 void evidence_owner(
     struct evidence_source *source, uint64_t inode, struct owner *owner);
-
-/* Whether the process is ending or gone. */
-bool evidence_is_exiting(pid_t pid);
 
 #endif

@@ -52,6 +52,7 @@ fini_caller(struct leak_caller *caller)
 	free(caller->client_host);
 	free(caller->user_agent);
 	free(caller->command);
+	free(caller->command_line);
 }
 
 static bool
@@ -121,9 +122,12 @@ leak_add_caller(struct leak *leak, const struct exchange_record *exchange)
 	    .client_host = host_of(exchange->client_address),
 	    .user_agent = xstrdup_or_null(exchange->user_agent),
 	    .command = xstrdup_or_null(exchange->owner.command),
+	    .command_line = xstrdup_or_null(exchange->owner.command_line),
 	    .pid = exchange->owner.pid,
 	};
 
+	memcpy(caller.container, exchange->owner.container,
+	    sizeof(caller.container));
 	if (exchange->is_held && exchange->owner.fd >= 0)
 		add_fd(&caller, exchange->owner.fd);
 	take_caller(leak, &caller);

@@ -40,6 +40,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	assert(config->shard < config->shard_count);
 	ledger->config = *config;
 	ledger->groups = groups_new();
+	ledger->reuse = reuse_table_new();
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
@@ -89,6 +90,7 @@ ledger_free(struct ledger *ledger)
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
 	groups_free(ledger->groups);
+	reuse_table_free(ledger->reuse);
 	free(ledger);
 }
 
@@ -111,7 +113,7 @@ ledger_conn_opened(struct ledger *ledger, const char *client_address,
 	conn->record.id =
 	    ledger->conn_serial++ * config->shard_count + config->shard + 1;
 	conn->record.client_address = xstrdup(client_address);
-	conn->record.owner = (struct owner){-1, -1, -1, NULL};
+	conn->record.owner = OWNER_UNKNOWN;
 	conn->record.state = CONN_IDLE;
 	conn->record.opened_at = wall;
 	conn->opened_at = now;
@@ -197,6 +199,8 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	facts->was_reused =
 	    reason == CLOSE_REQUEST_CROSSED && facts->is_complete;
 	ledger_rejudge(x, now);
+	if (x->record.judgement.verdict == VERDICT_ABANDONED)
+		x->conn->reuse->early_closes++;
 	ledger_set_held(x, false, now);
 	/* Also where the end itself was the proof (EVIDENCE_EXIT). */
 	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
@@ -204,6 +208,24 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 		groups_released(x->conn->ledger->groups, &x->record,
 		    (double)(now - x->response_at) / (double)US_PER_S);
 	ledger_finish(x);
+}
+
+void
+ledger_conn_half_sent(struct ledger_conn *conn)
+{
+	conn->reuse->half_sent++;
+}
+
+/* What the connection's end says of how it was used. */
+static void
+count_use(const struct ledger_conn *conn, enum close_reason reason)
+{
+	if (conn->reuse == NULL || conn->record.exchange_count != 1)
+		return;
+	if (reason == CLOSE_PROBE_ANSWERED || reason == CLOSE_IDLE)
+		conn->reuse->one_shot++;
+	else if (reason == CLOSE_CLIENT_FIN && !conn->is_announced)
+		conn->reuse->closed_after_one++;
 }
 
 static void
@@ -230,6 +252,7 @@ ledger_conn_closed(struct ledger_conn **connp, enum close_reason reason,
 
 	*connp = NULL;
 	note_answer(conn, reason, now);
+	count_use(conn, reason);
 	while ((x = TAILQ_FIRST(&conn->unproven)) != NULL)
 		end_exchange(x, reason, now);
 	conn->record.state = CONN_CLOSED;
@@ -276,7 +299,7 @@ ledger_request_began(struct ledger_conn *conn,
 	record->traceparent = xstrdup_or_null(request->traceparent);
 	record->client_address = xstrdup(conn->record.client_address);
 	tags_copy(&record->tags, request->tags);
-	record->owner = (struct owner){-1, -1, -1, NULL};
+	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;
 	record->facts.has_body = true; /* until the response says otherwise */
 	record->facts.is_tls = conn->record.transport == TRANSPORT_INTERCEPTED;
@@ -288,6 +311,12 @@ ledger_request_began(struct ledger_conn *conn,
 	record->duration_us = -1;
 	TAILQ_INSERT_TAIL(&conn->unproven, x, link);
 	conn->record.state = CONN_ACTIVE;
+	if (conn->reuse == NULL) {
+		conn->reuse =
+		    reuse_find(ledger->reuse, record->origin, &record->tags);
+		conn->reuse->connections++;
+	}
+	conn->reuse->exchanges++;
 	ledger->totals.exchanges++;
 	ledger->totals.by_verdict[VERDICT_OPEN]++;
 	timeline_request(&ledger->timeline, now);

@@ -60,6 +60,10 @@ struct conn_record *ledger_conn_record(struct ledger_conn *conn);
 void ledger_conn_closed(struct ledger_conn **conn, enum close_reason reason,
     wall_us wall, mono_us now);
 
+/* The last response was whole, and the rest of its request never came; before
+ * ledger_conn_closed(). */
+void ledger_conn_half_sent(struct ledger_conn *conn);
+
 /* Our FIN went out: close probe, or the end that the response announced. */
 void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
 

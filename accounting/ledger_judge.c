@@ -237,11 +237,8 @@ ledger_finish(struct ledger_exchange *x)
 	struct ledger_conn *conn = x->conn;
 
 	TAILQ_REMOVE(&conn->unproven, x, link);
-	if (x->record.owner.command == NULL && conn->record.owner.pid > 0) {
-		x->record.owner = conn->record.owner;
-		x->record.owner.command =
-		    xstrdup_or_null(conn->record.owner.command);
-	}
+	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
+		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
 	put_in_ring(conn->ledger, x);
 }

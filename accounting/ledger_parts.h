@@ -14,6 +14,7 @@
 
 #include "accounting/groups.h"
 #include "accounting/ledger.h"
+#include "accounting/reuse.h"
 #include "accounting/timeline.h"
 
 struct ledger_exchange {
@@ -30,6 +31,7 @@ struct ledger_conn {
 	struct conn_record record;
 	struct ledger *ledger;         /* borrowed, outlives the connection */
 	struct exchange_list unproven; /* owned, oldest first */
+	struct reuse *reuse;           /* borrowed; NULL before an exchange */
 	mono_us opened_at;
 	mono_us idle_since;
 	mono_us probed_at;
@@ -56,9 +58,10 @@ struct ledger {
 	struct ledger_config config;
 	struct counters counters;
 	struct totals totals;
-	struct groups *groups;   /* owned */
-	struct conn_list live;   /* owned by the proxy until closed */
-	struct conn_list closed; /* owned, oldest first */
+	struct groups *groups;     /* owned */
+	struct reuse_table *reuse; /* owned */
+	struct conn_list live;     /* owned by the proxy until closed */
+	struct conn_list closed;   /* owned, oldest first */
 	size_t closed_count;
 	struct ring ordinary;
 	struct ring evidence;

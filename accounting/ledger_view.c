@@ -23,10 +23,8 @@ copy_exchange(struct snapshot *snapshot, struct ledger *ledger,
 	if (x->response_at != 0)
 		copy->age_us = now - x->response_at;
 	if (x->conn != NULL && copy->owner.pid < 0) {
-		free(copy->owner.command);
-		copy->owner = x->conn->record.owner;
-		copy->owner.command =
-		    xstrdup_or_null(x->conn->record.owner.command);
+		owner_fini(&copy->owner);
+		owner_copy(&copy->owner, &x->conn->record.owner);
 	}
 }
 
@@ -202,6 +200,7 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	snapshot->counters = ledger->counters;
 	count_gauges(snapshot, ledger);
 	copy_leaks(snapshot, ledger, now);
+	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
 	if (query->wants_conns)
 		copy_conns(snapshot, ledger, now);
 	if (query->wants_exchanges)

@@ -55,13 +55,6 @@ record_parse_exchange_id(const char *text, uint64_t *conn_id, uint32_t *ordinal)
 	return true;
 }
 
-static void
-copy_owner(struct owner *to, const struct owner *from)
-{
-	*to = *from;
-	to->command = xstrdup_or_null(from->command);
-}
-
 void
 record_copy_conn(struct conn_record *to, const struct conn_record *from)
 {
@@ -74,7 +67,7 @@ record_copy_conn(struct conn_record *to, const struct conn_record *from)
 	to->trust_refused = xstrdup_or_null(from->trust_refused);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
-	copy_owner(&to->owner, &from->owner);
+	owner_copy(&to->owner, &from->owner);
 }
 
 void
@@ -92,7 +85,7 @@ record_copy_exchange(
 	to->error = xstrdup_or_null(from->error);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
-	copy_owner(&to->owner, &from->owner);
+	owner_copy(&to->owner, &from->owner);
 }
 
 void
@@ -104,7 +97,7 @@ record_fini_conn(struct conn_record *conn)
 	free(conn->tls_version);
 	free(conn->tls_fingerprint);
 	free(conn->trust_refused);
-	free(conn->owner.command);
+	owner_fini(&conn->owner);
 	tags_fini(&conn->tags);
 }
 
@@ -119,7 +112,7 @@ record_fini_exchange(struct exchange_record *exchange)
 	free(exchange->traceparent);
 	free(exchange->client_address);
 	free(exchange->error);
-	free(exchange->owner.command);
+	owner_fini(&exchange->owner);
 	tags_fini(&exchange->tags);
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "accounting/owner.h"
 #include "accounting/tag.h"
 #include "accounting/units.h"
 #include "accounting/verdict.h"
@@ -37,14 +38,6 @@ enum conn_state {
 	CONN_IDLE,    /* between exchanges */
 	CONN_WATCHED, /* our FIN is out, the caller's is not in */
 	CONN_CLOSED,
-};
-
-/* The process at the other end, where it is local and can be seen. */
-struct owner {
-	pid_t pid;     /* -1 unknown */
-	int fd;        /* -1 unknown */
-	int64_t uid;   /* -1 unknown */
-	char *command; /* NULL unknown */
 };
 
 struct conn_record {

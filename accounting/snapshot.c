@@ -24,12 +24,15 @@ snapshot_free(struct snapshot *snapshot)
 		return;
 	for (size_t i = 0; i < snapshot->leak_count; i++)
 		leak_fini(&snapshot->leaks[i]);
+	for (size_t i = 0; i < snapshot->reuse_count; i++)
+		reuse_fini(&snapshot->reuse[i]);
 	for (size_t i = 0; i < snapshot->conn_count; i++)
 		record_fini_conn(&snapshot->conns[i]);
 	for (size_t i = 0; i < snapshot->exchange_count; i++)
 		record_fini_exchange(&snapshot->exchanges[i]);
 	free(snapshot->marks);
 	free(snapshot->leaks);
+	free(snapshot->reuse);
 	free(snapshot->conns);
 	free(snapshot->exchanges);
 	free(snapshot);
@@ -87,6 +90,27 @@ take_leaks(struct snapshot *whole, struct snapshot *part)
 }
 
 static void
+take_reuse(struct snapshot *whole, struct snapshot *part)
+{
+	size_t known = whole->reuse_count;
+
+	whole->reuse = xreallocarray(
+	    whole->reuse, known + part->reuse_count + 1, sizeof(*whole->reuse));
+	for (size_t i = 0; i < part->reuse_count; i++) {
+		struct reuse *reuse = &part->reuse[i];
+		size_t at = 0;
+
+		while (at < known && !reuse_is_same(&whole->reuse[at], reuse))
+			at++;
+		if (at < known)
+			reuse_absorb(&whole->reuse[at], reuse);
+		else
+			whole->reuse[whole->reuse_count++] = *reuse;
+	}
+	part->reuse_count = 0;
+}
+
+static void
 take_conns(struct snapshot *whole, struct snapshot *part)
 {
 	whole->conns = xreallocarray(whole->conns,
@@ -131,6 +155,7 @@ snapshot_merge(struct snapshot *whole, struct snapshot **part)
 	add_counters(&whole->counters, &from->counters);
 	add_gauges(&whole->gauges, &from->gauges);
 	take_leaks(whole, from);
+	take_reuse(whole, from);
 	take_conns(whole, from);
 	take_exchanges(whole, from);
 	snapshot_free(from);
@@ -190,6 +215,9 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	if (snapshot->leak_count > 0)
 		qsort(snapshot->leaks, snapshot->leak_count,
 		    sizeof(*snapshot->leaks), leak_rank);
+	if (snapshot->reuse_count > 0)
+		qsort(snapshot->reuse, snapshot->reuse_count,
+		    sizeof(*snapshot->reuse), reuse_rank);
 	if (snapshot->conn_count > 0)
 		qsort(snapshot->conns, snapshot->conn_count,
 		    sizeof(*snapshot->conns), older_conn_first);

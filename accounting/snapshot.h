@@ -14,6 +14,7 @@
 #include "accounting/leak.h"
 #include "accounting/marks.h"
 #include "accounting/record.h"
+#include "accounting/reuse.h"
 #include "accounting/timeline.h"
 #include "accounting/units.h"
 
@@ -69,6 +70,8 @@ struct snapshot {
 	size_t mark_count;
 	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
+	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
+	size_t reuse_count;
 	struct conn_record *conns; /* owned, oldest first */
 	size_t conn_count;
 	struct exchange_record *exchanges; /* owned, newest first */

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "accounting/memory.h"
+#include "admin/habits.h"
 #include "admin/text.h"
 
 #define US_PER_HOUR (3600.0 * (double)US_PER_S)
@@ -127,6 +128,9 @@ put_owner(json_t *object, const struct owner *owner)
 {
 	put_known(object, "pid", owner->pid);
 	put_text(object, "command", owner->command);
+	put_text(object, "command_line", owner->command_line);
+	put_text(object, "container",
+	    owner->container[0] == '\0' ? NULL : owner->container);
 	put_known(object, "fd", owner->fd);
 	put_known(object, "uid", owner->uid);
 }
@@ -203,6 +207,9 @@ callers_json(const struct leak *leak)
 		put_text(json, "peer", caller->client_host);
 		put_known(json, "pid", caller->pid);
 		put_text(json, "command", caller->command);
+		put_text(json, "command_line", caller->command_line);
+		put_text(json, "container",
+		    caller->container[0] == '\0' ? NULL : caller->container);
 		json_object_set_new(json, "fds", fds);
 		put_text(json, "user_agent", caller->user_agent);
 		json_array_append_new(list, json);
@@ -268,6 +275,39 @@ api_leaks(const struct snapshot *snapshot)
 		    leak_json(&snapshot->leaks[i], snapshot->seconds_us));
 	json_object_set_new(json, "totals", totals_json(&snapshot->totals));
 	json_object_set_new(json, "leaks", leaks);
+	return dump(json);
+}
+
+/* ---- reuse ---- */
+
+static json_t *
+reuse_json(const struct reuse *reuse)
+{
+	json_t *json = json_object();
+
+	put_text(json, "origin", reuse->origin);
+	put_tags(json, &reuse->tags);
+	put_number(json, "connections", reuse->connections);
+	put_number(json, "exchanges", reuse->exchanges);
+	json_object_set_new(json, "exchanges_per_connection",
+	    json_real((double)reuse->exchanges / (double)reuse->connections));
+	put_number(json, "one_shot", reuse->one_shot);
+	put_number(json, "closed_after_one", reuse->closed_after_one);
+	put_number(json, "early_closes", reuse->early_closes);
+	put_number(json, "half_sent", reuse->half_sent);
+	put_text(json, "says", habits_sentence(reuse));
+	return json;
+}
+
+char *
+api_reuse(const struct snapshot *snapshot)
+{
+	json_t *json = frame_new(snapshot);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < snapshot->reuse_count; i++)
+		json_array_append_new(list, reuse_json(&snapshot->reuse[i]));
+	json_object_set_new(json, "reuse", list);
 	return dump(json);
 }
 

@@ -22,6 +22,10 @@ char *api_exchanges(const struct snapshot *snapshot, const struct view *view);
 
 char *api_exchange(const struct exchange_record *exchange);
 
+/* By origin and tags: how many connections for how many exchanges, and what
+ * usually causes what is seen. */
+char *api_reuse(const struct snapshot *snapshot);
+
 /* {"error":"..."} */
 char *api_error(const char *reason);
 

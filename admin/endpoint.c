@@ -48,6 +48,12 @@ render_leaks(const struct visit *visit, struct document *document)
 }
 
 static void
+render_reuse(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_reuse(visit->snapshot));
+}
+
+static void
 render_connections(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_JSON,
@@ -132,6 +138,11 @@ static const struct endpoint endpoints[] = {
 	.wants_conns = true,
 	.render = render_connections,
 	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+    {.path = "/api/reuse",
+	.methods = READS,
+	.gathers = true,
+	.render = render_reuse,
+	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
 	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
@@ -153,14 +164,17 @@ static const struct endpoint endpoints[] = {
 	.help = "for Prometheus"},
     {.path = "/ca.pem",
 	.methods = READS,
+	.is_public = true,
 	.render = render_ca,
 	.help = "the certificate that callers must trust"},
     {.path = "/healthz",
 	.methods = READS,
+	.is_public = true,
 	.render = render_health,
 	.help = "200 while the process lives"},
     {.path = "/readyz",
 	.methods = READS,
+	.is_public = true,
 	.render = render_readiness,
 	.help = "200 while the proxy takes connections, else 503"},
 };
@@ -222,6 +236,14 @@ find(const char *path)
 			return &endpoints[i];
 	}
 	return NULL;
+}
+
+bool
+endpoint_is_public(const char *path)
+{
+	const struct endpoint *endpoint = find(path);
+
+	return endpoint != NULL && endpoint->is_public;
 }
 
 static void

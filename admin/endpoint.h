@@ -25,6 +25,7 @@ struct document {
 	const char *content_type;
 	const char *file_name; /* to be saved as; NULL: to be shown */
 	const char *allow;     /* of a 405; NULL otherwise */
+	const char *challenge; /* of a 401; NULL otherwise */
 	char *body;            /* owned */
 };
 
@@ -44,6 +45,7 @@ struct endpoint {
 	const char *path; /* "*" at its end stands for one segment more */
 	unsigned methods; /* of enum method */
 	unsigned params;  /* of enum view_param */
+	bool is_public;   /* asks for no token */
 	bool gathers;     /* renders a snapshot, taken by view.query */
 	bool wants_conns;
 	bool wants_exchanges;
@@ -58,6 +60,9 @@ struct endpoint {
  */
 bool endpoint_visit(struct visit *visit, enum method method, const char *path,
     const char *query_string, struct document *document) MUST_CHECK;
+
+/* Returns whether the path may be asked for without the token. */
+bool endpoint_is_public(const char *path);
 
 void endpoint_render(const struct visit *visit, struct document *document);
 

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define HOST_MAX_BYTES 64
+/* A name in DNS has no more (RFC 1035 §2.3.4); then the zero. */
+#define HOST_MAX_BYTES 256
 
 static bool
 is_port(const char *text)
@@ -42,8 +43,19 @@ split_host(const char *field, char host[HOST_MAX_BYTES], bool *is_bracketed)
 	return *end == '\0' || (*end == ':' && is_port(end + 1));
 }
 
+/* Letters, digits and what else names of machines are made of. */
+static bool
+is_name(const char *host)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789-._";
+
+	return host[strspn(host, alphabet)] == '\0';
+}
+
 const char *
-guard_refuse_host(const char *field)
+guard_refuse_host(const char *field, bool has_token)
 {
 	unsigned char address[sizeof(struct in6_addr)];
 	char host[HOST_MAX_BYTES];
@@ -52,15 +64,16 @@ guard_refuse_host(const char *field)
 	if (field == NULL)
 		return "the Host field is missing";
 	if (!split_host(field, host, &is_bracketed))
-		return "Host must be an IP address or localhost";
+		return "Host must be one host, with or without a port";
 	if (is_bracketed && inet_pton(AF_INET6, host, address) == 1)
 		return NULL;
 	if (!is_bracketed &&
 	    (inet_pton(AF_INET, host, address) == 1 ||
-		strcasecmp(host, "localhost") == 0))
+		strcasecmp(host, "localhost") == 0 ||
+		(has_token && is_name(host))))
 		return NULL;
 	return "Host must be an IP address or localhost (a name may be DNS "
-	       "rebinding)";
+	       "rebinding; with --admin-token-file it is welcome)";
 }
 
 const char *

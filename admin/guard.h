@@ -8,10 +8,15 @@
  * (DESIGN §6).  Pure.
  */
 
-/* Returns why a request with this Host field (NULL: none) is refused, or
+#include <stdbool.h>
+
+/*
+ * Returns why a request with this Host field (NULL: none) is refused, or
  * NULL.  An IP literal or "localhost", with any port, is welcome: a page of
- * another site cannot have that as its own host. */
-const char *guard_refuse_host(const char *host);
+ * another site cannot have that as its own host.  Where a token is asked for
+ * any host name is: such a page does not know it.
+ */
+const char *guard_refuse_host(const char *host, bool has_token);
 
 /* Returns why a request with this Origin field (NULL: none) is refused, or
  * NULL: an Origin must be our own, the one that Host names. */

@@ -18,6 +18,7 @@
 
 #include "admin/distrust.h"
 #include "admin/page.h"
+#include "admin/habits.h"
 #include "admin/story.h"
 #include "admin/text.h"
 
@@ -299,6 +300,7 @@ report_text(const struct snapshot *snapshot, unsigned columns)
 	put_totals(page, snapshot);
 	put_leaks(page, snapshot);
 	put_suspects(page, snapshot);
+	habits_put(page, snapshot);
 	distrust_put(page, snapshot);
 	put_next(page, snapshot);
 	return page_finish(&page);

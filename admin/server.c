@@ -24,21 +24,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include "accounting/memory.h"
 #include "admin/endpoint.h"
 #include "admin/guard.h"
+#include "admin/guests.h"
 #include "proxy/base/log.h"
+#include "proxy/base/token.h"
 
 #define MAX_HEADER_BYTES (16 * 1024)
 #define MAX_BODY_BYTES (64 * 1024)
 #define TIMEOUT_S 30
+#define DEFAULT_PATIENCE_US (TIMEOUT_S * US_PER_S)
+#define DEFAULT_MAX_CONNECTIONS 256
 #define MAX_CALLS 64
 #define BACKLOG 128
 
@@ -61,6 +67,7 @@ struct call {
 };
 
 enum server_state {
+	SERVER_BOUND, /* has no thread yet */
 	SERVER_RUNNING,
 	SERVER_STOPPING, /* waits for all calls */
 	SERVER_ENDING,   /* waits for those that gather */
@@ -70,6 +77,7 @@ struct admin_server {
 	/* owned */
 	struct loop *loop;
 	struct evhttp *http;
+	struct guests *guests;
 	struct event *linger_over;
 	pthread_t thread;
 
@@ -102,6 +110,8 @@ put_headers(struct evhttp_request *request, const struct document *document)
 	    "default-src 'none'; frame-ancestors 'none'");
 	if (document->allow != NULL)
 		put_header(request, "Allow", document->allow);
+	if (document->challenge != NULL)
+		put_header(request, "WWW-Authenticate", document->challenge);
 	if (document->file_name != NULL) {
 		char *value = xasprintf(
 		    "attachment; filename=\"%s\"", document->file_name);
@@ -156,12 +166,22 @@ end_call(struct call *call)
 	stop_if_done(server);
 }
 
+static struct bufferevent *
+connection_of(struct evhttp_request *request)
+{
+	return evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(request));
+}
+
 static void
 on_reply_written(struct evhttp_request *request, void *arg)
 {
+	struct call *call = arg;
+
+	guests_answered(call->server->guests, connection_of(request));
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(request), NULL, NULL);
-	end_call(arg);
+	end_call(call);
 }
 
 /* While the call gathers, its answer is still to come and ends it. */
@@ -220,6 +240,7 @@ begin_call(struct admin_server *server, struct evhttp_request *request,
 	*visit = (struct visit){0};
 	server->call_count++;
 	server->gathering_count++;
+	guests_asked(server->guests, connection_of(request));
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(request), on_connection_closed, call);
 	source->gather(source->source_arg, server->loop,
@@ -245,25 +266,85 @@ find_field(struct evhttp_request *request, const char *name)
 	    evhttp_request_get_input_headers(request), name);
 }
 
-/* Returns why nothing at all is answered to this request, and the *status;
- * NULL where it is welcome. */
-static const char *
-refuse_early(struct evhttp_request *request, int *status)
+static size_t
+count_fields(struct evhttp_request *request, const char *name)
 {
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-	const char *host = find_field(request, "Host");
-	const char *refusal = guard_refuse_host(host);
+	const struct evkeyvalq *fields =
+	    evhttp_request_get_input_headers(request);
+	size_t count = 0;
 
-	*status = 403;
+	for (const struct evkeyval *field = fields->tqh_first; field != NULL;
+	     field = field->next.tqe_next)
+		count += strcasecmp(field->key, name) == 0;
+	return count;
+}
+
+/* Returns what makes of this no request to an origin server, or NULL. */
+static const char *
+find_mistake(struct evhttp_request *request)
+{
+	static const char *const singles[] = {
+	    "Host", "Origin", "Authorization"};
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+
 	if (evhttp_uri_get_scheme(uri) != NULL ||
-	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT) {
-		*status = 400;
+	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT)
 		return "this is leakproxy's admin address, not the proxy: "
 		       "give callers the --listen address";
+	/* What we decide by must not be said twice (RFC 9112 §3.2). */
+	for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
+		if (count_fields(request, singles[i]) > 1)
+			return "Host, Origin and Authorization may be given "
+			       "once each";
 	}
+	return NULL;
+}
+
+static const char *
+refuse_site(const struct admin_server *server, struct evhttp_request *request)
+{
+	const char *host = find_field(request, "Host");
+	const char *refusal =
+	    guard_refuse_host(host, server->config.token != NULL);
+
 	if (refusal != NULL)
 		return refusal;
 	return guard_refuse_origin(find_field(request, "Origin"), host);
+}
+
+static bool
+is_authorized(const struct admin_server *server, struct evhttp_request *request,
+    const char *path)
+{
+	const char *token = server->config.token;
+
+	return token == NULL || endpoint_is_public(path) ||
+	    token_matches(token, find_field(request, "Authorization"));
+}
+
+/* Returns whether nothing at all is answered to this request, and the refusal
+ * in *document. */
+static bool
+refuse_early(const struct admin_server *server, struct evhttp_request *request,
+    struct document *document)
+{
+	const char *path =
+	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+	const char *mistake = find_mistake(request);
+	const char *site = refuse_site(server, request);
+
+	if (mistake != NULL) {
+		endpoint_refuse(document, 400, path, mistake);
+	} else if (site != NULL) {
+		endpoint_refuse(document, 403, path, site);
+	} else if (!is_authorized(server, request, path)) {
+		endpoint_refuse(document, 401, path,
+		    "send Authorization: Bearer, with the token in "
+		    "--admin-token-file");
+		/* RFC 9110 §11.6.1, RFC 6750 §3 */
+		document->challenge = "Bearer realm=\"leakproxy\"";
+	}
+	return document->body != NULL;
 }
 
 static bool
@@ -308,33 +389,22 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 static void
 on_request(struct evhttp_request *request, void *arg)
 {
+	struct admin_server *server = arg;
 	struct document document = {0};
-	const char *refusal;
-	int status;
 
-	refusal = refuse_early(request, &status);
-	if (refusal == NULL) {
-		take_request(arg, request);
-		return;
-	}
-	endpoint_refuse(&document, status,
-	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)),
-	    refusal);
-	reply(request, &document);
+	guests_answered(server->guests, connection_of(request));
+	if (refuse_early(server, request, &document))
+		reply(request, &document);
+	else
+		take_request(server, request);
 }
 
-/* A client that sends while it does not take its reply fills no more than
- * this of our memory; evhttp itself sets no bound there. */
 static struct bufferevent *
 on_connection(struct event_base *base, void *arg)
 {
-	struct bufferevent *bufferevent =
-	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	struct admin_server *server = arg;
 
-	if (bufferevent != NULL)
-		bufferevent_setwatermark(
-		    bufferevent, EV_READ, 0, 2 * MAX_BODY_BYTES);
-	return bufferevent;
+	return guests_admit(server->guests, 2 * MAX_BODY_BYTES);
 }
 
 static void
@@ -400,7 +470,13 @@ static void
 set_up_http(struct admin_server *server)
 {
 	struct event_base *base = loop_base(server->loop);
+	const struct admin_config *config = &server->config;
 
+	server->guests = guests_new(base,
+	    config->max_connections == 0 ? DEFAULT_MAX_CONNECTIONS
+					 : config->max_connections,
+	    config->patience_us == 0 ? DEFAULT_PATIENCE_US
+				     : config->patience_us);
 	server->http = evhttp_new(base);
 	server->linger_over = evtimer_new(base, on_linger_over, server);
 	if (server->http == NULL || server->linger_over == NULL)
@@ -410,7 +486,7 @@ set_up_http(struct admin_server *server)
 	evhttp_set_timeout(server->http, TIMEOUT_S);
 	/* Every method, so that the table decides. */
 	evhttp_set_allowed_methods(server->http, 0xffff);
-	evhttp_set_bevcb(server->http, on_connection, NULL);
+	evhttp_set_bevcb(server->http, on_connection, server);
 	evhttp_set_gencb(server->http, on_request, server);
 }
 
@@ -419,6 +495,7 @@ static void
 server_free(struct admin_server *server)
 {
 	evhttp_free(server->http); /* its close callbacks end the last calls */
+	guests_free(server->guests);
 	event_free(server->linger_over);
 	loop_free(server->loop);
 	free(server);
@@ -467,7 +544,7 @@ start_thread(struct admin_server *server)
 }
 
 struct admin_server *
-admin_server_start(
+admin_server_open(
     const struct admin_config *config, char *bound, size_t bound_size)
 {
 	struct admin_server *server = xcalloc(1, sizeof(*server));
@@ -479,8 +556,7 @@ admin_server_start(
 	set_up_http(server);
 	if (bind_listener(server, config)) {
 		format_bound(server->listener, bound, bound_size);
-		if (start_thread(server))
-			return server;
+		return server;
 	}
 	error = errno;
 	server_free(server);
@@ -488,10 +564,22 @@ admin_server_start(
 	return NULL;
 }
 
+bool
+admin_server_start(struct admin_server *server)
+{
+	server->state = SERVER_RUNNING; /* the thread's from now on */
+	if (start_thread(server))
+		return true;
+	server->state = SERVER_BOUND;
+	return false;
+}
+
 void
 admin_server_stop(struct admin_server *server)
 {
-	loop_post(server->loop, on_stop, server);
-	pthread_join(server->thread, NULL);
+	if (server->state != SERVER_BOUND) {
+		loop_post(server->loop, on_stop, server);
+		pthread_join(server->thread, NULL);
+	}
 	server_free(server);
 }

@@ -31,19 +31,29 @@ struct admin_source {
 struct admin_config {
 	const struct sockaddr *sockaddr;
 	socklen_t sockaddr_length;
-	const char *ca_pem; /* served at /ca.pem; borrowed for the life */
+	/* borrowed for the life */
+	const char *ca_pem; /* served at /ca.pem */
+	const char *token;  /* who asks must know it; NULL: anybody may */
 	struct admin_source source;
+
+	/* 0: as is usual */
+	size_t max_connections;
+	mono_us patience_us; /* for a whole request to come in */
 };
 
 struct admin_server;
 
 /*
- * Binds, and starts the thread.  Returns NULL, with errno set, when the
- * address cannot be bound.  `bound` receives the real address as text
- * ("127.0.0.1:41235").
+ * Binds.  Returns NULL, with errno set, when the address cannot be bound.
+ * `bound` receives the real address as text ("127.0.0.1:41235").  Free with
+ * admin_server_stop().
  */
-struct admin_server *admin_server_start(
+struct admin_server *admin_server_open(
     const struct admin_config *config, char *bound, size_t bound_size);
+
+/* Starts the thread, which answers from now on.  Returns false, with errno
+ * set, where there can be none. */
+bool admin_server_start(struct admin_server *server) MUST_CHECK;
 
 /* Stops accepting, ends the thread, frees all.  The source must still be able
  * to answer what was asked. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "admin/advice.h"
 #include "admin/text.h"
 
 #define FIELD_INDENT 12 /* where the values of the fields begin */
@@ -185,6 +186,18 @@ put_fds(struct page *page, const struct leak_caller *caller)
 		page_printf(page, gap, "and %zu more", count - FDS_SHOWN);
 }
 
+/* Where its name alone would not tell which of several it is. */
+static void
+put_command_line(struct page *page, const struct leak_caller *caller)
+{
+	if (caller->command_line == NULL ||
+	    strchr(caller->command_line, ' ') == NULL)
+		return;
+	put_field(page, "");
+	page_item(page, "", caller->command_line);
+	page_end(page);
+}
+
 static void
 put_callers(struct page *page, const struct leak *leak)
 {
@@ -199,8 +212,12 @@ put_callers(struct page *page, const struct leak *leak)
 		page_item(page, "", who);
 		if (caller->user_agent != NULL)
 			page_item(page, ", ", caller->user_agent);
+		if (caller->container[0] != '\0')
+			page_printf(
+			    page, ", ", "container %s", caller->container);
 		put_fds(page, caller);
 		page_end(page);
+		put_command_line(page, caller);
 		free(who);
 	}
 	if (leak->caller_count <= CALLERS_SHOWN)
@@ -286,6 +303,21 @@ put_example(struct page *page, const struct exchange_record *example)
 	page_end(page);
 }
 
+/* Where to look in the caller's code. */
+static void
+put_advice(struct page *page, const struct leak *leak)
+{
+	const char *user_agent =
+	    leak->caller_count == 0 ? NULL : leak->callers[0].user_agent;
+	const char *path = advice_of_status(leak->status);
+
+	put_field(page, "look for");
+	page_words(page, "", advice_of(user_agent));
+	if (path != NULL)
+		page_words(page, " ", path);
+	page_end(page);
+}
+
 void
 story_put(struct page *page, const struct leak *leak, wall_us now)
 {
@@ -296,4 +328,6 @@ story_put(struct page *page, const struct leak *leak, wall_us now)
 	put_times(page, leak, now);
 	put_holding(page, leak);
 	put_example(page, leak->example);
+	if (story_is_proven(leak))
+		put_advice(page, leak);
 }

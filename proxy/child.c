@@ -150,6 +150,9 @@ environment_init(
 	set(environment, "NODE_EXTRA_CA_CERTS", settings->ca_path);
 	if (settings->admin_url != NULL)
 		set(environment, "LEAKPROXY_ADMIN", settings->admin_url);
+	if (settings->admin_token_path != NULL)
+		set(environment, "LEAKPROXY_ADMIN_TOKEN_FILE",
+		    settings->admin_token_path);
 	if (settings->java_truststore != NULL)
 		set_java(environment, settings);
 }

@@ -21,10 +21,11 @@ struct child;
 
 /* All borrowed for the call. */
 struct child_settings {
-	rlim_t file_limit;       /* soft, of open files; 0: as ours */
-	const char *proxy_url;   /* "http://127.0.0.1:41234" */
-	const char *admin_url;   /* the same for the admin, or NULL */
-	const char *bundle_path; /* absolute, as the child may chdir() */
+	rlim_t file_limit;            /* soft, of open files; 0: as ours */
+	const char *proxy_url;        /* "http://127.0.0.1:41234" */
+	const char *admin_url;        /* the same for the admin, or NULL */
+	const char *admin_token_path; /* NULL: it asks for none */
+	const char *bundle_path;      /* absolute, as the child may chdir() */
 	const char *ca_path;
 	const char *java_truststore;   /* PKCS12, "changeit"; NULL: none */
 	const struct signals *signals; /* what the child must not inherit */

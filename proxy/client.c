@@ -171,7 +171,7 @@ note_exit(struct client *client)
 {
 	const struct owner *owner = &ledger_conn_record(client->record)->owner;
 
-	if (owner->pid > 0 && evidence_is_exiting(owner->pid))
+	if (owner->pid > 0 && owner_is_exiting(owner->pid))
 		ledger_owner_exited(client->record);
 }
 
@@ -212,6 +212,9 @@ client_close(struct client *client, enum close_reason reason)
 	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
+	if (client->reason == CLOSE_RESPONSE_SAID && !client->is_request_read &&
+	    stream_bytes_after_fin(client->stream) == 0)
+		ledger_conn_half_sent(client->record);
 	if (client->exchange != NULL)
 		exchange_abort(&client->exchange);
 	if (client->tunnel != NULL)

@@ -29,6 +29,7 @@
 #define MAX_COLUMNS 240
 #define DEFAULT_COLUMNS 80
 #define ANSWER_SECONDS 10
+#define HTTP_UNAUTHORIZED 401
 #define FINGERPRINT_BYTES (3 * EVP_MAX_MD_SIZE + 1)
 #define TIME_BYTES 32
 #define COPY_BYTES 16384
@@ -181,6 +182,7 @@ struct question {
 
 	bool is_over;
 	int status;            /* 0: no answer */
+	const char *token;     /* borrowed; NULL: none */
 	char *reason;          /* owned, or NULL */
 	struct evbuffer *body; /* owned */
 };
@@ -237,7 +239,8 @@ question_init(struct question *question, const struct options *options)
 	const char *start;
 	size_t length;
 
-	*question = (struct question){.address = reachable(&options->admin)};
+	*question = (struct question){.address = reachable(&options->admin),
+	    .token = options->admin_token};
 	question->port = units_port(&question->address);
 	units_address_text(&question->address, question->where);
 	start = question->where;
@@ -274,6 +277,16 @@ on_answered(struct evhttp_request *request, void *arg)
 	event_base_loopexit(question->base, NULL);
 }
 
+static void
+add_token(struct evkeyvalq *fields, const char *token)
+{
+	char *value = xasprintf("Bearer %s", token);
+
+	evhttp_add_header(fields, "Authorization", value);
+	explicit_bzero(value, strlen(value));
+	free(value);
+}
+
 /* Asks, and waits for the answer; false if it could not even be sent. */
 static bool
 ask(struct question *question, const char *path)
@@ -283,14 +296,16 @@ ask(struct question *question, const char *path)
 	    question->base, NULL, question->host, question->port);
 	struct evhttp_request *request =
 	    evhttp_request_new(on_answered, question);
+	struct evkeyvalq *fields;
 	bool is_sent;
 
 	if (connection == NULL || request == NULL)
 		return false;
-	evhttp_add_header(evhttp_request_get_output_headers(request), "Host",
-	    question->where);
-	evhttp_add_header(
-	    evhttp_request_get_output_headers(request), "Connection", "close");
+	fields = evhttp_request_get_output_headers(request);
+	evhttp_add_header(fields, "Host", question->where);
+	evhttp_add_header(fields, "Connection", "close");
+	if (question->token != NULL)
+		add_token(fields, question->token);
 	is_sent =
 	    evhttp_make_request(connection, request, EVHTTP_REQ_GET, path) == 0;
 	if (is_sent && !question->is_over) {
@@ -343,7 +358,13 @@ explain(const struct question *question)
 {
 	if (question->status == HTTP_OK)
 		return true;
-	if (question->status != 0)
+	if (question->status == HTTP_UNAUTHORIZED)
+		fprintf(stderr,
+		    "leakproxy: --admin-token-file: %s asks for %s: name the "
+		    "file that the proxy was started with\n",
+		    question->where,
+		    question->token == NULL ? "a token" : "another token");
+	else if (question->status != 0)
 		fprintf(stderr,
 		    "leakproxy: --admin: %s answered %d %s: is that the "
 		    "--admin address of a leakproxy?\n",

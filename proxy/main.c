@@ -21,10 +21,12 @@
 #include "admin/server.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
+#include "proxy/base/token.h"
 #include "proxy/child.h"
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
+#include "proxy/sandbox.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
@@ -70,14 +72,36 @@ on_signal(const struct signal_notice *notice, void *arg)
 	loop_stop(run->loop);
 }
 
+/* It shows URLs and callers, and a token is no use to those who have none. */
 static bool
-start_admin(struct run *run)
+check_admin_token(const struct options *options, const char *where)
+{
+	if (options->admin_token == NULL &&
+	    !units_is_loopback(&options->admin)) {
+		fprintf(stderr,
+		    "leakproxy: --admin: %s is not loopback, so it needs a "
+		    "token: name its file with --admin-token-file, or choose "
+		    "127.0.0.1 or [::1]\n",
+		    where);
+		return false;
+	}
+	if (options->admin_token != NULL &&
+	    token_is_exposed(options->admin_token_path))
+		log_warnx("--admin-token-file: others may read %s: chmod 600 "
+			  "it",
+		    options->admin_token_path);
+	return true;
+}
+
+static bool
+open_admin(struct run *run)
 {
 	const struct options *options = run->options;
 	struct admin_config config = {
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
+	    .token = options->admin_token,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
 		.is_ready = service_is_ready},
@@ -87,15 +111,9 @@ start_admin(struct run *run)
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
-	/* It shows URLs and callers, and asks nobody for a token yet. */
-	if (!units_is_loopback(&options->admin)) {
-		fprintf(stderr,
-		    "leakproxy: --admin: %s is not loopback: choose 127.0.0.1 "
-		    "or [::1] and reach it through a tunnel, or off\n",
-		    text);
+	if (!check_admin_token(options, text))
 		return false;
-	}
-	run->admin = admin_server_start(
+	run->admin = admin_server_open(
 	    &config, run->admin_text, sizeof(run->admin_text));
 	if (run->admin != NULL)
 		return true;
@@ -106,23 +124,59 @@ start_admin(struct run *run)
 	return false;
 }
 
+/* Everything is bound and read, and no thread runs.  Not for exec, whose
+ * child is to run as if we were not there. */
 static bool
-start_service(struct run *run)
+enter_sandbox(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	if (options->command != COMMAND_SERVE)
+		return true;
+	return sandbox_enter(options->user, options->wants_seccomp, error) ||
+	    complain(error);
+}
+
+static bool
+check_user(const struct options *options)
+{
+	char error[SANDBOX_ERROR_BYTES];
+
+	return options->user == NULL ||
+	    sandbox_check_user(options->user, error) || complain(error);
+}
+
+/* Whatever root alone may read or bind. */
+static bool
+open_service(struct run *run)
 {
 	char error[SERVICE_ERROR_BYTES];
 	struct address admin;
 	bool has_admin;
 
+	if (!check_user(run->options))
+		return false;
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
-	if (!start_admin(run))
+	if (!open_admin(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	if (!service_start(run->service, has_admin ? &admin : NULL, error))
-		return complain(error);
-	return true;
+	return service_prepare(
+		   run->service, has_admin ? &admin : NULL, error) ||
+	    complain(error);
+}
+
+static bool
+start_threads(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+
+	if (run->admin != NULL && !admin_server_start(run->admin))
+		return complain("cannot start the admin's thread: raise the "
+				"limit of processes");
+	return service_start(run->service, error) || complain(error);
 }
 
 /* --ready-fd: one JSON line. */
@@ -166,7 +220,8 @@ start(struct run *run)
 	run->files_before = descriptors_raise();
 	run->loop = loop_new();
 	run->signals = signals_open(run->loop, on_signal, run);
-	return start_service(run) && tell_ready(run);
+	return open_service(run) && enter_sandbox(run->options) &&
+	    start_threads(run) && tell_ready(run);
 }
 
 /* The admin server asks the workers, so it goes first. */
@@ -230,6 +285,7 @@ run_child(struct run *run)
 	    .file_limit = run->files_before.rlim_cur,
 	    .proxy_url = proxy_url,
 	    .admin_url = admin_url,
+	    .admin_token_path = run->options->admin_token_path,
 	    .bundle_path = service_bundle_path(run->service),
 	    .ca_path = service_ca_path(run->service),
 	    .java_truststore = service_truststore_path(run->service),

@@ -22,6 +22,7 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
+#include "proxy/base/token.h"
 #include "proxy/hosts.h"
 
 #define MAX_WORKERS 256
@@ -310,6 +311,25 @@ read_admin(struct options *options, void *field, const char *text, char *why)
 	return true;
 }
 
+/* Kept as an absolute path: exec's command may change its directory. */
+static bool
+read_admin_token_file(
+    struct options *options, void *field, const char *text, char *why)
+{
+	char **path = field;
+	char *token = token_read_file(text, why, OPTION_WHY_BYTES);
+
+	if (token == NULL)
+		return false;
+	free(options->admin_token);
+	options->admin_token = token;
+	free(*path);
+	*path = realpath(text, NULL);
+	if (*path == NULL)
+		*path = xstrdup(text);
+	return true;
+}
+
 /* Reads all of it now, so that a typo is not found by the first handshake. */
 static bool
 read_pem_file(struct options *options, void *field, const char *text, char *why)
@@ -369,8 +389,9 @@ read_tag_header(
     struct options *options, void *field, const char *text, char *why)
 {
 	/* A tag is shown to everybody, and is part of a metric's name. */
-	static const char *const secrets[] = {
-	    "authorization", "proxy-authorization", "cookie"};
+	static const char *const secrets[] = {"authorization",
+	    "proxy-authorization", "cookie", "x-api-key", "x-auth-token",
+	    "x-amz-security-token", "private-token"};
 	struct strings *headers = field;
 
 	if (!is_token(text))

@@ -465,6 +465,12 @@ options_free(struct options *options)
 	free(options->allow);
 	free(options->allowed_destinations);
 	chain_fini(&options->chain);
+	free(options->admin_token_path);
+	if (options->admin_token != NULL)
+		explicit_bzero(
+		    options->admin_token, strlen(options->admin_token));
+	free(options->admin_token);
+	free(options->user);
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);

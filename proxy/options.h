@@ -38,8 +38,10 @@ struct options {
 	struct address *listen; /* at least one after options_parse() */
 	size_t listen_count;
 	struct address admin;
-	bool has_admin; /* false: --admin off */
-	int ready_fd;   /* -1: none */
+	bool has_admin;         /* false: --admin off */
+	char *admin_token_path; /* absolute; NULL: none */
+	char *admin_token;      /* NULL: none is asked for */
+	int ready_fd;           /* -1: none */
 	unsigned workers;
 
 	char *state_dir;
@@ -67,6 +69,10 @@ struct options {
 	bool is_strict;
 	size_t max_header_bytes;
 	int log_level; /* enum log_level */
+
+	/* serve */
+	char *user; /* NULL: stay who we are */
+	bool wants_seccomp;
 
 	/* exec */
 	char **child_argv;  /* borrowed from main(); NULL-terminated */

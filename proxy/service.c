@@ -57,7 +57,8 @@ struct service {
 	size_t door_count;
 	struct address *own;
 	struct worker_thread **workers;
-	unsigned worker_count; /* started */
+	unsigned worker_count;  /* made */
+	unsigned started_count; /* of those */
 	bool is_drained;
 	atomic_bool is_ready;
 	atomic_uint connection_count;
@@ -263,40 +264,54 @@ furnish_house(struct service *service, const struct address *admin)
 	};
 }
 
-static struct worker_thread *
+bool
+service_prepare(struct service *service, const struct address *admin,
+    char error[SERVICE_ERROR_BYTES])
+{
+	unsigned count = service->options->workers;
+	char reason[TLS_ERROR_BYTES];
+
+	furnish_house(service, admin);
+	service->workers = xcalloc(count, sizeof(*service->workers));
+	for (unsigned i = 0; i < count; i++) {
+		service->workers[i] = worker_new(&service->house, i, reason);
+		if (service->workers[i] == NULL) {
+			snprintf(error, SERVICE_ERROR_BYTES,
+			    "--upstream-ca: %s", reason);
+			return false;
+		}
+		service->worker_count++;
+	}
+	return true;
+}
+
+static bool
 start_worker(
     struct service *service, unsigned index, char error[SERVICE_ERROR_BYTES])
 {
 	int *fds = xcalloc(service->door_count, sizeof(*fds));
 	char reason[TLS_ERROR_BYTES];
-	struct worker_thread *thread;
+	bool is_started;
 
-	for (size_t i = 0; i < service->door_count; i++)
+	for (size_t i = 0; i < service->door_count; i++) {
 		fds[i] = service->doors[i].fds[index];
-	thread = worker_start(
-	    &service->house, index, fds, service->door_count, reason);
-	if (thread == NULL)
-		snprintf(
-		    error, SERVICE_ERROR_BYTES, "--upstream-ca: %s", reason);
-	for (size_t i = 0; thread != NULL && i < service->door_count; i++)
 		service->doors[i].fds[index] = -1; /* taken */
+	}
+	is_started = worker_start(
+	    service->workers[index], fds, service->door_count, reason);
+	if (!is_started)
+		snprintf(error, SERVICE_ERROR_BYTES, "--workers: %s", reason);
 	free(fds);
-	return thread;
+	return is_started;
 }
 
 bool
-service_start(struct service *service, const struct address *admin,
-    char error[SERVICE_ERROR_BYTES])
+service_start(struct service *service, char error[SERVICE_ERROR_BYTES])
 {
-	unsigned count = service->options->workers;
-
-	furnish_house(service, admin);
-	service->workers = xcalloc(count, sizeof(*service->workers));
-	for (unsigned i = 0; i < count; i++) {
-		service->workers[i] = start_worker(service, i, error);
-		if (service->workers[i] == NULL)
+	for (unsigned i = 0; i < service->worker_count; i++) {
+		if (!start_worker(service, i, error))
 			return false;
-		service->worker_count++;
+		service->started_count++;
 	}
 	atomic_store(&service->is_ready, true);
 	return true;
@@ -310,9 +325,9 @@ service_drain(struct service *service)
 	if (service->is_drained)
 		return;
 	service->is_drained = true;
-	for (unsigned i = 0; i < service->worker_count; i++)
+	for (unsigned i = 0; i < service->started_count; i++)
 		worker_drain(service->workers[i]);
-	for (unsigned i = 0; i < service->worker_count; i++)
+	for (unsigned i = 0; i < service->started_count; i++)
 		worker_join(service->workers[i]);
 }
 

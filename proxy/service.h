@@ -26,10 +26,15 @@ struct service;
 struct service *service_open(
     const struct options *options, char error[SERVICE_ERROR_BYTES]);
 
-/* Starts the workers.  `admin` is where the admin server listens, NULL without
- * one: it is never proxied to.  Returns false with one line in `error`. */
-bool service_start(struct service *service, const struct address *admin,
-    char error[SERVICE_ERROR_BYTES]);
+/* Makes the workers, which read their files.  `admin` is where the admin
+ * server listens, NULL without one: it is never proxied to.  Returns false
+ * with one line in `error`. */
+bool service_prepare(struct service *service, const struct address *admin,
+    char error[SERVICE_ERROR_BYTES]) MUST_CHECK;
+
+/* Starts the workers' threads.  Returns false with one line in `error`. */
+bool service_start(
+    struct service *service, char error[SERVICE_ERROR_BYTES]) MUST_CHECK;
 
 /* Stops accepting, lets exchanges end within --drain-timeout, and waits for
  * the workers.  Snapshots can still be taken. */

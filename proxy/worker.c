@@ -307,19 +307,27 @@ run(void *arg)
 }
 
 struct worker_thread *
-worker_start(const struct house *house, unsigned index, const int *listeners,
-    size_t listener_count, char error[TLS_ERROR_BYTES])
+worker_new(
+    const struct house *house, unsigned index, char error[TLS_ERROR_BYTES])
 {
 	struct worker_thread *thread = xcalloc(1, sizeof(*thread));
+
+	thread->index = index;
+	if (furnish(thread, house, error))
+		return thread;
+	worker_free(thread);
+	return NULL;
+}
+
+bool
+worker_start(struct worker_thread *thread, const int *listeners,
+    size_t listener_count, char error[TLS_ERROR_BYTES])
+{
 	struct timeval interval;
 	int failure;
 
-	thread->index = index;
-	if (!furnish(thread, house, error)) {
-		worker_free(thread);
-		return NULL;
-	}
-	thread->sweep_interval_us = sweep_interval(house->options);
+	thread->sweep_interval_us =
+	    sweep_interval(thread->worker.house->options);
 	interval = timeval_of(thread->sweep_interval_us);
 	thread->sweep_timer = new_timer(thread, EV_PERSIST, on_sweep_due);
 	thread->accept_timer = new_timer(thread, 0, on_accept_again);
@@ -331,11 +339,10 @@ worker_start(const struct house *house, unsigned index, const int *listeners,
 		snprintf(error, TLS_ERROR_BYTES, "cannot start a thread: %s",
 		    strerror(failure));
 		close_listeners(thread);
-		worker_free(thread);
-		return NULL;
+		return false;
 	}
 	thread->is_running = true;
-	return thread;
+	return true;
 }
 
 void

@@ -60,11 +60,18 @@ struct worker {
 struct worker_thread;
 
 /*
- * Starts worker `index`, listening on each of `listeners` (descriptors that
- * are bound with SO_REUSEPORT; taken).  Returns NULL with a line in `error`.
+ * Makes worker `index`, and reads what it needs from files: afterwards we may
+ * become a user who cannot.  Returns NULL with a line in `error`.  Free with
+ * worker_free().
  */
-struct worker_thread *worker_start(const struct house *house, unsigned index,
-    const int *listeners, size_t listener_count, char error[TLS_ERROR_BYTES]);
+struct worker_thread *worker_new(
+    const struct house *house, unsigned index, char error[TLS_ERROR_BYTES]);
+
+/* Starts its thread, listening on each of `listeners` (descriptors that are
+ * bound with SO_REUSEPORT; taken, also where it fails).  Returns false with a
+ * line in `error`. */
+bool worker_start(struct worker_thread *thread, const int *listeners,
+    size_t listener_count, char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
 /* From any thread: stop accepting, let exchanges end, close idle connections,
  * and what is left after --drain-timeout.  The thread ends then. */
@@ -74,7 +81,7 @@ void worker_drain(struct worker_thread *thread);
  * asked for. */
 void worker_join(struct worker_thread *thread);
 
-/* After worker_join(). */
+/* After worker_join(), or where it was never started. */
 void worker_free(struct worker_thread *thread);
 
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */

@@ -173,6 +173,9 @@ stop_source(void *arg)
 struct stage {
 	struct source source;
 	struct admin_server *server; /* NULL once stopped */
+	const char *token;
+	size_t max_connections;
+	mono_us patience_us;
 	uint16_t port;
 };
 
@@ -192,13 +195,17 @@ start(struct stage *stage, uint16_t port, const char *ca_pem)
 	    .sockaddr = (struct sockaddr *)&any,
 	    .sockaddr_length = sizeof(any),
 	    .ca_pem = ca_pem,
+	    .token = stage->token,
 	    .source = {gather, &stage->source, is_ready},
+	    .max_connections = stage->max_connections,
+	    .patience_us = stage->patience_us,
 	};
 	struct admin_server *server;
 	char bound[64] = "";
 
-	server = admin_server_start(&config, bound, sizeof(bound));
+	server = admin_server_open(&config, bound, sizeof(bound));
 	if (server != NULL) {
+		assert_true(admin_server_start(server));
 		assert_int_equal(strncmp(bound, "127.0.0.1:", 10), 0);
 		stage->port = (uint16_t)atoi(bound + 10);
 		assert_int_not_equal(stage->port, 0);
@@ -900,7 +907,180 @@ test_stop_with_idle_connections(void **state)
 	close(silent);
 }
 
+/* ---- the token ---- */
+
+#define TOKEN "0123456789abcdef"
+
+/* The same server, otherwise configured. */
+static void
+start_again(struct stage *stage)
+{
+	admin_server_stop(stage->server);
+	stage->server = start(stage, 0, "-----BEGIN CERTIFICATE-----\n");
+	assert_non_null(stage->server);
+}
+
+static void
+expect_fields(
+    struct stage *stage, const char *path, const char *fields, int status)
+{
+	char *head = xasprintf("GET %s HTTP/1.1\r\n%s", path, fields);
+	char *response = ask_raw(stage, head);
+
+	if (status_of(response) != status)
+		fail_msg("%s: %s", head, response);
+	free(response);
+	free(head);
+}
+
+static void
+test_token_is_asked_for(void **state)
+{
+	static const char *const secret[] = {"/", "/report", "/api/leaks",
+	    "/api/connections", "/api/exchanges", "/api/exchanges/c1x1",
+	    "/metrics", "/nothing", "/healthz/", "/%68ealthz"};
+	static const char *const public[] = {
+	    "/healthz", "/readyz", "/ca.pem", "/healthz?x"};
+	struct stage *stage = *state;
+
+	stage->token = TOKEN;
+	start_again(stage);
+	for (size_t i = 0; i < sizeof(secret) / sizeof(*secret); i++) {
+		char *response = ask(stage, "GET", secret[i]);
+
+		assert_int_equal(status_of(response), 401);
+		assert_has(response,
+		    "\r\nWWW-Authenticate: Bearer realm=\"leakproxy\"\r\n");
+		free(response);
+		expect_fields(stage, secret[i],
+		    "Host: h\r\nAuthorization: Bearer " TOKEN "x\r\n", 401);
+	}
+	for (size_t i = 0; i < sizeof(public) / sizeof(*public); i++)
+		expect_fields(stage, public[i], "Host: h\r\n",
+		    strchr(public[i], '?') == NULL ? 200 : 400);
+	assert_int_equal(stage->source.asked_count, 0);
+	expect_fields(stage, "/report",
+	    "Host: h\r\nAuthorization: Bearer " TOKEN "\r\n", 200);
+	expect_fields(stage, "/nothing",
+	    "Host: h\r\nAuthorization: Bearer " TOKEN "\r\n", 404);
+}
+
+static void
+test_fields_that_decide_are_given_once(void **state)
+{
+	static const char *const fields[] = {
+	    "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n",
+	    "Host: 127.0.0.1\r\nhost: evil.example\r\n",
+	    "Host: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n",
+	    "Host: a\r\nAuthorization: Bearer " TOKEN
+	    "\r\nAuthorization: Basic x\r\n",
+	};
+	struct stage *stage = *state;
+
+	stage->token = TOKEN;
+	start_again(stage);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		expect_fields(stage, "/report", fields[i], 400);
+}
+
+/* ---- guests ---- */
+
+/* Whether the other side ends the connection within a second. */
+static bool
+is_ended(int fd)
+{
+	struct timeval patience = {1, 0};
+	char byte;
+	ssize_t got;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	got = recv(fd, &byte, 1, 0);
+	return got == 0 || (got < 0 && errno == ECONNRESET);
+}
+
+/* Nobody may say half a request and keep the rest for ever, byte by byte. */
+static void
+test_slow_requests_end(void **state)
+{
+	struct stage *stage = *state;
+	int slow;
+	int silent;
+	int asking;
+	char *response;
+
+	stage->patience_us = 300 * US_PER_MS;
+	start_again(stage);
+	set_gate(&stage->source, false);
+	asking = dial(stage);
+	say(asking, SLOW_REQUEST);
+	silent = dial(stage);
+	slow = dial(stage);
+	for (int i = 0; i < 10; i++) {
+		(void)!send(slow, "G", 1, MSG_NOSIGNAL);
+		usleep(50 * 1000);
+	}
+	assert_true(is_ended(slow));
+	assert_true(is_ended(silent));
+	/* Its answer is our delay, not its own. */
+	set_gate(&stage->source, true);
+	response = hear(asking);
+	assert_int_equal(status_of(response), 200);
+	free(response);
+	close(slow);
+	close(silent);
+}
+
+static void
+test_the_most_silent_makes_room(void **state)
+{
+	struct stage *stage = *state;
+	int silent[4];
+	int asking;
+	char *response;
+
+	stage->max_connections = 4;
+	start_again(stage);
+	set_gate(&stage->source, false);
+	asking = dial(stage);
+	say(asking, SLOW_REQUEST);
+	wait_until_asked(&stage->source, 1);
+	for (size_t i = 0; i < 4; i++)
+		silent[i] = dial(stage);
+	expect(stage, "GET /healthz", 200, "ok\n");
+	assert_true(is_ended(silent[0]));
+	assert_true(is_ended(silent[1]));
+	/* Younger ones, and who waits for an answer, are still there. */
+	say(silent[3],
+	    "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+	    "Connection: close\r\n\r\n");
+	response = hear(silent[3]);
+	assert_int_equal(status_of(response), 200);
+	free(response);
+	set_gate(&stage->source, true);
+	response = hear(asking);
+	assert_int_equal(status_of(response), 200);
+	free(response);
+	for (size_t i = 0; i < 3; i++)
+		close(silent[i]);
+}
+
 /* ---- starting ---- */
+
+static void
+test_stop_before_the_start(void **state)
+{
+	struct sockaddr_in any = loopback(0);
+	const struct admin_config config = {
+	    .sockaddr = (struct sockaddr *)&any,
+	    .sockaddr_length = sizeof(any),
+	};
+	char bound[64];
+	struct admin_server *server =
+	    admin_server_open(&config, bound, sizeof(bound));
+
+	assert_non_null(server);
+	admin_server_stop(server);
+}
 
 static void
 test_taken_address(void **state)
@@ -983,6 +1163,11 @@ main(void)
 	    TEST(test_stop_delivers_replies),
 	    TEST(test_stop_does_not_wait_for_a_reader),
 	    TEST(test_stop_with_idle_connections),
+	    TEST(test_token_is_asked_for),
+	    TEST(test_fields_that_decide_are_given_once),
+	    TEST(test_slow_requests_end),
+	    TEST(test_the_most_silent_makes_room),
+	    TEST(test_stop_before_the_start),
 	    TEST(test_taken_address),
 	    TEST(test_without_a_ca),
 	    TEST(test_descriptors_run_out),

@@ -152,6 +152,7 @@ test_leak(void **state)
 	    {"suspect", "null"},
 	    {"callers",
 		"[{\"peer\":\"127.0.0.1\",\"pid\":4242,\"command\":\"demo\","
+		"\"command_line\":null,\"container\":null,"
 		"\"fds\":[43,37,41],\"user_agent\":\"Go-http-client/1.1\"}]"},
 	    {"example",
 		"{\"exchange\":\"c17x3\",\"url\":\"" FIXTURE_URL "\","
@@ -203,6 +204,7 @@ test_leak_of_which_little_is_known(void **state)
 	assert_value(json, "tags", "{}");
 	assert_value(json, "callers",
 	    "[{\"peer\":\"127.0.0.1\",\"pid\":null,\"command\":null,"
+	    "\"command_line\":null,\"container\":null,"
 	    "\"fds\":[],\"user_agent\":null}]");
 	assert_value(json_object_get(json, "example"), "unread_bytes", "null");
 	json_decref(json);
@@ -272,7 +274,8 @@ test_exchange(void **state)
 	    "id connection method url origin route status tags verdict "
 	    "evidence witness held began_at first_byte_s duration_s age_s "
 	    "request_body_bytes body_bytes delivered_bytes unread_bytes "
-	    "user_agent traceparent client_address pid command fd uid error "
+	    "user_agent traceparent client_address pid command "
+	    "command_line container fd uid error "
 	    "escalated meaning");
 	ASSERT_VALUES(json, expected);
 	json_decref(json);
@@ -400,7 +403,7 @@ test_connection(void **state)
 	    "id client_address local transport target state close_reason "
 	    "tags exchanges received_bytes sent_bytes opened_at closed_at "
 	    "age_s user_agent tls_version tls_fingerprint trust_refused pid "
-	    "command fd uid");
+	    "command command_line container fd uid");
 	ASSERT_VALUES(conn, expected);
 	json_decref(json);
 }

@@ -36,7 +36,7 @@ test_the_owner_is_found(void **state)
 	assert_int_equal(prctl(PR_GET_NAME, name), 0);
 	for (int family = 0; family < FAMILY_COUNT; family++) {
 		struct pair pair = connect_pair((enum family)family);
-		struct owner owner = {-1, -1, -1, NULL};
+		struct owner owner = OWNER_UNKNOWN;
 		struct peer_socket peer;
 
 		assert_true(evidence_peer(source, pair.ours, &peer));
@@ -46,7 +46,9 @@ test_the_owner_is_found(void **state)
 		assert_int_equal(owner.pid, getpid());
 		assert_int_equal(owner.fd, pair.callers);
 		assert_string_equal(owner.command, name);
-		free(owner.command);
+		assert_non_null(
+		    strstr(owner.command_line, "evidence_owner_test"));
+		owner_fini(&owner);
 		close_pair(&pair);
 	}
 	evidence_source_free(source);
@@ -102,7 +104,7 @@ test_the_owner_is_another_process(void **state)
 		/* twice each: the last holder is only asked first */
 		for (int j = 0; j < 4; j++) {
 			bool is_mine = j % 2 == 1;
-			struct owner owner = {-1, -1, -1, NULL};
+			struct owner owner = OWNER_UNKNOWN;
 
 			assert_true(evidence_peer(
 			    source, is_mine ? mine.ours : pair.ours, &peer));
@@ -110,7 +112,7 @@ test_the_owner_is_another_process(void **state)
 			assert_int_equal(owner.pid, is_mine ? getpid() : pid);
 			assert_int_equal(
 			    owner.fd, is_mine ? mine.callers : fds[i]);
-			free(owner.command);
+			owner_fini(&owner);
 		}
 		close(hold);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -140,13 +142,13 @@ test_asking_costs_no_descriptor(void **state)
 	struct peer_socket peer;
 
 	for (int i = 0; i < 5; i++) {
-		struct owner owner = {-1, -1, -1, NULL};
+		struct owner owner = OWNER_UNKNOWN;
 
 		assert_true(evidence_peer(source, pair.ours, &peer));
 		evidence_owner(source, peer.inode, &owner);
-		free(owner.command);
+		owner_fini(&owner);
 		evidence_owner(source, UINT64_MAX, &owner);
-		assert_false(evidence_is_exiting(getpid()));
+		assert_false(owner_is_exiting(getpid()));
 	}
 	close_pair(&pair);
 	evidence_source_free(source);
@@ -157,7 +159,7 @@ static void
 test_an_inode_that_nobody_has(void **state)
 {
 	struct evidence_source *source = evidence_source_new();
-	struct owner owner = {-1, -1, -1, NULL};
+	struct owner owner = OWNER_UNKNOWN;
 
 	evidence_owner(source, 0, &owner);
 	evidence_owner(source, UINT64_MAX, &owner);
@@ -183,7 +185,7 @@ test_without_descriptors_nobody_is_ending(void **state)
 	none = before;
 	none.rlim_cur = 0;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	is_exiting = evidence_is_exiting(getpid());
+	is_exiting = owner_is_exiting(getpid());
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_false(is_exiting);
 }
@@ -196,13 +198,13 @@ test_a_process_that_is_ending(void **state)
 	int hold;
 	pid_t pid = hand_over(&pair, 100, &hold);
 
-	assert_false(evidence_is_exiting(pid));
-	assert_false(evidence_is_exiting(getpid()));
+	assert_false(owner_is_exiting(pid));
+	assert_false(owner_is_exiting(getpid()));
 	close(hold);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	assert_true(evidence_is_exiting(pid)); /* a zombie */
+	assert_true(owner_is_exiting(pid)); /* a zombie */
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_true(evidence_is_exiting(pid)); /* gone */
+	assert_true(owner_is_exiting(pid)); /* gone */
 	close_pair(&pair);
 }
 

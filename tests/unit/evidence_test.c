@@ -320,7 +320,7 @@ test_a_peer_that_nobody_holds(void **state)
 {
 	struct evidence_source *source = evidence_source_new();
 	struct pair pair = connect_pair(FAMILY_V4);
-	struct owner owner = {-1, -1, -1, NULL};
+	struct owner owner = OWNER_UNKNOWN;
 	struct peer_socket peer;
 
 	close(pair.callers);

@@ -139,8 +139,8 @@ test_the_owner_is_known_after_the_end(void **state)
 	struct snapshot *snapshot;
 
 	scene_serve(scene, conn, &plain);
-	ledger_conn_record(conn)->owner =
-	    (struct owner){4242, 37, 1000, xstrdup("coderd")};
+	ledger_conn_record(conn)->owner = (struct owner){
+	    .pid = 4242, .fd = 37, .uid = 1000, .command = xstrdup("coderd")};
 	scene_see_unread(scene, conn, 1000);
 	scene->now += SCENE_STALL_US;
 	scene_see_unread(scene, conn, 1000);

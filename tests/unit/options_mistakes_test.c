@@ -87,6 +87,12 @@ static const struct mistake mistakes[] = {
 	"--workers: \"0\" is no number of workers: write "
 	"1 to 256, or cores"},
     {"serve --workers 257", "--workers: \"257\" is…"},
+    {"serve --admin-token-file /no/such/file",
+	"--admin-token-file: cannot read \"/no/such/file\": No such…"},
+    {"serve --seccomp perhaps",
+	"--seccomp: \"perhaps\" is neither on nor off: write one of them"},
+    {"exec --user nobody x", "--user: exec takes no such option…"},
+    {"report --seccomp off", "--seccomp: report takes no such option…"},
     {"serve --admin nowhere",
 	"--admin: \"nowhere\" is no address: write "
 	"127.0.0.1:9901 or [::1]:9901, or off"},
@@ -97,6 +103,7 @@ static const struct mistake mistakes[] = {
     {"serve --ready-fd 999", "--ready-fd: \"999\" is not open…"},
     {"serve --ready-fd -1", "--ready-fd: \"-1\" is no descriptor…"},
     {"serve --tag-header a:b", "--tag-header: \"a:b\" is no header name…"},
+    {"serve --tag-header X-Api-Key", "--tag-header: \"X-Api-Key\" holds…"},
     {"serve --tag-header COOKIE", "--tag-header: \"COOKIE\" holds secrets…"},
     {"serve --resolve a:443",
 	"--resolve: \"a:443\" is no rule: write "

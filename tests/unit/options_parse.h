@@ -15,7 +15,7 @@
 #include "accounting/memory.h"
 #include "proxy/options.h"
 
-#define MAX_WORDS 32
+#define MAX_WORDS 64
 #define TEXT_BYTES 8192
 
 /* What a parse did. */

@@ -48,6 +48,9 @@ test_defaults_of_serve(void **state)
 	assert_int_equal(options->listen_count, 1);
 	assert_address(&options->listen[0], "127.0.0.1:8080");
 	assert_true(options->has_admin);
+	assert_null(options->admin_token);
+	assert_null(options->user);
+	assert_true(options->wants_seccomp);
 	assert_address(&options->admin, "127.0.0.1:9901");
 	assert_int_equal(options->ready_fd, -1);
 	assert_in_range(options->workers, 1, 256);
@@ -104,7 +107,8 @@ test_values_of_the_command_line(void **state)
 	    "--tag-header X-Job --tag-header=leakproxy-TAG "
 	    "--stall-after 100ms --probe-after off --probe-grace=2h "
 	    "--strict --log-level debug --max-header-bytes 1MiB "
-	    "--connect-timeout 1m --drain-timeout 0");
+	    "--connect-timeout 1m --drain-timeout 0 --user nobody "
+	    "--seccomp off");
 	options = result.options;
 	assert_int_equal(options->listen_count, 2);
 	assert_address(&options->listen[0], "127.0.0.1:1");
@@ -123,7 +127,42 @@ test_values_of_the_command_line(void **state)
 	assert_int_equal(options->max_header_bytes, 1048576);
 	assert_int_equal(options->connect_timeout_us, 60 * US_PER_S);
 	assert_int_equal(options->drain_timeout_us, 0);
+	assert_string_equal(options->user, "nobody");
+	assert_false(options->wants_seccomp);
 	result_fini(&result);
+}
+
+/* The last one counts, and its path is one from any directory. */
+static void
+test_token_files(void **state)
+{
+	static const char *const commands[] = {"serve", "exec", "report"};
+	static const char *const files[] = {"build/first", "build/second"};
+	struct result result;
+
+	for (size_t i = 0; i < 2; i++) {
+		FILE *file = fopen(files[i], "we");
+
+		assert_non_null(file);
+		fprintf(file, "0123456789abcde%zu\n", i);
+		fclose(file);
+	}
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		char *words = xasprintf("%s --admin-token-file build/first "
+					"--admin-token-file build/second %s",
+		    commands[i], strcmp(commands[i], "exec") == 0 ? "x" : "");
+
+		parse_good(&result, words);
+		assert_string_equal(
+		    result.options->admin_token, "0123456789abcde1");
+		assert_int_equal(*result.options->admin_token_path, '/');
+		assert_non_null(
+		    strstr(result.options->admin_token_path, "/build/second"));
+		result_fini(&result);
+		free(words);
+	}
+	for (size_t i = 0; i < 2; i++)
+		unlink(files[i]);
 }
 
 static void
@@ -269,8 +308,9 @@ test_every_option_is_read_from_the_environment(void **state)
 		const struct option_row *row = option_table_row(i);
 		struct result result;
 
-		/* Any text is a directory or a file to write. */
+		/* Any text is a directory, a file to write or a user. */
 		if (row->read == NULL || strcmp(row->name, "state-dir") == 0 ||
+		    strcmp(row->name, "user") == 0 ||
 		    strcmp(row->name, "report-file") == 0)
 			continue;
 		option_table_environment_name(row, name);
@@ -463,6 +503,7 @@ main(void)
 	    TEST(test_defaults_of_serve),
 	    TEST(test_defaults_of_exec),
 	    TEST(test_values_of_the_command_line),
+	    TEST(test_token_files),
 	    TEST(test_rules_of_resolve),
 	    TEST(test_command_of_exec),
 	    TEST(test_options_of_the_other_commands),

@@ -194,7 +194,7 @@ test_an_exchange_is_copied_deeply(void **state)
 static void
 test_empty_records(void **state)
 {
-	const struct conn_record no_conn = {.owner = {-1, -1, -1, NULL}};
+	const struct conn_record no_conn = {.owner = OWNER_UNKNOWN};
 	const struct exchange_record no_exchange = {.first_byte_us = -1};
 	struct conn_record conn;
 	struct exchange_record exchange;

@@ -230,7 +230,14 @@ class Origin:
             with self._lock:
                 self._open.discard(secured)
 
+    def serve_instead(self, serve):
+        """From now on, serve(connection, number) does, over both ports."""
+        self._serve_requests = serve
+
     def _serve(self, connection, number):
+        self._serve_requests(connection, number)
+
+    def _serve_requests(self, connection, number):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection.makefile("rb") as reader:
             while request := self._read_request(reader, connection, number):

@@ -67,6 +67,8 @@ class Proxy:
         os.close(writable)
         with open(readable, "rb") as ready:
             self.ready = self._read_ready(ready)
+        # Sent with every question, as a token.
+        self.admin_fields = {}
         self.address = split_authority(self.ready["listen"][0])
         self.admin = split_authority(self.ready["admin"])
 
@@ -130,7 +132,7 @@ class Proxy:
             path += "?" + urlencode(parameters)
         connection = http.client.HTTPConnection(*self.admin, timeout=20)
         with contextlib.closing(connection):
-            connection.request(method, path)
+            connection.request(method, path, headers=self.admin_fields)
             response = connection.getresponse()
             return response.status, response.headers, response.read().decode()
 
