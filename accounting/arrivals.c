@@ -48,8 +48,8 @@ arrivals_add(struct arrivals *arrivals, mono_us at)
 		arrivals->capacity = arrivals->capacity == 0
 		    ? FIRST_CAPACITY
 		    : 2 * arrivals->capacity;
-		arrivals->at = xreallocarray(arrivals->at, arrivals->capacity,
-		    sizeof(*arrivals->at));
+		arrivals->at = xreallocarray(
+		    arrivals->at, arrivals->capacity, sizeof(*arrivals->at));
 	}
 	memmove(&arrivals->at[place + 1], &arrivals->at[place],
 	    (arrivals->count - place) * sizeof(*arrivals->at));

@@ -50,8 +50,8 @@ poisson_at_most(uint64_t count, double mean)
 	double sum = 0;
 
 	for (uint64_t k = 0; k <= count; k++)
-		sum += exp((double)k * log(mean) - mean -
-		    log_gamma((double)k + 1));
+		sum += exp(
+		    (double)k * log(mean) - mean - log_gamma((double)k + 1));
 	return sum;
 }
 

@@ -65,8 +65,8 @@ copy_part(char *to, size_t size, const char *text, size_t length)
 		text++;
 		length--;
 	}
-	while (length > 0 &&
-	    (text[length - 1] == ' ' || text[length - 1] == '\t'))
+	while (
+	    length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
 		length--;
 	if (length >= size || memchr(text, '\0', length) != NULL)
 		return false;
@@ -77,8 +77,7 @@ copy_part(char *to, size_t size, const char *text, size_t length)
 const char *
 mark_parse(struct mark *mark, const char *text, size_t length)
 {
-	const char *semicolon =
-	    length == 0 ? NULL : memchr(text, ';', length);
+	const char *semicolon = length == 0 ? NULL : memchr(text, ';', length);
 	char name[MARK_NAME_BYTES];
 	char phase[PHASE_BYTES];
 	size_t name_length;
@@ -87,8 +86,8 @@ mark_parse(struct mark *mark, const char *text, size_t length)
 		return "a mark is written name;start or name;stop";
 	name_length = (size_t)(semicolon - text);
 	if (!copy_part(name, sizeof(name), text, name_length) ||
-	    !copy_part(phase, sizeof(phase), semicolon + 1,
-		length - name_length - 1))
+	    !copy_part(
+		phase, sizeof(phase), semicolon + 1, length - name_length - 1))
 		return "a mark is written name;start or name;stop, its name "
 		       "in at most 64 characters";
 	return mark_name(mark, name, phase);

@@ -31,12 +31,12 @@ struct mark {
 
 /* Fills in name and phase ("start", "stop").  Returns what is wrong with
  * them, and what to write instead; NULL where nothing is. */
-const char *mark_name(struct mark *mark, const char *name, const char *phase)
-    MUST_CHECK;
+const char *mark_name(
+    struct mark *mark, const char *name, const char *phase) MUST_CHECK;
 
 /* The same from a field's value, "imagecheck;start"; not NUL-terminated. */
-const char *mark_parse(struct mark *mark, const char *text, size_t length)
-    MUST_CHECK;
+const char *mark_parse(
+    struct mark *mark, const char *text, size_t length) MUST_CHECK;
 
 /* "start" or "stop" */
 const char *mark_phase_word(enum mark_phase phase);

@@ -45,7 +45,8 @@ struct chain {
 /* The series, in seconds from its first burst. */
 struct series {
 	double at[PERIOD_MAX_BURSTS];
-	double dead[PERIOD_MAX_BURSTS]; /* after it, in which none could begin */
+	double
+	    dead[PERIOD_MAX_BURSTS]; /* after it, in which none could begin */
 	size_t count;
 };
 
@@ -158,8 +159,8 @@ total_residual(
 	double total = 0;
 
 	for (size_t i = 1; i < chain->count; i++)
-		total += residual(series->at[chain->kept[i]] -
-			series->at[chain->kept[i - 1]],
+		total += residual(
+		    series->at[chain->kept[i]] - series->at[chain->kept[i - 1]],
 		    period_s, chain->periods[i]);
 	return total;
 }
@@ -203,8 +204,8 @@ log_chance(const struct series *series, const struct chain *chain)
 	    log_gamma((gaps - 1) / 2 + 1);
 	return log_gamma(gaps) + log_ball + log_patterns(gaps, periods - gaps) +
 	    chance_log_choose((double)series->count, extra) -
-	    (gaps - 1) * log1p(-dead_s / span_s) -
-	    log_share(periods - gaps) - log_share(extra);
+	    (gaps - 1) * log1p(-dead_s / span_s) - log_share(periods - gaps) -
+	    log_share(extra);
 }
 
 /* The slope of the least-squares line: time over periods. */
@@ -220,15 +221,13 @@ slope_of(const struct series *series, const struct chain *chain)
 	for (size_t i = 0; i < chain->count; i++) {
 		k += i == 0 ? 0 : chain->periods[i];
 		mean_k += k / (double)chain->count;
-		mean_at +=
-		    series->at[chain->kept[i]] / (double)chain->count;
+		mean_at += series->at[chain->kept[i]] / (double)chain->count;
 	}
 	k = 0;
 	for (size_t i = 0; i < chain->count; i++) {
 		k += i == 0 ? 0 : chain->periods[i];
 		sum_kk += (k - mean_k) * (k - mean_k);
-		sum_kt +=
-		    (k - mean_k) * (series->at[chain->kept[i]] - mean_at);
+		sum_kt += (k - mean_k) * (series->at[chain->kept[i]] - mean_at);
 	}
 	return sum_kt / sum_kk;
 }
@@ -241,8 +240,8 @@ slope_of(const struct series *series, const struct chain *chain)
  * a short one, and that by either).
  */
 static bool
-takes_turns(const struct series *series, const struct chain *chain,
-    double period_s)
+takes_turns(
+    const struct series *series, const struct chain *chain, double period_s)
 {
 	double off[PERIOD_MAX_BURSTS];
 	double gaps = (double)chain->count - 1;
@@ -263,8 +262,7 @@ takes_turns(const struct series *series, const struct chain *chain,
 static double
 most_jitter(const struct chain *chain)
 {
-	return PERIOD_MAX_JITTER *
-	    (1 + 2.5 / sqrt((double)chain->count - 1));
+	return PERIOD_MAX_JITTER * (1 + 2.5 / sqrt((double)chain->count - 1));
 }
 
 static bool
@@ -280,8 +278,8 @@ is_sound(const struct series *series, const struct chain *chain)
 
 /* Tries one candidate; keeps it where it beats the best so far. */
 static void
-try_period(const struct series *series, double candidate_s,
-    struct period *best, double *best_log)
+try_period(const struct series *series, double candidate_s, struct period *best,
+    double *best_log)
 {
 	struct chain chain;
 	double period_s;
@@ -298,8 +296,7 @@ try_period(const struct series *series, double candidate_s,
 		return;
 	gaps = (double)chain.count - 1;
 	period_s = slope_of(series, &chain);
-	spread =
-	    sqrt(total_residual(series, &chain, period_s) / (gaps - 1));
+	spread = sqrt(total_residual(series, &chain, period_s) / (gaps - 1));
 	log_odds = log_chance(series, &chain);
 	if (spread > most_jitter(&chain) || log_odds >= *best_log ||
 	    takes_turns(series, &chain, period_s))
@@ -332,9 +329,8 @@ period_find(const struct bursts *bursts, struct period *period)
 
 		series.at[i] = (double)(burst->starts_at - first->starts_at) /
 		    (double)US_PER_S;
-		series.dead[i] =
-		    (double)(burst->ends_at - burst->starts_at +
-			bursts->merged_us) /
+		series.dead[i] = (double)(burst->ends_at - burst->starts_at +
+				     bursts->merged_us) /
 		    (double)US_PER_S;
 	}
 	mean_s = series.at[series.count - 1] / (double)(series.count - 1);

@@ -145,8 +145,7 @@ find_slope(struct rhythm *rhythm, const struct rhythm_facts *facts)
 
 	if (facts->undrained == 0 || hours <= 0 || rhythm->bursts == 0)
 		return;
-	in_a_burst =
-	    (double)facts->arrivals->count / (double)rhythm->bursts;
+	in_a_burst = (double)facts->arrivals->count / (double)rhythm->bursts;
 	bursts = fmax(1, round((double)facts->undrained / in_a_burst));
 	in_a_burst = (double)facts->undrained / bursts;
 	chance_poisson_interval(

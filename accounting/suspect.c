@@ -119,8 +119,7 @@ lag_of(const struct job *job, const struct burst *burst, size_t *mark)
 
 /* Returns the share of the time that is within `window_us` after a mark. */
 static double
-cover_of(
-    const struct inquiry *inquiry, const struct job *job, double window_us)
+cover_of(const struct inquiry *inquiry, const struct job *job, double window_us)
 {
 	double covered_us = 0;
 
@@ -180,8 +179,8 @@ earlier_first(const void *a, const void *b)
 /* Returns the most lags that lie within `window_us` of each other.  They are
  * sorted; an interval later they come round again. */
 static size_t
-most_together(const mono_us *lags, size_t count, double window_us,
-    double interval_us)
+most_together(
+    const mono_us *lags, size_t count, double window_us, double interval_us)
 {
 	size_t most = 0;
 	size_t end = 0;
@@ -231,8 +230,8 @@ is_in_step(
 static bool
 is_known_rival(const struct suspect *suspect, const char *name)
 {
-	for (size_t i = 0;
-	     i < suspect->rival_count && i < SUSPECT_MAX_RIVALS; i++) {
+	for (size_t i = 0; i < suspect->rival_count && i < SUSPECT_MAX_RIVALS;
+	     i++) {
 		if (strcmp(suspect->rivals[i], name) == 0)
 			return true;
 	}
@@ -251,8 +250,8 @@ find_rivals(struct suspect *suspect, const struct inquiry *inquiry)
 		    !is_in_step(inquiry, job, suspect->bursts_explained))
 			continue;
 		if (suspect->rival_count < SUSPECT_MAX_RIVALS)
-			strcpy(suspect->rivals[suspect->rival_count],
-			    job->name);
+			strcpy(
+			    suspect->rivals[suspect->rival_count], job->name);
 		suspect->rival_count++;
 	}
 }

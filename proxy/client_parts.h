@@ -111,7 +111,8 @@ void request_on_body(void *arg, const char *bytes, size_t length);
 /* Ready for the next request. */
 void request_read_next(struct client *client);
 
-/* Adds the tags of a head to *tags, and counts the malformed. */
+/* Adds the tags of a head to *tags and its marks to the house's, and counts
+ * the malformed. */
 void request_read_tags(
     struct client *client, const struct head *request, struct tags *tags);
 void request_note_user_agent(struct client *client, const struct head *request);

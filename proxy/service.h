@@ -50,6 +50,9 @@ const char *service_ca_path(const struct service *service);
 const char *service_bundle_path(const struct service *service);
 const char *service_truststore_path(const struct service *service);
 
+/* What jobs announced; any thread.  Borrowed. */
+struct marks *service_marks(struct service *service);
+
 /* For admin_source: any thread. */
 bool service_is_ready(void *service);
 void service_gather(void *service, struct loop *asker,
