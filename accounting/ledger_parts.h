@@ -91,8 +91,8 @@ void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
 
 /* The response holds its connection now, or does no more. */
-void ledger_set_held(struct ledger_exchange *exchange, bool is_held,
-    mono_us now);
+void ledger_set_held(
+    struct ledger_exchange *exchange, bool is_held, mono_us now);
 
 /* Takes the exchange off its connection: nothing more can be learned. */
 void ledger_finish(struct ledger_exchange *exchange);

@@ -47,7 +47,7 @@ struct snapshot_query {
 	bool wants_conns;
 	bool wants_exchanges;
 	bool wants_rhythm; /* of each leak, and its suspect; and the marks */
-	bool has_verdict; /* filters, for exchanges: */
+	bool has_verdict;  /* filters, for exchanges: */
 	enum verdict verdict;
 	char *tag_key;        /* owned; NULL: any */
 	char *tag_value;      /* owned; NULL: any value of tag_key */

@@ -44,7 +44,7 @@ timeline_request(struct timeline *timeline, mono_us now)
 	timeline->bins[timeline->current].requests++;
 }
 
-/* One that came at `at` was called undrained (step 1), or is so no more (-1). */
+/* One that came at `at` was called undrained (step 1), or no more (-1). */
 void timeline_undrained(struct timeline *timeline, mono_us at, int step);
 
 /* One more response is held (step 1), or one less (-1). */

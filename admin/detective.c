@@ -153,7 +153,7 @@ alike_text(const struct suspect *suspect)
 		free(names);
 		names = more;
 	}
-	text = xasprintf("cannot tell %s from %s%s: they run in step.  Give "
+	text = xasprintf("cannot tell %s from %s%s: they run in step; give "
 			 "the jobs intervals without a common factor (as 47, "
 			 "53, 59 and 67 s) and watch again",
 	    suspect->mark, names,
