@@ -12,7 +12,7 @@
 
 #include "accounting/chance.h"
 
-/* Candidates: the mean gap over up to so many periods ... */
+/* Candidates: the mean gap is up to so many periods ... */
 #define MOST_MISSED 1.25
 /* ... or, where bursts are left out, less than one; a step apart.  Within a
  * step, the fit finds the rest by itself. */
@@ -30,6 +30,12 @@
 /* Of the allowed chance, what goes to fits without missed bursts, and of that
  * to those without doubled ones. */
 #define SHARE_OF_NONE 0.9
+
+/* Intervals that spread less than this part of the period are steady; others
+ * may be those of jobs that take turns, where the autocorrelation at lag 2 is
+ * above so many of its standard deviations. */
+#define STEADY 0.01
+#define TURNS_SURE 3.2
 
 /* Mean residuals above are not worth the second look. */
 #define HOPELESS 0.12
@@ -256,9 +262,13 @@ takes_turns(
 		if (i > 2)
 			products += off[i] * off[i - 2];
 	}
-	return products > squares * 3.2 / sqrt(gaps);
+	/* What is hardly off at all needs no other explanation. */
+	if (squares <= gaps * STEADY * STEADY * period_s * period_s)
+		return false;
+	return products > squares * TURNS_SURE / sqrt(gaps);
 }
 
+/* A sample of so few intervals may well spread wider than they all would. */
 static double
 most_jitter(const struct chain *chain)
 {

@@ -28,13 +28,23 @@
  * with V the volume of a ball; where all n are 1 it is the lower tail of
  * Greenwood's statistic, the sum of the squared spacings (M. Greenwood, "The
  * statistical study of infectious diseases", JRSS 109, 1946; P. Moran, JRSS B
- * 9, 1947).  Summed over all patterns that are no more complicated (binomially
- * many), and times the ways to leave bursts out, it bounds the probability of
- * a fit as good by chance, whatever was tried: a union bound, so no
- * correction for the search is left to make.  Gaps shorter than those inside
- * bursts cannot be seen; what is longer is still exponential (A. Renyi, "On
- * the theory of order statistics", 1953), so the simplex shrinks by the time
- * that bursts take.
+ * 9, 1947).  Times the number of patterns with as many missed bursts, and of
+ * the ways to leave out as many bursts, it bounds the probability of a fit as
+ * good by chance, whatever was tried; the allowed probability is shared out
+ * over the numbers of missed and of left out bursts, most of it to none.  It
+ * is a union bound, so no correction for the search is left to make.  Gaps
+ * shorter than those inside bursts cannot be seen; what is longer is still
+ * exponential (A. Renyi, "On the theory of order statistics", 1953), so the
+ * simplex shrinks by the time that bursts take.
+ *
+ * Arrivals at random are not the only ones without a period.  Two jobs of
+ * different periods in one leak are more regular than chance, so a fit must
+ * also be good by itself: intervals that spread by at most PERIOD_MAX_JITTER,
+ * more where few leave that uncertain; at most a fifth of all periods missed,
+ * and one burst in six left out; and no turns (long, short, long, short),
+ * seen by the autocorrelation at lag 2.  What remains undecidable: two jobs of
+ * much the same period, half a period apart, are for a dozen bursts one job of
+ * half that period.
  */
 
 #include <stdbool.h>
@@ -45,8 +55,7 @@
 /* A fit as good may come by chance this often, and no oftener. */
 #define PERIOD_MAX_CHANCE 0.0045
 
-/* Intervals that spread wider than this part of the period are no rhythm that
- * helps anybody, however sure it is. */
+/* Of one interval, its standard deviation as a part of the period. */
 #define PERIOD_MAX_JITTER 0.10
 
 #define PERIOD_MIN_BURSTS 5

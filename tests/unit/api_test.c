@@ -165,7 +165,69 @@ test_leak(void **state)
 	    "id origin method route status tags undrained suspected held_now "
 	    "held_to_exit "
 	    "held_bytes per_hour first_seen last_seen evidence release rhythm "
-	    "suspect callers example");
+	    "suspect suspect_note callers example");
+	ASSERT_VALUES(leak, expected);
+	json_decref(leak);
+}
+
+static void
+test_leak_with_a_rhythm_and_a_suspect(void **state)
+{
+	static const struct expected expected[] = {
+	    {"rhythm",
+		"{\"period_s\":2820.0,\"jitter_s\":9.0,\"bursts\":12,"
+		"\"load_correlation\":0.02,\"slope_per_hour\":12.0,"
+		"\"slope_low\":6.5,\"slope_high\":21.0}"},
+	    {"suspect",
+		"{\"mark\":\"imagecheck\",\"phase\":\"start\","
+		"\"bursts_explained\":12,\"chance\":0.04}"},
+	    {"suspect_note", "null"},
+	};
+	struct snapshot *snapshot = fixture_leaking();
+	json_t *leak;
+
+	snapshot->leaks[0].rhythm = (struct rhythm){.bursts = 12,
+	    .period = {.period_s = 2820, .jitter_s = 9},
+	    .has_correlation = true,
+	    .load_correlation = 0.02,
+	    .has_slope = true,
+	    .slope_per_hour = 12,
+	    .slope_low = 6.5,
+	    .slope_high = 21};
+	snapshot->leaks[0].suspect = (struct suspect){.outcome = SUSPECT_NAMED,
+	    .mark = "imagecheck",
+	    .phase = MARK_START,
+	    .bursts_explained = 12,
+	    .bursts = 12,
+	    .chance = 0.04};
+	leak = first_leak(snapshot);
+	ASSERT_VALUES(leak, expected);
+	json_decref(leak);
+}
+
+static void
+test_leak_of_unknown_rhythm(void **state)
+{
+	static const struct expected expected[] = {
+	    {"rhythm",
+		"{\"period_s\":null,\"jitter_s\":null,\"bursts\":1,"
+		"\"load_correlation\":null,\"slope_per_hour\":null,"
+		"\"slope_low\":null,\"slope_high\":null}"},
+	    {"suspect", "null"},
+	    {"suspect_note",
+		"\"cannot tell gc from sync: they run in step; "
+		"give the jobs intervals without a common factor (as 47, 53, "
+		"59 and 67 s) and watch again\""},
+	};
+	struct snapshot *snapshot = fixture_leaking();
+	json_t *leak;
+
+	snapshot->leaks[0].rhythm = (struct rhythm){.bursts = 1};
+	snapshot->leaks[0].suspect = (struct suspect){.outcome = SUSPECT_ALIKE,
+	    .mark = "gc",
+	    .rivals = {"sync"},
+	    .rival_count = 1};
+	leak = first_leak(snapshot);
 	ASSERT_VALUES(leak, expected);
 	json_decref(leak);
 }
@@ -515,6 +577,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_leaks_frame_and_totals),
 	    cmocka_unit_test(test_leak),
+	    cmocka_unit_test(test_leak_with_a_rhythm_and_a_suspect),
+	    cmocka_unit_test(test_leak_of_unknown_rhythm),
 	    cmocka_unit_test(test_leak_with_a_deadline),
 	    cmocka_unit_test(test_leak_of_which_little_is_known),
 	    cmocka_unit_test(test_exchange),
