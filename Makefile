@@ -1,5 +1,5 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, bench, fuzz, format, install, clean.
+# replay, tsan, soak, bench, fuzz, format, install, clean.
 # SAN=address|thread builds the same targets into build/asan or build/tsan.
 
 # V=1 shows the commands.
@@ -45,8 +45,8 @@ LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o)
 UNIT_SRC       := $(wildcard tests/unit/*_test.c)
 UNIT_BIN       := $(UNIT_SRC:%.c=$(B)/%)
 
-.PHONY: all library demo check unit-programs lint unit replay e2e tsan bench \
-	fuzz format install clean
+.PHONY: all library demo check unit-programs lint unit replay e2e tsan soak \
+	bench fuzz format install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -79,8 +79,9 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
-	python3-requests curl git iproute2 procps prometheus \
-	openjdk-17-jdk-headless nodejs node-undici
+	python3-requests curl git iproute2 dnsmasq-base procps prometheus \
+	openjdk-17-jdk-headless nodejs node-undici python3-cryptography \
+	testssl.sh tinyproxy-bin
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -128,6 +129,12 @@ tsan:
 	@tests/unit/run build/tsan/tests/unit/*_test
 	LEAKPROXY=$(abspath build/tsan/leakproxy) /usr/bin/python3 -m pytest \
 		-q -p no:cacheprovider tests/e2e -m threads
+
+# Ten minutes (SOAK_SECONDS) of everything at once; memory, descriptors and
+# books must stay flat and exact.  No part of check.
+soak: deps
+	@$(MAKE) --no-print-directory all
+	LEAKPROXY=$(abspath $(B)/leakproxy) tests/soak/run
 
 # Everything, with the address sanitizer; installs what it needs.
 check: deps

@@ -330,6 +330,12 @@ ledger_request_body_came(struct ledger_exchange *x, size_t bytes)
 }
 
 void
+ledger_request_ended(struct ledger_exchange *x)
+{
+	x->record.facts.is_early = false;
+}
+
+void
 ledger_response_began(struct ledger_exchange *x,
     const struct response_facts *response, mono_us now)
 {
@@ -342,6 +348,7 @@ ledger_response_began(struct ledger_exchange *x,
 	record->error = xstrdup_or_null(response->error);
 	record->facts.has_body = response->has_body;
 	record->facts.said_close = response->says_close;
+	record->facts.is_early = response->is_early;
 	record->facts.progress_at = now;
 	x->conn->is_announced = response->says_close;
 	if (!response->has_body)
@@ -417,6 +424,7 @@ apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
 		return;
 	record->facts.waiting_bytes = delivery->waiting_bytes;
 	record->facts.unsent_bytes = delivery->unsent_bytes;
+	record->facts.is_our_end_out = delivery->is_our_end_out;
 	if (delivery->unread_bytes >= 0)
 		record->facts.unread_bytes = delivery->unread_bytes;
 	if (delivered > record->delivered_bytes)
@@ -428,15 +436,18 @@ ledger_delivery_seen(
     struct ledger_conn *conn, const struct delivery *delivery, mono_us now)
 {
 	bool has_progress = is_progress(conn, delivery);
+	bool has_sent = delivery->received_bytes > conn->received_bytes;
 	struct ledger_exchange *x;
 
 	conn->acked_bytes = delivery->acked_bytes;
+	conn->received_bytes = delivery->received_bytes;
 	conn->unread_bytes = delivery->unread_bytes;
 	conn->waiting_bytes = delivery->waiting_bytes;
 	conn->window_bytes = delivery->window_bytes;
 	conn->rtt_us = delivery->rtt_us;
 	TAILQ_FOREACH (x, &conn->unproven, link) {
-		if (has_progress)
+		/* Who still sends its request has not come to reading. */
+		if (has_progress || (has_sent && x->record.facts.is_early))
 			x->record.facts.progress_at = now;
 		apply_delivery(x, delivery);
 	}

@@ -86,10 +86,14 @@ struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 
+/* The whole request came. */
+void ledger_request_ended(struct ledger_exchange *exchange);
+
 struct response_facts {
 	int status;
 	bool has_body;
 	bool says_close; /* Connection: close */
+	bool is_early;   /* the request has not ended */
 	bool is_escalated;
 	const char *error; /* Proxy-Status token of our own response, or NULL */
 };
@@ -125,9 +129,12 @@ struct delivery {
 	int64_t unsent_bytes;  /* of these, not yet on the wire */
 	int64_t acked_bytes;   /* in all, over the connection's life */
 	int64_t unread_bytes;  /* local peer's receive queue; -1 not known */
-	int64_t window_bytes;  /* the peer's receive window; -1 not known */
+	int64_t
+	    received_bytes;   /* from the caller, over the connection's life */
+	int64_t window_bytes; /* the peer's receive window; -1 not known */
 	mono_us rtt_us;
-	bool is_dead; /* the kernel has given the socket up */
+	bool is_dead;        /* the kernel has given the socket up */
+	bool is_our_end_out; /* our FIN, behind all that was handed over */
 };
 
 /* Judges the unproven responses of the connection anew. */

@@ -38,7 +38,8 @@ struct ledger_conn {
 	mono_us rtt_us;
 	bool is_announced; /* the last response said Connection: close */
 	bool owner_exited;
-	int64_t acked_bytes;  /* by the last sample */
+	int64_t acked_bytes; /* by the last sample */
+	int64_t received_bytes;
 	int64_t unread_bytes; /* by the last sample; -1 not known */
 	int64_t waiting_bytes;
 	int64_t window_bytes;

@@ -66,7 +66,7 @@ static bool
 is_reset_by_notify(const struct facts *facts, mono_us now)
 {
 	return facts->is_complete && facts->unsent_bytes == 0 &&
-	    facts->is_tls && facts->probed_at != 0 &&
+	    facts->is_tls && (facts->probed_at != 0 || facts->is_our_end_out) &&
 	    !was_left_unread(facts, now);
 }
 
@@ -135,6 +135,9 @@ judge_unanswered(const struct facts *facts)
 {
 	struct judgement held = judge(VERDICT_UNDRAINED, EVIDENCE_PROBE);
 
+	/* It owes the rest of its request; silence shows nothing else. */
+	if (facts->is_early && facts->unread_bytes <= 0)
+		return judge(VERDICT_OPEN, EVIDENCE_NOTHING);
 	/* Told to close and yet to read: a caller may think for a while, and
 	 * --stall-after says for how long. */
 	if (facts->said_close && facts->unread_bytes > 0)

@@ -56,8 +56,11 @@ struct facts {
 	bool is_complete;    /* the whole message was handed to the socket */
 	bool is_truncated;   /* the origin broke off: not the caller's doing */
 	bool said_close;     /* the response carried Connection: close */
-	bool is_tls;         /* our probe adds a close_notify the client may
+	bool is_early;       /* its request has not ended yet: the caller may
+	                       keep the connection to send the rest */
+	bool is_tls;         /* our end adds a close_notify the client may
 	                       leave unread */
+	bool is_our_end_out; /* our FIN, whether it asked or answered */
 	bool was_reused;     /* the next request came after this response */
 	bool caller_watches; /* the caller watches its idle connections */
 	bool owner_exited;   /* the process was ending when the socket did */

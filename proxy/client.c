@@ -16,7 +16,8 @@
  *                                  +----------------+------------+--> CLOSED
  *
  * READING waits for a request head.  SNIFFING waits for the first byte inside
- * a CONNECT, to tell TLS from plain HTTP from anything else.  FINISHING has
+ * a CONNECT, to tell TLS from plain HTTP from anything else, and after a while
+ * for the origin's too.  FINISHING has
  * announced its end and sends what is queued; WATCHED has sent our FIN and
  * listens for the caller's, which is how an undrained response shows.
  */
@@ -40,9 +41,6 @@
 /* What the kernel may hold unsent for one caller: a thousand leaks must not
  * hold gigabytes (DESIGN §1: 54 kB with this against 4 MB without). */
 #define NOTSENT_LOWAT_BYTES (16 * 1024)
-
-/* More than a close_notify after our FIN is a request. */
-#define CLOSE_NOTIFY_BYTES 64
 
 struct client *
 client_of(void *arg)
@@ -131,27 +129,6 @@ free_client(void *arg)
 	free(client);
 }
 
-/* `bytes` in the kernel, with what the stream queues and without our end. */
-static int64_t
-with_stream(const struct stream *stream, int64_t bytes)
-{
-	bytes +=
-	    (int64_t)stream_queued_bytes(stream) - stream_fin_bytes(stream);
-	return bytes > 0 ? bytes : 0;
-}
-
-bool
-client_sample(struct client *client, struct delivery *delivery)
-{
-	const struct stream *stream = client->stream;
-
-	if (!evidence_sample(stream_fd(stream), delivery))
-		return false;
-	delivery->waiting_bytes = with_stream(stream, delivery->waiting_bytes);
-	delivery->unsent_bytes = with_stream(stream, delivery->unsent_bytes);
-	return true;
-}
-
 /* What was seen last: it decides whether the body had been delivered. */
 static void
 note_delivery(struct client *client)
@@ -204,7 +181,7 @@ client_close(struct client *client, enum close_reason reason)
 	log_debug("c%" PRIu64 ": closed: %s", client_id(client),
 	    record_close_word(reason));
 	/* Our FIN may be out, and the loop has not told us yet. */
-	if (client->state == CLIENT_FINISHING &&
+	if (client->state == CLIENT_FINISHING && !client->has_fin &&
 	    stream_fin_bytes(client->stream) > 0)
 		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
@@ -215,12 +192,18 @@ client_close(struct client *client, enum close_reason reason)
 	if (client->reason == CLOSE_RESPONSE_SAID && !client->is_request_read &&
 	    stream_bytes_after_fin(client->stream) == 0)
 		ledger_conn_half_sent(client->record);
-	if (client->exchange != NULL)
+	if (client->exchange != NULL) {
+		client->is_aborting |= exchange_is_unframed(client->exchange);
 		exchange_abort(&client->exchange);
-	if (client->tunnel != NULL)
+	}
+	if (client->tunnel != NULL) {
+		client->is_aborting |= !tunnel_is_done(client->tunnel);
 		tunnel_free(&client->tunnel);
+	}
 	if (client->dial != NULL)
 		dial_cancel(&client->dial);
+	if (client->listened != NULL)
+		stream_close(&client->listened);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
 	if (client->is_aborting)
 		stream_abort(&client->stream);
@@ -248,7 +231,7 @@ client_refuse(struct client *client, const struct refusal *refusal,
 	struct refusal answer = *refusal;
 
 	answer.says_close = true;
-	answer.has_body = true;
+	answer.has_body = !request_is_head(client);
 	text_clear(out);
 	(void)refusal_write(&answer, out);
 	stream_write(
@@ -314,49 +297,21 @@ on_secured(void *arg)
 	connect_secured(client_of(arg));
 }
 
-bool
-client_owes_bytes(struct client *client)
-{
-	struct delivery delivery;
-
-	return client_sample(client, &delivery) && delivery.waiting_bytes > 0;
-}
-
-bool
-client_is_orphan(struct client *client)
-{
-	struct peer_socket peer;
-
-	return client->is_local &&
-	    (!evidence_peer(
-		 client->worker->evidence, stream_fd(client->stream), &peer) ||
-		peer.inode == 0);
-}
-
-/* What the caller's FIN after ours means. */
-static enum close_reason
-reason_of_answer(struct client *client)
-{
-	int64_t late_bytes = stream_bytes_after_fin(client->stream);
-
-	if (client->reason == CLOSE_RESPONSE_SAID ||
-	    client->reason == CLOSE_SHUTDOWN)
-		return CLOSE_CLIENT_FIN;
-	if (client->reason != CLOSE_NOT_YET)
-		return client->reason;
-	return late_bytes > CLOSE_NOTIFY_BYTES ? CLOSE_REQUEST_CROSSED
-					       : CLOSE_PROBE_ANSWERED;
-}
-
 static void
 on_fin(struct client *client)
 {
 	client->has_fin = true;
+	if (client_is_reset(client)) {
+		client_close(client, CLOSE_CLIENT_RST);
+		return;
+	}
 	switch (client->state) {
 	case CLIENT_EXCHANGING:
 		/* A half-close is legal; a caller that is gone is not served
 		 * to the end. */
 		client->is_ending = true;
+		if (exchange_is_over(client->exchange))
+			return;
 		if (!client->is_request_read || client_is_orphan(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
@@ -364,20 +319,23 @@ on_fin(struct client *client)
 		tunnel_client_fin(client->tunnel);
 		return;
 	case CLIENT_DIALLING:
+		if (client_is_orphan(client))
+			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_READING:
-		/* The rest of the last response may still be wanted. */
-		if (client_owes_bytes(client) && !client_is_orphan(client))
+		/* The rest of the last response may still be wanted.  Where
+		 * the caller is gone, its kernel acknowledges or resets. */
+		if (client_owes_bytes(client))
 			client_finish(client, CLOSE_CLIENT_FIN);
-		else
+		else if (!client_owes_reading(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_FINISHING:
-		if (!client_owes_bytes(client) || client_is_orphan(client))
-			client_close(client, CLOSE_CLIENT_FIN);
+		if (!client_owes_bytes(client))
+			client_close(client, client_reason_of_fin(client));
 		return;
 	case CLIENT_WATCHED:
-		client_close(client, reason_of_answer(client));
+		client_close(client, client_reason_of_answer(client));
 		return;
 	case CLIENT_SNIFFING:
 	case CLIENT_SECURING:
@@ -398,6 +356,8 @@ on_ended(void *arg, enum stream_end how)
 		on_fin(client);
 	else if (how == STREAM_END_TLS)
 		client_close(client, CLOSE_TLS_FAILED);
+	else if (client->state == CLIENT_WATCHED && client_has_crossed(client))
+		client_close(client, CLOSE_REQUEST_CROSSED);
 	else
 		client_close(client, CLOSE_CLIENT_RST);
 }
@@ -413,10 +373,12 @@ on_finished(void *arg)
 	}
 	if (client->state != CLIENT_FINISHING)
 		return;
-	ledger_conn_probed(client->record, clock_mono());
+	/* After the caller's own FIN ours asks nothing. */
+	if (!client->has_fin)
+		ledger_conn_probed(client->record, clock_mono());
 	client_set_state(client, CLIENT_WATCHED);
 	if (client->has_fin && !client_owes_bytes(client))
-		client_close(client, CLOSE_CLIENT_FIN);
+		client_close(client, client_reason_of_fin(client));
 }
 
 static const struct stream_callbacks callbacks = {
@@ -448,6 +410,9 @@ client_exchange_ended(struct client *client, enum exchange_outcome outcome)
 		return;
 	case EXCHANGE_CLOSE:
 		client_finish(client, CLOSE_RESPONSE_SAID);
+		return;
+	case EXCHANGE_TRUNCATED:
+		client_finish(client, CLOSE_UPSTREAM_FAILED);
 		return;
 	case EXCHANGE_ABORT:
 		client->is_aborting = true;

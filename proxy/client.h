@@ -60,9 +60,10 @@ bool client_is_local(const struct client *client);
 bool client_is_ending(const struct client *client);
 
 enum exchange_outcome {
-	EXCHANGE_KEEP,  /* the connection may carry another request */
-	EXCHANGE_CLOSE, /* the response said close, or its end is the FIN */
-	EXCHANGE_ABORT, /* cut short where only RST can tell it */
+	EXCHANGE_KEEP,      /* the connection may carry another request */
+	EXCHANGE_CLOSE,     /* the response said close, or its end is the FIN */
+	EXCHANGE_TRUNCATED, /* cut short: the FIN in its middle tells */
+	EXCHANGE_ABORT,     /* cut short where only RST can tell it */
 };
 
 /* The exchange is over, and has freed itself. */

@@ -4,8 +4,9 @@
 
 /*
  * What the files about one accepted connection share, and nobody else sees:
- * client.c (its life), request.c (requests on it), connect.c (CONNECT) and
- * watch.c (the sweep and the close probe).
+ * client.c (its life), caller.c (what can be seen of its caller), request.c
+ * (requests on it), connect.c (CONNECT) and watch.c (the sweep and the close
+ * probe).
  */
 
 #include <stdbool.h>
@@ -52,7 +53,8 @@ struct client {
 	struct http_parser *parser;
 	struct exchange *exchange;  /* while EXCHANGING */
 	struct tunnel *tunnel;      /* while RELAYING */
-	struct dial *dial;          /* while DIALLING */
+	struct dial *dial;          /* while DIALLING, maybe SNIFFING */
+	struct stream *listened;    /* maybe while SNIFFING: to the origin */
 	struct origin *target;      /* CONNECT's; NULL without */
 	struct ledger_conn *record; /* until closed */
 	/* borrowed */
@@ -86,6 +88,8 @@ void client_refuse_request(
 /* It asks, and is one too many. */
 void client_turn_away(struct client *client);
 
+/* ---- caller.c ---- */
+
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the
  * stream still queues, and without our own FIN and close_notify.
@@ -94,6 +98,23 @@ bool client_sample(struct client *client, struct delivery *delivery);
 
 /* Whether bytes of a response are still on their way to the caller. */
 bool client_owes_bytes(struct client *client);
+
+/* The same, or they lie unread in a local caller's socket. */
+bool client_owes_reading(struct client *client);
+
+/* What the caller's FIN ends the connection for: what was announced before,
+ * or the FIN itself. */
+enum close_reason client_reason_of_fin(const struct client *client);
+
+/* The same after our own FIN, which the caller's answers. */
+enum close_reason client_reason_of_answer(const struct client *client);
+
+/* Whether a request came after the probe: it is lost, whether the caller then
+ * reads our end or resets on it. */
+bool client_has_crossed(const struct client *client);
+
+/* Whether an RST came behind the caller's FIN. */
+bool client_is_reset(struct client *client);
 
 /* Whether the local caller's socket is held by no process any more: it was
  * closed, not half-closed. */
@@ -111,6 +132,12 @@ void request_on_body(void *arg, const char *bytes, size_t length);
 /* Ready for the next request. */
 void request_read_next(struct client *client);
 
+/* Whether the request that was read is HEAD, whose answer has no body. */
+bool request_is_head(const struct client *client);
+
+/* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
+bool request_has_valid_host(const struct head *request);
+
 /* Adds the tags of a head to *tags and its marks to the house's, and counts
  * the malformed. */
 void request_read_tags(
@@ -124,6 +151,10 @@ void connect_begin(struct client *client, const struct head *request);
 
 /* The first bytes inside it.  Returns how many were taken. */
 size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+
+/* The caller has been silent inside it for long: the origin may be the one
+ * that speaks first. */
+void connect_sniff_on(struct client *client, mono_us now);
 
 void connect_secured(struct client *client);
 void connect_handshake_ended(struct client *client, enum stream_end how);

@@ -3,15 +3,27 @@
 /*
  * CONNECT: what is inside is taken apart where it is TLS or plain HTTP, and
  * relayed as it is where it is neither, or where --passthrough says so.
+ *
+ * The first byte tells.  Where the caller sends none, the origin may be the
+ * one to speak first (SMTP, MySQL): after a short wait it is connected to and
+ * listened to, while the caller, who may only be slow, is still waited for.
  */
 
 #include "proxy/client_parts.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
+
+/* A caller that speaks first has done so by then. */
+#define SNIFF_ALONE_US US_PER_S
+
+/* The port where the caller always speaks first. */
+#define HTTPS_PORT 443
 
 static void
 reply_established(struct client *client)
@@ -24,9 +36,14 @@ reply_established(struct client *client)
 }
 
 static void
-on_tunnel_ended(void *arg)
+on_tunnel_ended(void *arg, bool was_reset)
 {
-	client_close(client_of(arg), CLOSE_TUNNEL_ENDED);
+	struct client *client = client_of(arg);
+
+	/* What was cut short is not to look whole. */
+	client->is_aborting = was_reset;
+	client_close(
+	    client, was_reset ? CLOSE_UPSTREAM_FAILED : CLOSE_TUNNEL_ENDED);
 }
 
 void
@@ -39,6 +56,61 @@ connect_relay(struct client *client, struct stream **upstream)
 		tunnel_client_fin(client->tunnel);
 }
 
+/* ---- the origin may speak first ---- */
+
+static void
+relay_listened(struct client *client)
+{
+	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
+	connect_relay(client, &client->listened);
+}
+
+static size_t
+on_listened_bytes(void *arg, const char *bytes, size_t length)
+{
+	relay_listened(client_of(arg));
+	return 0; /* kept for the tunnel */
+}
+
+static void
+on_listened_ended(void *arg, enum stream_end how)
+{
+	client_close(client_of(arg), CLOSE_TUNNEL_ENDED);
+}
+
+static void
+on_nothing(void *arg)
+{
+}
+
+static const struct stream_callbacks listened_callbacks = {
+    .on_bytes = on_listened_bytes,
+    .on_drained = on_nothing,
+    .on_ended = on_listened_ended,
+    .on_secured = on_nothing,
+    .on_finished = on_nothing,
+};
+
+static void
+listen_to(struct client *client, struct stream *stream)
+{
+	client->listened = stream;
+	stream_set_owner(stream, &listened_callbacks, client);
+	stream_resume(stream);
+}
+
+/* The caller spoke first after all. */
+static void
+stop_listening(struct client *client)
+{
+	if (client->dial != NULL)
+		dial_cancel(&client->dial);
+	if (client->listened != NULL)
+		stream_close(&client->listened);
+}
+
+/* ---- reaching it ---- */
+
 static void
 on_dialled(enum dial_result result, struct stream *stream, const char *detail,
     void *arg)
@@ -46,6 +118,10 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 	struct client *client = client_of(arg);
 
 	client->dial = NULL;
+	if (result == DIAL_OK && client->state == CLIENT_SNIFFING) {
+		listen_to(client, stream);
+		return;
+	}
 	if (result == DIAL_OK) {
 		if (!client->has_replied)
 			reply_established(client);
@@ -64,28 +140,84 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 	    CLOSE_UPSTREAM_FAILED);
 }
 
+static void
+dial(struct client *client)
+{
+	assert(client->dial == NULL);
+	origin_set_tls(client->target, false);
+	client->dial = dial_start(client->worker, client->target,
+	    DIAL_FOR_TUNNEL, on_dialled, client);
+}
+
 /* What is not taken apart is relayed as it is. */
 static void
 dial_tunnel(struct client *client)
 {
-	origin_set_tls(client->target, false);
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
 	client_set_state(client, CLIENT_DIALLING);
-	stream_pause(client->stream);
-	client->dial = dial_start(client->worker, client->target,
-	    DIAL_FOR_TUNNEL, on_dialled, client);
+	if (client->dial == NULL)
+		dial(client);
 }
+
+/*
+ * Host is an authority.  It need not be the target's: it goes no further, and
+ * Node's http.request() puts the proxy's own there.
+ */
+static bool
+is_host_an_authority(const struct head *request, const struct origin *target)
+{
+	const struct field *host = head_find(request, "Host");
+	struct origin named;
+
+	return host == NULL ||
+	    origin_parse_authority(host->value, target->port, &named);
+}
+
+/* Reads the target.  Returns what is wrong with the request, or NULL.  That it
+ * has no body was checked by the parser (RFC 9110 §9.3.6). */
+static const char *
+read_target(const struct client *client, const struct head *request,
+    struct origin *target)
+{
+	if (client->target != NULL)
+		return "a CONNECT inside a CONNECT";
+	if (!origin_parse_authority(request->target, 0, target))
+		return "CONNECT needs host:port";
+	if (!request_has_valid_host(request))
+		return "exactly one Host field is needed";
+	if (!is_host_an_authority(request, target))
+		return "Host is neither a host nor host:port";
+	return NULL;
+}
+
+void
+connect_sniff_on(struct client *client, mono_us now)
+{
+	mono_us waited = now - client->state_since;
+
+	if (waited >= client->worker->house->options->header_timeout_us) {
+		if (client->listened != NULL)
+			relay_listened(client); /* two silent sides */
+		else
+			client_close(client, CLOSE_TIMEOUT);
+	} else if (waited >= SNIFF_ALONE_US && client->dial == NULL &&
+	    client->listened == NULL && client->target->port != HTTPS_PORT) {
+		dial(client);
+	}
+}
+
+/* ---- CONNECT ---- */
 
 void
 connect_begin(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
 	struct origin target;
+	const char *mistake = read_target(client, request, &target);
 
-	if (client->target != NULL ||
-	    !origin_parse_authority(request->target, 0, &target)) {
-		client_refuse_request(client, 400, "http_request_error",
-		    "CONNECT needs host:port");
+	if (mistake != NULL) {
+		client_refuse_request(
+		    client, 400, "http_request_error", mistake);
 		return;
 	}
 	client->target = xcalloc(1, sizeof(*client->target));
@@ -114,21 +246,33 @@ secure(struct client *client, const char *early, size_t early_length)
 	stream_secure(client->stream, &tls);
 }
 
+/* RFC 4253 §4.2: both sides of SSH begin so, which is no HTTP method. */
+static bool
+is_ssh(const char *bytes, size_t length)
+{
+	return length >= strlen("SSH-") && memcmp(bytes, "SSH-", 4) == 0;
+}
+
 /* The first byte inside CONNECT: a TLS handshake record, the first letter of
  * a method, or something that is none of our business. */
 size_t
 connect_sniff(struct client *client, const char *bytes, size_t length)
 {
 	if (bytes[0] == 0x16) {
+		stop_listening(client);
 		secure(client, bytes, length);
 		return length;
 	}
-	if (bytes[0] >= 'A' && bytes[0] <= 'Z') {
+	if (bytes[0] >= 'A' && bytes[0] <= 'Z' && !is_ssh(bytes, length)) {
+		stop_listening(client);
 		ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
 		client_set_state(client, CLIENT_READING);
 		return request_take_bytes(client, bytes, length);
 	}
-	dial_tunnel(client);
+	if (client->listened != NULL)
+		relay_listened(client);
+	else
+		dial_tunnel(client);
 	return 0;
 }
 
@@ -142,6 +286,12 @@ connect_secured(struct client *client)
 	record->tls_version = xstrdup(tls_version(tls));
 	record->tls_fingerprint = xstrdup(tls_fingerprint(tls));
 	client_set_state(client, CLIENT_READING);
+	/* Whom the caller asked for inside a tunnel, it shall get: CONNECT says
+	 * where, the SNI says who. */
+	if (tls_server_name(tls) != NULL &&
+	    !origin_set_server_name(client->target, tls_server_name(tls)))
+		client_refuse_request(client, 400, "http_request_error",
+		    "the name in the TLS handshake (SNI) is no host name");
 }
 
 void
@@ -161,6 +311,10 @@ connect_handshake_ended(struct client *client, enum stream_end how)
 		return;
 	}
 	counters->client_handshakes_failed++;
+	if (how == STREAM_END_TLS)
+		log_info("c%" PRIu64 ": the handshake with the caller failed "
+			 "(%s): --passthrough tunnels what is no HTTP/1",
+		    client_id(client), tls_error(tls));
 	client_close(client,
 	    how == STREAM_END_TLS       ? CLOSE_TLS_FAILED
 		: how == STREAM_END_FIN ? CLOSE_CLIENT_FIN

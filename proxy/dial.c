@@ -160,17 +160,19 @@ on_handshake_ended(void *arg, enum stream_end how)
 	struct dial *dial = arg;
 	struct counters *counters = ledger_counters(dial->worker->ledger);
 	char detail[TLS_ERROR_BYTES] = "the origin closed during the handshake";
-	bool is_certificate = false;
+	enum dial_result result = DIAL_TLS_FAILED;
 
 	counters->upstream_handshakes_failed++;
 	if (how == STREAM_END_TLS) {
 		const struct tls *tls = stream_tls(dial->stream);
 
-		is_certificate = tls_is_certificate_error(tls);
+		if (tls_is_certificate_error(tls))
+			result = DIAL_TLS_CERTIFICATE;
+		else if (tls_is_alert(tls))
+			result = DIAL_TLS_ALERT;
 		snprintf(detail, sizeof(detail), "%s", tls_error(tls));
 	}
-	fail(dial, is_certificate ? DIAL_TLS_CERTIFICATE : DIAL_TLS_FAILED,
-	    detail);
+	fail(dial, result, detail);
 }
 
 static void
@@ -194,6 +196,7 @@ static const struct stream_callbacks handshake_callbacks = {
 static void
 secure(struct dial *dial)
 {
+	char route[ORIGIN_ROUTE_BYTES];
 	struct tls *tls;
 
 	if (!dial->origin.is_tls) {
@@ -203,7 +206,8 @@ secure(struct dial *dial)
 	set_state(dial, DIAL_SECURING);
 	stream_set_owner(dial->stream, &handshake_callbacks, dial);
 	tls = tls_connect(dial->worker->tls_client, stream_fd(dial->stream),
-	    dial->origin.host, dial->origin.key);
+	    origin_server_name(&dial->origin),
+	    origin_route(&dial->origin, route));
 	stream_secure(dial->stream, &tls);
 }
 
@@ -270,18 +274,23 @@ static const struct stream_callbacks tunnel_callbacks = {
     .on_finished = on_nothing,
 };
 
-/* RFC 9110 §9.3.6. */
+/* RFC 9110 §9.3.6; Via, so that a loop of proxies shows (§7.6.3). */
 static void
 ask_for_tunnel(struct dial *dial)
 {
+	const struct origin *origin = &dial->origin;
 	const char *authorization = dial->chain->authorization;
-	const char *authority = strstr(dial->origin.key, "://") + 3;
-	char *request = xasprintf(
-	    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", authority,
-	    authority, authorization == NULL ? "" : "Proxy-Authorization: ",
+	const char *bracket = strchr(origin->host, ':') != NULL ? "[" : "";
+	char *authority = xasprintf("%s%s%s:%u", bracket, origin->host,
+	    *bracket == '[' ? "]" : "", origin->port);
+	char *request = xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
+				  "Via: 1.1 %s\r\n%s%s%s\r\n",
+	    authority, authority, dial->worker->house->via_name,
+	    authorization == NULL ? "" : "Proxy-Authorization: ",
 	    authorization == NULL ? "" : authorization,
 	    authorization == NULL ? "" : "\r\n");
 
+	free(authority);
 	set_state(dial, DIAL_TUNNELLING);
 	dial->parser = http_parser_new(
 	    HTTP_KIND_RESPONSE, MAX_TUNNEL_HEAD_BYTES, on_no_body, dial);

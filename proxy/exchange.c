@@ -77,6 +77,12 @@ exchange_end(struct exchange *x, enum exchange_outcome outcome)
 	loop_later(x->worker->loop, tell_client, x);
 }
 
+bool
+exchange_is_unframed(const struct exchange *x)
+{
+	return x->state == EXCHANGE_RECEIVING && x->framing == BODY_TO_EOF;
+}
+
 void
 exchange_abort(struct exchange **xp)
 {
@@ -162,6 +168,8 @@ exchange_request_complete(
 	if (x->state == EXCHANGE_OVER)
 		return;
 	x->is_request_complete = true;
+	if (x->record != NULL)
+		ledger_request_ended(x->record);
 	if (client_request(x->client)->framing != BODY_CHUNKED)
 		return;
 	text_clear(out);
@@ -169,6 +177,20 @@ exchange_request_complete(
 	rewrite_trailer(trailer, trailer_count, out);
 	part = (struct iovec){out->bytes, out->length};
 	write_upstream(x, &part, 1);
+}
+
+bool
+exchange_refuse_request(struct exchange *x, struct refusal *refusal)
+{
+	/* OVER: answered, and the connection ends. */
+	if (x->state != EXCHANGE_LEASING && x->state != EXCHANGE_WAITING)
+		return x->state == EXCHANGE_OVER;
+	if (x->dial != NULL)
+		dial_cancel(&x->dial);
+	if (x->upstream != NULL)
+		upstream_close(&x->upstream);
+	response_refuse(x, refusal);
+	return true;
 }
 
 bool
@@ -207,6 +229,12 @@ exchange_awaits_origin(const struct exchange *x)
 	return x->is_request_complete || exchange_is_full(x);
 }
 
+bool
+exchange_is_over(const struct exchange *x)
+{
+	return x->state == EXCHANGE_OVER;
+}
+
 static bool
 wants_upgrade(const struct head *request)
 {
@@ -241,7 +269,7 @@ send_request(struct exchange *x)
 		stream_write(stream, &part, 1);
 		evbuffer_drain(x->early, part.iov_len);
 	}
-	if (head_span_is(request->method, "HEAD"))
+	if (head_method_is(request, "HEAD"))
 		upstream_expect_no_body(x->upstream);
 }
 

@@ -30,6 +30,9 @@ struct exchange_start {
  * never runs inside an exchange_ function. */
 struct exchange *exchange_start(const struct exchange_start *start);
 
+/* Whether a response is under way whose end only the connection's can tell. */
+bool exchange_is_unframed(const struct exchange *exchange);
+
 /* The caller is gone.  *exchange is NULL then. */
 void exchange_abort(struct exchange **exchange);
 
@@ -37,6 +40,14 @@ void exchange_request_body(
     struct exchange *exchange, const char *bytes, size_t length);
 void exchange_request_complete(struct exchange *exchange,
     const struct field *trailer, size_t trailer_count);
+
+/*
+ * What is left of the request cannot be understood: the origin sees it cut
+ * off, and the caller gets the refusal.  Returns false, and does nothing, when
+ * it is too late for that: a response is on its way.
+ */
+bool exchange_refuse_request(
+    struct exchange *exchange, struct refusal *refusal) MUST_CHECK;
 
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
@@ -50,6 +61,9 @@ bool exchange_awaits_origin(const struct exchange *exchange);
 /* Ends it for this reason: by an answer of ours where the response has not
  * begun, else by cutting the response short.  Borrows `reason`. */
 void exchange_cut(struct exchange *exchange, const struct refusal *reason);
+
+/* Whether it is over, and client_exchange_ended() about to tell. */
+bool exchange_is_over(const struct exchange *exchange);
 
 /* The caller takes response bytes again. */
 void exchange_client_drained(struct exchange *exchange);

@@ -41,6 +41,13 @@ head_span_is(struct span span, const char *text)
 	    strncasecmp(span.at, text, span.length) == 0;
 }
 
+bool
+head_method_is(const struct head *head, const char *method)
+{
+	return strlen(method) == head->method.length &&
+	    memcmp(head->method.at, method, head->method.length) == 0;
+}
+
 const struct field *
 head_find(const struct head *head, const char *name)
 {

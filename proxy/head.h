@@ -50,6 +50,9 @@ void head_add(struct head *head, struct span name, struct span value);
 /* Compares without case (RFC 9110 §5.1). */
 bool head_span_is(struct span span, const char *text);
 
+/* Whether it is a request with this method; by the letter (RFC 9110 §9.1). */
+bool head_method_is(const struct head *head, const char *method);
+
 /* Returns the first field of that name, or NULL. */
 const struct field *head_find(const struct head *head, const char *name);
 

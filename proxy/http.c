@@ -19,6 +19,9 @@
 /* Lines before a request's head that are ignored (RFC 9112 §2.2). */
 #define MAX_EMPTY_LINES 4
 
+/* What TLS begins with, and no HTTP/1 message. */
+#define TLS_HANDSHAKE 0x16
+
 /* ---- life ---- */
 
 struct http_parser *
@@ -38,21 +41,23 @@ void
 http_next(struct http_parser *parser)
 {
 	/* An interim response leaves the request unanswered. */
-	if (parser->head.status / 100 != 1)
+	if (parser->head.status / 100 != 1) {
 		parser->has_no_body = false;
+		parser->interim_bytes = 0;
+	}
 	head_fini(&parser->head);
+	head_fini(&parser->trailer);
 	free(parser->partial);
-	free(parser->trailer);
 	parser->partial = NULL;
 	parser->partial_length = 0;
-	parser->trailer = NULL;
 	parser->place = CHUNK_SIZE;
 	parser->chunk_left = 0;
 	parser->chunk_line_length = 0;
+	parser->chunk_excess = 0;
+	parser->name = (struct span){0};
 	parser->phase = PHASE_HEAD;
 	parser->error = HTTP_OK;
 	parser->is_complete = false;
-	parser->header_count = 0;
 	parser->empty_lines = 0;
 }
 
@@ -118,6 +123,20 @@ skip_empty_lines(struct http_parser *parser, const char *bytes, size_t length)
 	return skipped;
 }
 
+/* A request line that is too long all by itself is told apart (RFC 9110
+ * §15.5.15). */
+static enum http_error
+too_large(const struct http_parser *parser)
+{
+	bool has_line =
+	    memchr(parser->partial, '\r', parser->max_head_bytes) != NULL;
+
+	return parser->kind == HTTP_KIND_REQUEST &&
+		parser->phase == PHASE_HEAD && !has_line
+	    ? HTTP_LINE_TOO_LONG
+	    : HTTP_HEAD_TOO_LARGE;
+}
+
 /* A block that will never end properly must not wait for its limit. */
 static enum http_error
 check_partial(const struct http_parser *parser, size_t checked)
@@ -125,7 +144,7 @@ check_partial(const struct http_parser *parser, size_t checked)
 	size_t length = parser->partial_length;
 
 	if (length > parser->max_head_bytes)
-		return HTTP_HEAD_TOO_LARGE;
+		return too_large(parser);
 	/* The last byte may be a CR whose LF is on its way. */
 	if (parser->partial[length - 1] == '\r')
 		length--;
@@ -157,7 +176,7 @@ http_collect(
 		parser->partial_length = (size_t)(end - parser->partial);
 		*taken = parser->partial_length - before;
 		return parser->partial_length > parser->max_head_bytes
-		    ? http_refuse(parser, HTTP_HEAD_TOO_LARGE)
+		    ? http_refuse(parser, too_large(parser))
 		    : HTTP_HAS_HEAD;
 	}
 	error = check_partial(parser, before);
@@ -187,10 +206,12 @@ feed_head(
 	size_t skipped = skip_empty_lines(parser, bytes, length);
 	enum http_progress progress;
 
-	if (skipped == length) {
-		*taken = length;
+	*taken = length;
+	if (skipped == length)
 		return HTTP_NEEDS_MORE;
-	}
+	if (parser->kind == HTTP_KIND_REQUEST && parser->partial_length == 0 &&
+	    bytes[skipped] == TLS_HANDSHAKE)
+		return http_refuse(parser, HTTP_TLS);
 	progress =
 	    collect_head(parser, bytes + skipped, length - skipped, taken);
 	*taken += skipped;
@@ -236,15 +257,21 @@ http_feed_eof(struct http_parser *parser)
 struct head *
 http_head(struct http_parser *parser)
 {
-	assert(parser->phase == PHASE_BODY || parser->phase == PHASE_DONE);
+	assert(parser->phase != PHASE_HEAD);
 	return &parser->head;
+}
+
+bool
+http_has_head(const struct http_parser *parser)
+{
+	return parser->phase == PHASE_BODY || parser->phase == PHASE_DONE;
 }
 
 const struct field *
 http_trailer(struct http_parser *parser, size_t *count)
 {
-	*count = parser->head.field_count - parser->header_count;
-	return parser->head.fields + parser->header_count;
+	*count = parser->trailer.field_count;
+	return parser->trailer.fields;
 }
 
 void
@@ -264,7 +291,7 @@ http_has_begun(const struct http_parser *parser)
 
 static const struct {
 	int status;
-	const char *token;
+	const char *response_token;
 	const char *text;
 } errors[] = {
 #define HTTP_ERROR(name, status, token, text) \
@@ -286,9 +313,9 @@ http_error_status(enum http_error error)
 }
 
 const char *
-http_error_token(enum http_error error)
+http_error_response_token(enum http_error error)
 {
-	return errors[error].token;
+	return errors[error].response_token;
 }
 
 const char *

@@ -48,11 +48,15 @@ enum http_progress http_feed(struct http_parser *parser, const char *bytes,
  * response, HTTP_NEEDS_MORE when nothing had begun, else HTTP_IS_BAD. */
 enum http_progress http_feed_eof(struct http_parser *parser);
 
-/* Borrowed, valid until http_next(); its trailer follows its header fields
- * once the message is complete. */
+/* Borrowed, valid from HTTP_HAS_HEAD until http_next(), also where the body
+ * turned out to be bad. */
 struct head *http_head(struct http_parser *parser);
 
-/* The fields that came after the body; a slice of http_head()'s. */
+/* Whether there is one. */
+bool http_has_head(const struct http_parser *parser);
+
+/* The fields that came after the body.  They are not among http_head()'s: what
+ * comes late must not pass for what came first (RFC 9110 §6.5.1). */
 const struct field *http_trailer(struct http_parser *parser, size_t *count);
 
 /* For a response, before its head: the request was HEAD, or CONNECT. */
@@ -65,8 +69,9 @@ bool http_has_begun(const struct http_parser *parser);
 void http_next(struct http_parser *parser);
 
 enum http_error http_error(const struct http_parser *parser);
-int http_error_status(enum http_error error);        /* for a request */
-const char *http_error_token(enum http_error error); /* Proxy-Status */
+int http_error_status(enum http_error error); /* for a request */
+/* The Proxy-Status token for a response; a request's is http_request_error. */
+const char *http_error_response_token(enum http_error error);
 const char *http_error_text(enum http_error error);
 
 #endif

@@ -12,6 +12,21 @@
 
 #include "accounting/memory.h"
 
+/* A size has no more: leading zeros are read differently by who counts them
+ * and who does not. */
+#define MAX_SIZE_DIGITS 16
+
+/* What a chunk's line may have however short its data. */
+#define LINE_DUE 16
+
+#define DEL 0x7f
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static int
 hex_digit(char c)
 {
@@ -27,7 +42,7 @@ execute(struct http_parser *parser, const char *bytes, size_t length)
 {
 	llhttp_errno_t code = llhttp_execute(&parser->llhttp, bytes, length);
 
-	return code == HPE_OK ? HTTP_OK : http_error_of_llhttp(code);
+	return code == HPE_OK ? HTTP_OK : http_error_of_llhttp(parser, code);
 }
 
 static enum http_error
@@ -37,17 +52,51 @@ read_chunk_size(struct http_parser *parser, char c)
 
 	if (digit >= 0) {
 		if (parser->chunk_left > INT64_MAX >> 4 ||
-		    ++parser->chunk_line_length > parser->max_head_bytes)
+		    parser->chunk_line_length > MAX_SIZE_DIGITS)
 			return HTTP_CHUNK;
 		parser->chunk_left = parser->chunk_left << 4 | digit;
 		return HTTP_OK;
 	}
-	if (parser->chunk_line_length == 0 || (c != ';' && c != '\r'))
+	/* The first byte counts as 1. */
+	if (parser->chunk_line_length == 1)
 		return HTTP_CHUNK;
-	parser->place = c == ';' ? CHUNK_EXTENSION : CHUNK_SIZE_LF;
+	if (c == ';')
+		parser->place = CHUNK_EXTENSION;
+	else if (is_blank(c))
+		parser->place = CHUNK_BLANK;
+	else if (c == '\r')
+		parser->place = CHUNK_SIZE_LF;
+	else
+		return HTTP_CHUNK;
 	return HTTP_OK;
 }
 
+/* A string that is not closed would end elsewhere for who heeds quotes. */
+static enum http_error
+read_chunk_extension(struct http_parser *parser, char c)
+{
+	bool is_quoted = parser->place != CHUNK_EXTENSION;
+
+	if (c == '\r' && !is_quoted) {
+		parser->place = CHUNK_SIZE_LF;
+		return HTTP_OK;
+	}
+	if (((unsigned char)c < ' ' && c != '\t') || c == DEL)
+		return HTTP_CHUNK;
+	if (parser->place == CHUNK_QUOTED_PAIR)
+		parser->place = CHUNK_QUOTED;
+	else if (c == '"')
+		parser->place = is_quoted ? CHUNK_EXTENSION : CHUNK_QUOTED;
+	else if (c == '\\' && is_quoted)
+		parser->place = CHUNK_QUOTED_PAIR;
+	return HTTP_OK;
+}
+
+/*
+ * A sender of many small chunks, or of long extensions, makes us read what
+ * nobody wants; each chunk has a due in proportion to its data, and who is
+ * beyond it for long is refused (RFC 9112 §7.1.1).
+ */
 static enum http_error
 end_chunk_size(struct http_parser *parser)
 {
@@ -55,6 +104,12 @@ end_chunk_size(struct http_parser *parser)
 	int length = snprintf(line, sizeof(line), "%llx\r\n",
 	    (unsigned long long)parser->chunk_left);
 
+	parser->chunk_excess +=
+	    (int64_t)parser->chunk_line_length - LINE_DUE - parser->chunk_left;
+	if (parser->chunk_excess < 0)
+		parser->chunk_excess = 0;
+	if (parser->chunk_excess > (int64_t)parser->max_head_bytes)
+		return HTTP_CHUNK;
 	parser->chunk_line_length = 0;
 	parser->place = parser->chunk_left > 0 ? CHUNK_DATA : CHUNK_TRAILER;
 	return execute(parser, line, (size_t)length);
@@ -68,16 +123,20 @@ end_chunk_size(struct http_parser *parser)
 static enum http_error
 read_chunk_line(struct http_parser *parser, char c)
 {
+	if (++parser->chunk_line_length > parser->max_head_bytes)
+		return HTTP_CHUNK;
 	switch (parser->place) {
 	case CHUNK_SIZE:
 		return read_chunk_size(parser, c);
+	case CHUNK_BLANK:
+		/* RFC 9112 §7.1.1: blanks before a semicolon, not instead. */
+		if (c == ';')
+			parser->place = CHUNK_EXTENSION;
+		return c == ';' || is_blank(c) ? HTTP_OK : HTTP_CHUNK;
 	case CHUNK_EXTENSION:
-		if (c == '\r')
-			parser->place = CHUNK_SIZE_LF;
-		else if (((unsigned char)c < ' ' && c != '\t') ||
-		    ++parser->chunk_line_length > parser->max_head_bytes)
-			return HTTP_CHUNK;
-		return HTTP_OK;
+	case CHUNK_QUOTED:
+	case CHUNK_QUOTED_PAIR:
+		return read_chunk_extension(parser, c);
 	case CHUNK_SIZE_LF:
 		return c == '\n' ? end_chunk_size(parser) : HTTP_CHUNK;
 	case CHUNK_DATA_CR:
@@ -85,6 +144,7 @@ read_chunk_line(struct http_parser *parser, char c)
 		return c == '\r' ? HTTP_OK : HTTP_CHUNK;
 	case CHUNK_DATA_LF:
 		parser->place = CHUNK_SIZE;
+		parser->chunk_line_length = 0;
 		return c == '\n' ? execute(parser, "\r\n", 2) : HTTP_CHUNK;
 	case CHUNK_DATA:
 	case CHUNK_TRAILER:
@@ -135,16 +195,20 @@ feed_trailer(
 	error = http_check_bytes(parser->partial, 0, parser->partial_length);
 	if (error != HTTP_OK)
 		return http_refuse(parser, error);
-	parser->trailer = parser->partial;
+	parser->trailer.block = parser->partial;
 	parser->partial = NULL;
 	/* Without the line end before it, which llhttp has seen. */
-	code = llhttp_execute(
-	    &parser->llhttp, parser->trailer + 2, parser->partial_length - 2);
+	code = llhttp_execute(&parser->llhttp, parser->trailer.block + 2,
+	    parser->partial_length - 2);
 	parser->partial_length = 0;
 	if (!parser->is_complete)
-		return http_refuse(parser, http_error_of_llhttp(code));
-	if (!http_are_names_tokens(&parser->head, parser->header_count))
+		return http_refuse(parser, http_error_of_llhttp(parser, code));
+	if (!http_are_names_tokens(&parser->trailer))
 		return http_refuse(parser, HTTP_FIELD_NAME);
+	/* Who merges trailers into heads would frame the next message. */
+	if (head_find(&parser->trailer, "Content-Length") != NULL ||
+	    head_find(&parser->trailer, "Transfer-Encoding") != NULL)
+		return http_refuse(parser, HTTP_FRAMING);
 	return http_complete(parser);
 }
 
@@ -193,5 +257,5 @@ http_feed_body(
 	}
 	if (code == HPE_OK)
 		return HTTP_NEEDS_MORE;
-	return http_refuse(parser, http_error_of_llhttp(code));
+	return http_refuse(parser, http_error_of_llhttp(parser, code));
 }

@@ -11,6 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Lists are walked for each other's members, so both have a bound; browsers
+ * and registries send a few dozen. */
+#define MAX_FIELDS 1000
+#define MAX_CONNECTION_OPTIONS 100
+
+/* What may be relayed before the final response, in heads of full size. */
+#define MAX_INTERIM_HEADS 4
+
 /* 1xx, 204 and 304 have no body whatever they say (RFC 9112 §6.3). */
 static bool
 is_bodiless_status(const struct http_parser *parser, int status)
@@ -20,6 +28,13 @@ is_bodiless_status(const struct http_parser *parser, int status)
 }
 
 /* ---- llhttp's callbacks ---- */
+
+/* Where the fields belong that are being read. */
+static struct head *
+fields_of(struct http_parser *parser)
+{
+	return parser->phase == PHASE_HEAD ? &parser->head : &parser->trailer;
+}
 
 static int
 on_llhttp_url(llhttp_t *llhttp, const char *at, size_t length)
@@ -56,7 +71,7 @@ on_llhttp_value(llhttp_t *llhttp, const char *at, size_t length)
 	/* Trailing whitespace is no part of the value (RFC 9112 §5.1). */
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
-	head_add(&parser->head, parser->name, (struct span){at, length});
+	head_add(fields_of(parser), parser->name, (struct span){at, length});
 	parser->has_value = true;
 	return 0;
 }
@@ -67,9 +82,10 @@ on_llhttp_value_complete(llhttp_t *llhttp)
 	struct http_parser *parser = llhttp->data;
 
 	if (!parser->has_value)
-		head_add(&parser->head, parser->name, (struct span){"", 0});
+		head_add(fields_of(parser), parser->name, (struct span){"", 0});
 	parser->has_value = false;
-	return 0;
+	parser->name.length = 0;
+	return fields_of(parser)->field_count > MAX_FIELDS ? -1 : 0;
 }
 
 static int
@@ -137,17 +153,28 @@ http_check_bytes(const char *block, size_t from, size_t length)
 	return HTTP_OK;
 }
 
+/* Whether a name that was read waits for its value. */
+static bool
+is_in_value(const struct http_parser *parser)
+{
+	struct span name = parser->name;
+
+	return name.length > 0 && name.at[name.length] == ':';
+}
+
 enum http_error
-http_error_of_llhttp(llhttp_errno_t code)
+http_error_of_llhttp(const struct http_parser *parser, llhttp_errno_t code)
 {
 	switch ((int)code) {
 	case HPE_INVALID_HEADER_TOKEN:
-		return HTTP_FIELD_NAME;
+		return is_in_value(parser) ? HTTP_FIELD_VALUE : HTTP_FIELD_NAME;
+	case HPE_CB_HEADER_VALUE_COMPLETE:
+		return HTTP_TOO_MANY_FIELDS;
 	case HPE_UNEXPECTED_CONTENT_LENGTH:
 	case HPE_INVALID_CONTENT_LENGTH:
 		return HTTP_FRAMING;
 	case HPE_INVALID_TRANSFER_ENCODING:
-		return HTTP_CODING;
+		return parser->phase == PHASE_HEAD ? HTTP_CODING : HTTP_FRAMING;
 	case HPE_INVALID_CHUNK_SIZE:
 	case HPE_STRICT:
 		return HTTP_CHUNK;
@@ -170,16 +197,27 @@ is_known_method(struct span method)
 	return false;
 }
 
+/* RFC 9110 §5.6.2 */
 static bool
 is_token(struct span span)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~"; /* RFC 9110 §5.6.2 */
+	static const bool is_letter[256] = {
+	    ['a' ... 'z'] = true,
+	    ['A' ... 'Z'] = true,
+	    ['0' ... '9'] = true,
+	    ['!'] = true,
+	    ['#' ... '\''] = true,
+	    ['*'] = true,
+	    ['+'] = true,
+	    ['-'] = true,
+	    ['.'] = true,
+	    ['^' ... '`'] = true,
+	    ['|'] = true,
+	    ['~'] = true,
+	};
 
 	for (size_t i = 0; i < span.length; i++) {
-		char c = span.at[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && strchr(others, c) == NULL)
+		if (!is_letter[(unsigned char)span.at[i]])
 			return false;
 	}
 	return span.length > 0;
@@ -192,7 +230,7 @@ is_digit(char c)
 }
 
 /* llhttp 8 takes other protocols' names, blanks in a target, and a status of
- * one digit (RFC 9112 §3, §4). */
+ * one digit (RFC 9112 §3, §4).  Below 100 there is none (RFC 9110 §15). */
 static bool
 is_start_line(const struct http_parser *parser, const char *block)
 {
@@ -202,8 +240,8 @@ is_start_line(const struct http_parser *parser, const char *block)
 
 	if (parser->kind == HTTP_KIND_RESPONSE)
 		return strncmp(block, "HTTP/", 5) == 0 && block[8] == ' ' &&
-		    is_digit(block[9]) && is_digit(block[10]) &&
-		    is_digit(block[11]) &&
+		    is_digit(block[9]) && block[9] != '0' &&
+		    is_digit(block[10]) && is_digit(block[11]) &&
 		    (block[12] == ' ' || block[12] == '\r');
 	for (size_t i = 0; i < target.length; i++) {
 		if ((unsigned char)target.at[i] <= ' ' || target.at[i] == 0x7f)
@@ -214,11 +252,11 @@ is_start_line(const struct http_parser *parser, const char *block)
 	    strncmp(target.at + target.length, protocol, strlen(protocol)) == 0;
 }
 
-/* Fields from `first` on.  llhttp 8 takes "Host : x" for a field's start. */
+/* llhttp 8 takes "Host : x" for a field's start. */
 bool
-http_are_names_tokens(const struct head *head, size_t first)
+http_are_names_tokens(const struct head *head)
 {
-	for (size_t i = first; i < head->field_count; i++) {
+	for (size_t i = 0; i < head->field_count; i++) {
 		if (!is_token(head->fields[i].name))
 			return false;
 	}
@@ -238,8 +276,12 @@ execute_head(struct http_parser *parser, const char *block, size_t length)
 	    parser->kind == HTTP_KIND_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
 	    &settings);
 	parser->llhttp.data = parser;
-	if (parser->kind == HTTP_KIND_RESPONSE)
+	if (parser->kind == HTTP_KIND_RESPONSE) {
+		/* Control characters in an origin's values are kept, which
+		 * RFC 9110 §5.5 allows; CR, LF and NUL never are. */
+		llhttp_set_lenient_headers(&parser->llhttp, 1);
 		return llhttp_execute(&parser->llhttp, block, length);
+	}
 	space = memchr(block, ' ', length);
 	parser->head.method =
 	    (struct span){block, space == NULL ? 0 : (size_t)(space - block)};
@@ -263,35 +305,68 @@ are_all_digits(struct span span)
 	return span.length > 0 && span.length <= 19;
 }
 
-/*
- * Reads the length fields ourselves.  One Content-Length, digits only, and
- * never beside Transfer-Encoding; Transfer-Encoding is "chunked" and nothing
- * else, and not in HTTP/1.0 (RFC 9112 §6.1, §6.3).
- */
-static enum http_error
-check_framing(struct http_parser *parser)
-{
-	struct head *head = &parser->head;
-	const struct field *length = head_find(head, "Content-Length");
-	const struct field *coding = head_find(head, "Transfer-Encoding");
+/* The fields that decide about message and connection, as read by us. */
+struct framing_fields {
+	struct span length; /* of the last one; see the counts */
+	struct span coding;
+	size_t length_count;
+	size_t coding_count;
+	size_t option_count; /* Connection's members */
+	bool says_close;
+	bool says_keep_alive;
+};
 
-	head->content_length = -1;
-	if (head_count(head, "Content-Length") > 1 ||
-	    head_count(head, "Transfer-Encoding") > 1)
-		return HTTP_FRAMING;
-	if (length != NULL && coding != NULL)
-		return HTTP_FRAMING;
-	if (coding != NULL && head->http_minor == 0)
-		return HTTP_FRAMING;
-	if (coding != NULL && !head_span_is(coding->value, "chunked"))
-		return HTTP_CODING;
-	if (length == NULL)
-		return HTTP_OK;
-	if (!are_all_digits(length->value))
+static void
+note_options(struct framing_fields *fields, struct span list)
+{
+	struct span option;
+
+	while (fields->option_count <= MAX_CONNECTION_OPTIONS &&
+	    head_next_member(&list, &option)) {
+		fields->option_count++;
+		if (head_span_is(option, "close"))
+			fields->says_close = true;
+		else if (head_span_is(option, "keep-alive"))
+			fields->says_keep_alive = true;
+	}
+}
+
+/* One pass over all fields; most are told by their length not to be meant. */
+static enum http_error
+read_fields(const struct head *head, struct framing_fields *fields)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct span name = head->fields[i].name;
+		struct span value = head->fields[i].value;
+
+		if (!is_token(name))
+			return HTTP_FIELD_NAME;
+		if (name.length == strlen("Connection") &&
+		    head_span_is(name, "Connection")) {
+			note_options(fields, value);
+		} else if (name.length == strlen("Content-Length") &&
+		    head_span_is(name, "Content-Length")) {
+			fields->length = value;
+			fields->length_count++;
+		} else if (name.length == strlen("Transfer-Encoding") &&
+		    head_span_is(name, "Transfer-Encoding")) {
+			fields->coding = value;
+			fields->coding_count++;
+		}
+	}
+	return fields->option_count > MAX_CONNECTION_OPTIONS
+	    ? HTTP_TOO_MANY_FIELDS
+	    : HTTP_OK;
+}
+
+static enum http_error
+read_length(struct head *head, struct span digits)
+{
+	if (!are_all_digits(digits))
 		return HTTP_FRAMING;
 	head->content_length = 0;
-	for (size_t i = 0; i < length->value.length; i++) {
-		int digit = length->value.at[i] - '0';
+	for (size_t i = 0; i < digits.length; i++) {
+		int digit = digits.at[i] - '0';
 
 		if (head->content_length > (INT64_MAX - digit) / 10)
 			return HTTP_FRAMING;
@@ -300,27 +375,92 @@ check_framing(struct http_parser *parser)
 	return HTTP_OK;
 }
 
+/*
+ * One Content-Length, digits only, and never beside Transfer-Encoding;
+ * Transfer-Encoding is "chunked" and nothing else, and not in HTTP/1.0
+ * (RFC 9112 §6.1, §6.3).
+ */
+static enum http_error
+check_framing(struct head *head, const struct framing_fields *fields)
+{
+	head->content_length = -1;
+	if (fields->length_count + fields->coding_count > 1)
+		return HTTP_FRAMING;
+	if (fields->coding_count > 0 && head->http_minor == 0)
+		return HTTP_FRAMING;
+	if (fields->coding_count > 0 &&
+	    !head_span_is(fields->coding, "chunked"))
+		return HTTP_CODING;
+	return fields->length_count == 0 ? HTTP_OK
+					 : read_length(head, fields->length);
+}
+
+/* A flood of 1xx has an end. */
+static bool
+are_too_many_interim(struct http_parser *parser, size_t length)
+{
+	parser->interim_bytes += length;
+	return parser->interim_bytes >
+	    MAX_INTERIM_HEADS * parser->max_head_bytes;
+}
+
+/*
+ * A body where there can be none (RFC 9112 §6.1, RFC 9110 §8.6, §9.3.6) would
+ * be taken for the tunnel's first bytes, or for the next response.  So CONNECT
+ * and 1xx are refused, and behind 204 the connection is not used again.
+ */
+static enum http_error
+check_impossible_body(
+    struct http_parser *parser, size_t length, bool is_chunked)
+{
+	struct head *head = &parser->head;
+	bool is_request = parser->kind == HTTP_KIND_REQUEST;
+	bool is_interim = !is_request && head->status / 100 == 1;
+
+	if (is_interim && are_too_many_interim(parser, length))
+		return HTTP_INTERIM;
+	if (is_request ? !head_method_is(head, "CONNECT")
+		       : !is_interim && head->status != 204)
+		return HTTP_OK;
+	if (head->content_length <= 0 && !is_chunked)
+		return HTTP_OK;
+	head->keeps_alive = false;
+	if (is_request)
+		return HTTP_FRAMING;
+	return is_interim ? HTTP_INTERIM : HTTP_OK;
+}
+
 static enum body_framing
-framing_of(const struct http_parser *parser)
+framing_of(const struct http_parser *parser, bool is_chunked)
 {
 	const struct head *head = &parser->head;
 
 	if (parser->has_no_body || is_bodiless_status(parser, head->status))
 		return BODY_NONE;
-	if (head_find(head, "Transfer-Encoding") != NULL)
+	if (is_chunked)
 		return BODY_CHUNKED;
 	if (head->content_length >= 0)
 		return head->content_length == 0 ? BODY_NONE : BODY_LENGTH;
 	return parser->kind == HTTP_KIND_REQUEST ? BODY_NONE : BODY_TO_EOF;
 }
 
-static bool
-does_keep_alive(const struct head *head)
+/* What the head says of the message and the connection (RFC 9112 §6, §9.3). */
+static enum http_error
+read_head(struct http_parser *parser, size_t length)
 {
-	if (head_lists(head, "Connection", "close"))
-		return false;
-	return head->http_minor >= 1 ||
-	    head_lists(head, "Connection", "keep-alive");
+	struct head *head = &parser->head;
+	struct framing_fields fields = {0};
+	enum http_error error = read_fields(head, &fields);
+	bool is_chunked = fields.coding_count > 0;
+
+	if (error == HTTP_OK)
+		error = check_framing(head, &fields);
+	if (error != HTTP_OK)
+		return error;
+	head->keeps_alive = !fields.says_close &&
+	    (head->http_minor >= 1 || fields.says_keep_alive);
+	head->framing = framing_of(parser, is_chunked);
+	return check_impossible_body(parser, length, is_chunked);
 }
 
 enum http_progress
@@ -335,21 +475,16 @@ http_parse_head(struct http_parser *parser, char *block, size_t length)
 		return http_refuse(parser, error);
 	code = execute_head(parser, block, length);
 	if (code != HPE_OK && code != HPE_PAUSED && code != HPE_PAUSED_UPGRADE)
-		return http_refuse(parser, http_error_of_llhttp(code));
+		return http_refuse(parser, http_error_of_llhttp(parser, code));
 	if (!is_start_line(parser, block))
 		return http_refuse(parser, HTTP_SYNTAX);
 	head->status = parser->llhttp.status_code;
 	head->http_minor = parser->llhttp.http_minor;
 	if (parser->llhttp.http_major != 1)
 		return http_refuse(parser, HTTP_VERSION);
-	if (!http_are_names_tokens(head, 0))
-		return http_refuse(parser, HTTP_FIELD_NAME);
-	error = check_framing(parser);
+	error = read_head(parser, length);
 	if (error != HTTP_OK)
 		return http_refuse(parser, error);
-	head->framing = framing_of(parser);
-	head->keeps_alive = does_keep_alive(head);
-	parser->header_count = head->field_count;
 	/* llhttp must agree on whether a body follows. */
 	if (parser->is_complete != (head->framing == BODY_NONE) &&
 	    code != HPE_PAUSED_UPGRADE)

@@ -26,7 +26,10 @@ enum phase {
 /* What the next byte of a chunked body is. */
 enum chunk_place {
 	CHUNK_SIZE,
+	CHUNK_BLANK, /* between the size and a semicolon */
 	CHUNK_EXTENSION,
+	CHUNK_QUOTED, /* a string in it */
+	CHUNK_QUOTED_PAIR,
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
@@ -39,19 +42,20 @@ struct http_parser {
 	enum http_kind kind;
 	enum phase phase;
 	enum http_error error;
-	bool has_no_body; /* whatever the head says: HEAD, CONNECT */
-	bool is_complete; /* llhttp reported the message's end */
+	bool has_no_body;     /* whatever the head says: HEAD, CONNECT */
+	size_t interim_bytes; /* of 1xx heads before the final one */
+	bool is_complete;     /* llhttp reported the message's end */
 	size_t max_head_bytes;
 	char *partial; /* owned: the head or trailer so far */
 	size_t partial_length;
 	size_t empty_lines;
 	struct head head;
-	size_t header_count; /* fields before the trailer */
-	char *trailer;       /* owned: as received */
+	struct head trailer; /* nothing but fields */
 	enum chunk_place place;
 	int64_t chunk_left;
 	size_t chunk_line_length;
-	struct span name; /* of the field whose value is next */
+	int64_t chunk_excess; /* bytes in chunks' lines, beyond their due */
+	struct span name;     /* of the field whose value is next */
 	bool has_value;
 	http_body_cb on_body;
 	void *arg; /* borrowed */
@@ -83,10 +87,12 @@ enum http_error http_check_bytes(const char *block, size_t from, size_t length);
 enum http_progress http_parse_head(
     struct http_parser *parser, char *block, size_t length);
 
-/* Whether the names of the fields from `first` on are tokens. */
-bool http_are_names_tokens(const struct head *head, size_t first);
+/* Whether all fields' names are tokens. */
+bool http_are_names_tokens(const struct head *head);
 
-enum http_error http_error_of_llhttp(llhttp_errno_t code);
+/* What llhttp's code says, of the line at which it stopped. */
+enum http_error http_error_of_llhttp(
+    const struct http_parser *parser, llhttp_errno_t code);
 
 /* ---- http_body.c ---- */
 

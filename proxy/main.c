@@ -27,6 +27,7 @@
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
 #include "proxy/sandbox.h"
+#include "proxy/selftest.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
 #include "proxy/units.h"
@@ -376,6 +377,9 @@ main(int argc, char **argv)
 		break;
 	case COMMAND_CA:
 		status = commands_ca(options);
+		break;
+	case COMMAND_SELFTEST:
+		status = selftest_run(options);
 		break;
 	case COMMAND_REPLAY:
 		status = STATUS_MISTAKE; /* options_parse() said why */

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proxy/option_read.h"
 #include "proxy/options.h"
 
-#define OPTION_WHY_BYTES 512
 #define OPTION_ENVIRONMENT_BYTES 64
 
 enum option_kind {
@@ -22,11 +22,6 @@ enum option_kind {
 	OPTION_VERSION,
 };
 
-/* Reads `text` into `field`; false with what is wrong, and the remedy, in
- * `why`. */
-typedef bool (*option_reader)(struct options *options, void *field,
-    const char *text, char why[OPTION_WHY_BYTES]);
-
 struct option_row {
 	const char *name;       /* without its dashes */
 	char short_name;        /* 0: none */
@@ -35,7 +30,7 @@ struct option_row {
 	unsigned commands; /* a bit for each, 1 << enum command */
 	const char *standard;
 	const char *exec_standard; /* NULL: as `standard` */
-	option_reader read;
+	option_reader *read;
 	size_t field_offset;
 	const char *help;
 };

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "certs/identity.h"
 #include "proxy/option_table.h"
 #include "proxy/usage.h"
 
@@ -269,6 +270,7 @@ is_meant_for_report(const struct options *options, const struct option_row *row,
     const char *value)
 {
 	return options->command != COMMAND_REPORT &&
+	    options->command != COMMAND_SELFTEST &&
 	    strcmp(row->name, "admin") == 0 &&
 	    strncmp(value, "http://", strlen("http://")) == 0;
 }
@@ -328,7 +330,8 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	if (options->state_dir != NULL || options->command == COMMAND_REPORT)
+	if (options->state_dir != NULL || options->command == COMMAND_REPORT ||
+	    options->command == COMMAND_SELFTEST)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -385,8 +388,8 @@ read_command(const char *word, enum command *command)
 {
 	if (word == NULL) {
 		complain(NULL,
-		    "the command is missing: write serve, exec, report or ca; "
-		    "see leakproxy --help");
+		    "the command is missing: write serve, exec, report, ca or "
+		    "selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -457,6 +460,11 @@ options_free(struct options *options)
 		return;
 	for (size_t i = 0; i < options->resolve_count; i++)
 		free(options->resolve[i].host);
+	for (size_t i = 0; i < options->client_cert_count; i++) {
+		free(options->client_certs[i].pattern);
+		identity_free(options->client_certs[i].identity);
+	}
+	free(options->client_certs);
 	strings_fini(&options->tag_headers);
 	strings_fini(&options->passthrough);
 	route_set_free(options->routes);

@@ -19,17 +19,26 @@
 #include "proxy/hosts.h"
 #include "proxy/units.h"
 
+struct identity;
+
 enum command {
 	COMMAND_SERVE,
 	COMMAND_EXEC,
 	COMMAND_REPORT,
 	COMMAND_CA,
+	COMMAND_SELFTEST,
 	COMMAND_REPLAY,
 };
 
 struct strings {
 	char **items;
 	size_t count;
+};
+
+/* --client-cert HOST=FILE */
+struct client_cert {
+	char *pattern;             /* owned: a host pattern, lower case */
+	struct identity *identity; /* owned */
 };
 
 struct options {
@@ -48,6 +57,8 @@ struct options {
 	char *upstream_ca;          /* NULL: the system's roots */
 	struct strings tag_headers; /* lower case; leakproxy-tag is first */
 	struct strings passthrough; /* host patterns, lower case, "*" allowed */
+	struct client_cert *client_certs; /* the first that matches counts */
+	size_t client_cert_count;
 	struct resolve_rule *resolve;
 	size_t resolve_count;
 	struct cidr *allow;
@@ -82,6 +93,10 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* selftest */
+	struct address proxy; /* where the proxy listens */
+	mono_us selftest_timeout_us;
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */

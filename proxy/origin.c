@@ -21,12 +21,14 @@ own_port(bool is_tls)
 void
 origin_set_tls(struct origin *origin, bool is_tls)
 {
-	bool is_v6 = strchr(origin->host, ':') != NULL;
+	/* Without TLS there is nobody to verify: who is where. */
+	const char *name = is_tls ? origin_server_name(origin) : origin->host;
+	bool is_v6 = strchr(name, ':') != NULL;
 
 	origin->is_tls = is_tls;
 	snprintf(origin->key, sizeof(origin->key), "%s://%s%s%s:%u",
-	    is_tls ? "https" : "http", is_v6 ? "[" : "", origin->host,
-	    is_v6 ? "]" : "", origin->port);
+	    is_tls ? "https" : "http", is_v6 ? "[" : "", name, is_v6 ? "]" : "",
+	    origin->port);
 }
 
 /* Letters, digits and what occurs in names: nothing that could end a host in
@@ -38,16 +40,16 @@ is_host_byte(char c)
 }
 
 static bool
-set_host(struct origin *origin, const char *host, size_t length)
+copy_host(char copy[ORIGIN_HOST_BYTES], const char *host, size_t length)
 {
-	if (length == 0 || length >= sizeof(origin->host))
+	if (length == 0 || length >= ORIGIN_HOST_BYTES)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		if (!is_host_byte(host[i]))
 			return false;
-		origin->host[i] = (char)tolower((unsigned char)host[i]);
+		copy[i] = (char)tolower((unsigned char)host[i]);
 	}
-	origin->host[length] = '\0';
+	copy[length] = '\0';
 	return true;
 }
 
@@ -100,6 +102,7 @@ origin_parse_authority(
 
 	if (authority.length == 0)
 		return false;
+	origin->server_name[0] = '\0';
 	if (authority.at[0] == '[') {
 		if (!set_v6_host(origin, authority, &host_length))
 			return false;
@@ -108,7 +111,7 @@ origin_parse_authority(
 
 		host_length = colon == NULL ? authority.length
 					    : (size_t)(colon - authority.at);
-		if (!set_host(origin, authority.at, host_length))
+		if (!copy_host(origin->host, authority.at, host_length))
 			return false;
 	}
 	if (host_length == authority.length) {
@@ -158,6 +161,38 @@ origin_parse_absolute(
 	path->at = target.at + authority.length;
 	path->length = target.length - authority.length;
 	return origin_parse_authority(authority, own_port(is_tls), origin);
+}
+
+bool
+origin_set_server_name(struct origin *origin, const char *name)
+{
+	char copy[ORIGIN_HOST_BYTES];
+
+	if (strcasecmp(name, origin->host) == 0) {
+		origin->server_name[0] = '\0';
+	} else {
+		if (!copy_host(copy, name, strlen(name)))
+			return false;
+		memcpy(origin->server_name, copy, sizeof(copy));
+	}
+	origin_set_tls(origin, origin->is_tls);
+	return true;
+}
+
+const char *
+origin_server_name(const struct origin *origin)
+{
+	return origin->server_name[0] == '\0' ? origin->host
+					      : origin->server_name;
+}
+
+const char *
+origin_route(const struct origin *origin, char route[ORIGIN_ROUTE_BYTES])
+{
+	if (!origin->is_tls || origin->server_name[0] == '\0')
+		return origin->key;
+	snprintf(route, ORIGIN_ROUTE_BYTES, "%s@%s", origin->key, origin->host);
+	return route;
 }
 
 void

@@ -15,13 +15,18 @@
 
 #define ORIGIN_HOST_BYTES 254 /* RFC 1035 §2.3.4, and the NUL */
 #define ORIGIN_KEY_BYTES (ORIGIN_HOST_BYTES + 20)
+#define ORIGIN_ROUTE_BYTES (ORIGIN_KEY_BYTES + ORIGIN_HOST_BYTES + 1)
 
 struct origin {
 	bool is_tls;
 	uint16_t port;
-	char host[ORIGIN_HOST_BYTES]; /* lower case; an IPv6 address without
-	                                 its brackets */
-	char key[ORIGIN_KEY_BYTES];   /* "https://registry.test:443" */
+	/* Where it is reached; lower case; an IPv6 address without its
+	 * brackets. */
+	char host[ORIGIN_HOST_BYTES];
+	/* Who it is, where the caller's SNI said otherwise (CONNECT had an
+	 * address); "" elsewhere. */
+	char server_name[ORIGIN_HOST_BYTES];
+	char key[ORIGIN_KEY_BYTES]; /* "https://registry.test:443": who */
 };
 
 /*
@@ -39,6 +44,20 @@ bool origin_parse_absolute(
 
 /* Sets the scheme and writes the key anew. */
 void origin_set_tls(struct origin *origin, bool is_tls);
+
+/* Takes the caller's SNI as its name, and writes the key anew.  Returns false
+ * where that is no host. */
+bool origin_set_server_name(struct origin *origin, const char *name) MUST_CHECK;
+
+/* Who it is: SNI and certificate go by this.  Without a dot at the end. */
+const char *origin_server_name(const struct origin *origin);
+
+/*
+ * Who it is and where it is reached, in one word: connections and sessions
+ * are kept by it.  Returns the key, or what it wrote into `route`.
+ */
+const char *origin_route(
+    const struct origin *origin, char route[ORIGIN_ROUTE_BYTES]);
 
 /* Writes what belongs into Host: the port only where it is not the scheme's
  * own. */

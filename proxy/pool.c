@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Idle connections to origins: a shelf an origin, the one used last on top,
- * and one list by age over all shelves.
+ * Idle connections to origins: a shelf a route, the one used last on top, and
+ * one list by age over all shelves.
  */
 
 #include "proxy/pool.h"
@@ -17,7 +17,7 @@
 TAILQ_HEAD(place_list, pool_place);
 
 struct pool_shelf {
-	char *key;              /* owned */
+	char *route;            /* owned */
 	struct place_list idle; /* used last first */
 	size_t count;
 	UT_hash_handle hh;
@@ -50,7 +50,7 @@ take_out(struct pool *pool, struct pool_place *place)
 	pool->count--;
 	if (--shelf->count == 0) {
 		HASH_DEL(pool->shelves, shelf);
-		free(shelf->key);
+		free(shelf->route);
 		free(shelf);
 	}
 	return place->upstream;
@@ -76,27 +76,28 @@ pool_free(struct pool *pool)
 struct upstream *
 pool_lease(struct pool *pool, const struct origin *origin)
 {
+	char route[ORIGIN_ROUTE_BYTES];
 	struct pool_shelf *shelf;
 
-	HASH_FIND_STR(pool->shelves, origin->key, shelf);
+	HASH_FIND_STR(pool->shelves, origin_route(origin, route), shelf);
 	if (shelf == NULL)
 		return NULL;
 	return take_out(pool, TAILQ_FIRST(&shelf->idle));
 }
 
 static struct pool_shelf *
-find_shelf(struct pool *pool, const char *key)
+find_shelf(struct pool *pool, const char *route)
 {
 	struct pool_shelf *shelf;
 
-	HASH_FIND_STR(pool->shelves, key, shelf);
+	HASH_FIND_STR(pool->shelves, route, shelf);
 	if (shelf != NULL)
 		return shelf;
 	shelf = xcalloc(1, sizeof(*shelf));
-	shelf->key = xstrdup(key);
+	shelf->route = xstrdup(route);
 	TAILQ_INIT(&shelf->idle);
 	HASH_ADD_KEYPTR(
-	    hh, pool->shelves, shelf->key, strlen(shelf->key), shelf);
+	    hh, pool->shelves, shelf->route, strlen(shelf->route), shelf);
 	return shelf;
 }
 
@@ -105,8 +106,9 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 {
 	struct upstream *upstream = *upstreamp;
 	struct pool_place *place = upstream_place(upstream);
+	char route[ORIGIN_ROUTE_BYTES];
 	struct pool_shelf *shelf =
-	    find_shelf(pool, upstream_origin(upstream)->key);
+	    find_shelf(pool, origin_route(upstream_origin(upstream), route));
 
 	*upstreamp = NULL;
 	upstream_set_owner(upstream, NULL, NULL);

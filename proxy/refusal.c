@@ -18,6 +18,8 @@ refusal_reason(int status)
 		return "Forbidden";
 	case 408:
 		return "Request Timeout";
+	case 414:
+		return "URI Too Long";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 500:

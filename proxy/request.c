@@ -45,9 +45,8 @@ request_note_user_agent(struct client *client, const struct head *request)
 	record->user_agent = head_span_copy(field->value);
 }
 
-/* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
-static bool
-has_valid_host(const struct head *request)
+bool
+request_has_valid_host(const struct head *request)
 {
 	size_t count = head_count(request, "Host");
 
@@ -57,12 +56,9 @@ has_valid_host(const struct head *request)
 /* Whether Host names the origin.  Inside CONNECT the SNI may name it where
  * the CONNECT has an address. */
 static bool
-agrees_with_host(struct client *client, const struct head *request,
-    const struct origin *origin)
+agrees_with_host(const struct head *request, const struct origin *origin)
 {
 	const struct field *host = head_find(request, "Host");
-	const struct tls *tls = stream_tls(client->stream);
-	const char *server_name = tls == NULL ? NULL : tls_server_name(tls);
 	struct origin named;
 
 	if (host == NULL)
@@ -72,7 +68,24 @@ agrees_with_host(struct client *client, const struct head *request,
 	    named.port != origin->port)
 		return false;
 	return strcmp(named.host, origin->host) == 0 ||
-	    (server_name != NULL && strcasecmp(named.host, server_name) == 0);
+	    strcmp(named.host, origin_server_name(origin)) == 0;
+}
+
+bool
+request_is_head(const struct client *client)
+{
+	return http_has_head(client->parser) &&
+	    head_method_is(http_head(client->parser), "HEAD");
+}
+
+/* A path, or "*" for OPTIONS alone (RFC 9112 §3.2.4). */
+static bool
+is_origin_form(const struct head *request)
+{
+	struct span target = request->target;
+
+	return target.at[0] == '/' ||
+	    (head_span_is(target, "*") && head_method_is(request, "OPTIONS"));
 }
 
 /*
@@ -84,25 +97,32 @@ read_target(struct client *client, const struct head *request,
     struct origin *origin, struct span *path)
 {
 	struct span target = request->target;
+	bool is_tls = stream_tls(client->stream) != NULL;
 
 	if (memchr(target.at, '#', target.length) != NULL)
 		return "a fragment has no place in a request target";
-	if (client->target != NULL &&
-	    (target.at[0] == '/' || head_span_is(target, "*"))) {
+	if (client->target != NULL && is_origin_form(request)) {
 		*origin = *client->target;
-		origin_set_tls(origin, stream_tls(client->stream) != NULL);
+		origin_set_tls(origin, is_tls);
 		*path = target;
 		return NULL;
 	}
 	if (!origin_parse_absolute(target, origin, path))
-		return "this is a forward proxy: the request target must be "
-		       "an absolute http:// URL (set HTTP_PROXY, not the URL's "
-		       "host)";
+		return client->target == NULL
+		    ? "this is a forward proxy: the request target must be an "
+		      "absolute http:// URL (set HTTP_PROXY, not the URL's "
+		      "host)"
+		    : "inside CONNECT the request target must be a path";
+	/* https:// in clear text would go to the TLS port in clear text. */
 	if (client->target != NULL &&
-	    !origin_is_same_authority(origin, client->target))
+	    (origin->is_tls != is_tls ||
+		!origin_is_same_authority(origin, client->target)))
 		return "the request target disagrees with its CONNECT";
+	if (client->target != NULL && origin->is_tls &&
+	    !origin_set_server_name(origin, origin_server_name(client->target)))
+		return "the SNI is no host name";
 	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
-	if (path->length == 0 && head_span_is(request->method, "OPTIONS"))
+	if (path->length == 0 && head_method_is(request, "OPTIONS"))
 		*path = (struct span){"*", 1};
 	return NULL;
 }
@@ -119,19 +139,13 @@ forward(struct client *client, const struct head *request)
 	    read_target(client, request, &origin, &start.path);
 	char *url;
 
-	if (mistake == NULL && !has_valid_host(request))
+	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
-	if (mistake == NULL && !agrees_with_host(client, request, &origin))
+	if (mistake == NULL && !agrees_with_host(request, &origin))
 		mistake = "Host disagrees with the request target";
 	if (mistake != NULL) {
 		client_refuse_request(
 		    client, 400, "http_request_error", mistake);
-		return;
-	}
-	if (rewrite_is_loop(request, client->worker->house->via_name)) {
-		client_refuse_request(client, 502, "proxy_loop_detected",
-		    "the request came through this proxy before: check "
-		    "HTTP_PROXY and --resolve");
 		return;
 	}
 	request_note_user_agent(client, request);
@@ -163,7 +177,11 @@ take_head(struct client *client)
 
 	if (client->is_too_many)
 		client_turn_away(client);
-	else if (head_span_is(request->method, "CONNECT"))
+	else if (rewrite_is_loop(request, client->worker->house->via_name))
+		client_refuse_request(client, 502, "proxy_loop_detected",
+		    "the request came through this proxy before: check "
+		    "HTTP_PROXY and --resolve");
+	else if (head_method_is(request, "CONNECT"))
 		connect_begin(client, request);
 	else
 		forward(client, request);
@@ -183,14 +201,21 @@ static void
 refuse_malformed(struct client *client)
 {
 	enum http_error error = http_error(client->parser);
+	struct refusal refusal = {.status = http_error_status(error),
+	    .token = "http_request_error",
+	    .text = http_error_text(error),
+	    .detail = ""};
 
-	if (client->exchange != NULL) {
-		/* In the middle of a body: an answer is already under way. */
-		client_close(client, CLOSE_BAD_REQUEST);
+	if (client->exchange == NULL) {
+		client_refuse(client, &refusal, CLOSE_BAD_REQUEST);
 		return;
 	}
-	client_refuse_request(client, http_error_status(error),
-	    http_error_token(error), http_error_text(error));
+	client->is_request_read = true; /* there is no more to read */
+	if (exchange_refuse_request(client->exchange, &refusal))
+		return;
+	/* A FIN tells that the response is not whole: to HTTP/1.0, whose
+	 * responses may end by one, no chunked request was ever taken. */
+	client_close(client, CLOSE_BAD_REQUEST);
 }
 
 static bool

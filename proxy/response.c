@@ -23,7 +23,7 @@
 static bool
 is_head_request(const struct exchange *x)
 {
-	return head_span_is(client_request(x->client)->method, "HEAD");
+	return head_method_is(client_request(x->client), "HEAD");
 }
 
 void
@@ -43,6 +43,7 @@ response_refuse(struct exchange *x, struct refusal *refusal)
 	facts = (struct response_facts){.status = refusal->status,
 	    .has_body = refusal->has_body,
 	    .says_close = refusal->says_close,
+	    .is_early = !x->is_request_complete,
 	    .error = refusal->token};
 	ledger_response_began(x->record, &facts, now);
 	ledger_response_body_came(x->record, body_length);
@@ -63,11 +64,30 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 	    .text = "the origin closed the connection before it answered",
 	    .detail = ""};
 
+	/* RFC 9209 §2.3.8: terminated is before any part of it was received. */
+	if (upstream_has_begun(x->upstream)) {
+		refusal.token = "http_response_incomplete";
+		refusal.text =
+		    "the origin closed the connection within its response's "
+		    "head";
+	}
 	if (failure == UPSTREAM_MALFORMED) {
-		refusal.token = "http_protocol_error";
+		refusal.token =
+		    http_error_response_token(upstream_http_error(x->upstream));
 		refusal.text = "the origin's response is malformed";
 		refusal.detail =
 		    http_error_text(upstream_http_error(x->upstream));
+	} else if (failure == UPSTREAM_TLS) {
+		/* In TLS 1.3 the origin verifies after the handshake. */
+		const struct tls *tls =
+		    stream_tls(upstream_stream(x->upstream));
+
+		refusal.token = tls_is_alert(tls) ? "tls_alert_received"
+						  : "tls_protocol_error";
+		refusal.text = "the origin failed TLS: if it wants a "
+			       "certificate of ours, name one with "
+			       "--client-cert";
+		refusal.detail = tls_error(tls);
 	}
 	response_refuse(x, &refusal);
 }
@@ -212,6 +232,7 @@ begin_response(struct exchange *x, const struct head *response)
 	facts = (struct response_facts){.status = response->status,
 	    .has_body = x->framing != BODY_NONE,
 	    .says_close = x->says_close,
+	    .is_early = !x->is_request_complete,
 	    .is_escalated = is_escalated};
 	ledger_response_began(x->record, &facts, now);
 	exchange_set_state(x, EXCHANGE_RECEIVING);
@@ -315,7 +336,7 @@ truncate_response(struct exchange *x)
 	stream_flush(client_stream(x->client));
 	ledger_response_ended(&x->record, RESPONSE_TRUNCATED, clock_mono());
 	exchange_end(
-	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_CLOSE);
+	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_TRUNCATED);
 }
 
 void

@@ -24,11 +24,13 @@
 #include "accounting/memory.h"
 #include "certs/authority.h"
 #include "certs/bundle.h"
+#include "certs/identity.h"
 #include "certs/leaf_cache.h"
 #include "certs/truststore.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
+#include "proxy/tls_keylog.h"
 #include "proxy/units.h"
 #include "proxy/worker.h"
 
@@ -49,6 +51,7 @@ struct service {
 	char *bundle_path;
 	char *truststore_path;
 	struct leaf_cache *leaves;
+	struct tls_keylog *keylog; /* NULL: none */
 	struct tls_server *tls_server;
 	struct callers *callers;
 	struct suspicion *suspicion;
@@ -168,6 +171,41 @@ open_doors(struct service *service, char error[SERVICE_ERROR_BYTES])
 
 /* ---- opening ---- */
 
+/* As with curl and browsers: who can set our environment can ask for it. */
+static bool
+open_keylog(struct service *service, char error[SERVICE_ERROR_BYTES])
+{
+	const char *path = getenv("SSLKEYLOGFILE");
+	char reason[TLS_KEYLOG_ERROR_BYTES];
+
+	if (path == NULL || *path == '\0')
+		return true;
+	service->keylog = tls_keylog_open(path, reason);
+	if (service->keylog == NULL) {
+		snprintf(
+		    error, SERVICE_ERROR_BYTES, "SSLKEYLOGFILE: %s", reason);
+		return false;
+	}
+	log_warnx("SSLKEYLOGFILE is set: whoever reads %s can decrypt this "
+		  "proxy's TLS traffic",
+	    path);
+	return true;
+}
+
+/* It may be on purpose, to see what the origin makes of it. */
+static void
+warn_of_expired(const struct options *options)
+{
+	for (size_t i = 0; i < options->client_cert_count; i++) {
+		const struct client_cert *cert = &options->client_certs[i];
+
+		if (!identity_is_current(cert->identity))
+			log_warnx("--client-cert: the certificate for %s has "
+				  "expired, or is not valid yet",
+			    cert->pattern);
+	}
+}
+
 static bool
 open_certs(struct service *service, char error[SERVICE_ERROR_BYTES])
 {
@@ -194,7 +232,8 @@ open_certs(struct service *service, char error[SERVICE_ERROR_BYTES])
 		    "OpenSSL cannot make a key for certificates");
 		return false;
 	}
-	service->tls_server = tls_server_new(service->leaves, tls_reason);
+	service->tls_server =
+	    tls_server_new(service->leaves, service->keylog, tls_reason);
 	if (service->tls_server == NULL) {
 		snprintf(error, SERVICE_ERROR_BYTES, "%s", tls_reason);
 		return false;
@@ -214,7 +253,9 @@ service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 	/* Its own name for each process: proxies in a chain are no loop. */
 	snprintf(service->via_name, sizeof(service->via_name), "leakproxy-%08x",
 	    (unsigned)(clock_wall() * 2654435761u));
-	if (!open_certs(service, error) || !open_doors(service, error)) {
+	warn_of_expired(options);
+	if (!open_keylog(service, error) || !open_certs(service, error) ||
+	    !open_doors(service, error)) {
 		service_close(service);
 		return NULL;
 	}
@@ -251,6 +292,7 @@ furnish_house(struct service *service, const struct address *admin)
 	service->house = (struct house){
 	    .options = service->options,
 	    .tls_server = service->tls_server,
+	    .keylog = service->keylog,
 	    .callers = service->callers,
 	    .suspicion = service->suspicion,
 	    .marks = service->marks,
@@ -353,6 +395,7 @@ service_close(struct service *service)
 	free(service->doors);
 	free(service->own);
 	tls_server_free(service->tls_server);
+	tls_keylog_free(service->keylog);
 	if (service->leaves != NULL)
 		leaf_cache_free(service->leaves);
 	if (service->authority != NULL)

@@ -66,8 +66,8 @@ free_stream(void *arg)
 	free(stream);
 }
 
-void
-stream_close(struct stream **streamp)
+static void
+end_now(struct stream **streamp)
 {
 	struct stream *stream = *streamp;
 
@@ -82,13 +82,20 @@ stream_close(struct stream **streamp)
 }
 
 void
+stream_close(struct stream **streamp)
+{
+	stream_say_goodbye(*streamp);
+	end_now(streamp);
+}
+
+void
 stream_abort(struct stream **streamp)
 {
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
 	(void)setsockopt(
 	    (*streamp)->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	stream_close(streamp);
+	end_now(streamp);
 }
 
 void
@@ -274,6 +281,7 @@ end_tls(struct stream *stream, enum tls_result result)
 		await_last(stream);
 		return;
 	case TLS_EOF:
+		stream->was_cut = true;
 		end(stream, STREAM_END_FIN);
 		return;
 	case TLS_RESET:
@@ -375,7 +383,10 @@ end_failed(struct stream *stream)
 	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
 		may_read = show(stream, bytes, length);
 	if (stream->state != STREAM_CLOSED)
-		end(stream, STREAM_END_RST);
+		end(stream,
+		    stream->tls != NULL && tls_is_alert(stream->tls)
+			? STREAM_END_TLS
+			: STREAM_END_RST);
 }
 
 static void
@@ -442,6 +453,12 @@ stream_secure(struct stream *stream, struct tls **tls)
 }
 
 /* ---- answers ---- */
+
+bool
+stream_was_cut(const struct stream *stream)
+{
+	return stream->was_cut;
+}
 
 int64_t
 stream_bytes_after_fin(const struct stream *stream)

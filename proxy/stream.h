@@ -56,11 +56,12 @@ struct stream *stream_new(struct loop *loop, int fd,
     const struct stream_callbacks *callbacks, void *arg);
 
 /* Ends the stream: what is queued is dropped; an orderly stream should be
- * finished first.  *stream is NULL then; memory goes later. */
+ * finished first.  Where nothing is dropped, TLS says close_notify, if the
+ * socket takes it at once.  *stream is NULL then; memory goes later. */
 void stream_close(struct stream **stream);
 
-/* Like stream_close(), with RST: the other side must not take what it got for
- * a whole message. */
+/* Like stream_close(), with RST and without close_notify: the other side must
+ * not take what it got for a whole message. */
 void stream_abort(struct stream **stream);
 
 void stream_set_owner(
@@ -100,6 +101,10 @@ void stream_finish(struct stream *stream);
 /* Sends close_notify and FIN once the queue is empty, and goes on reading;
  * on_finished then.  For relays, whose two ways end apart. */
 void stream_half_close(struct stream *stream);
+
+/* Whether the other side's FIN came without the close_notify that TLS wants
+ * before it: anybody on the way may have cut off the rest (RFC 8446 §6.1). */
+bool stream_was_cut(const struct stream *stream);
 
 /* Bytes that came after stream_finish(). */
 int64_t stream_bytes_after_fin(const struct stream *stream);

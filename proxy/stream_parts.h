@@ -38,6 +38,7 @@ struct stream {
 	bool has_failed; /* a write failed: to be told by the loop */
 	bool was_full;
 	bool has_close_notify;  /* the other side's */
+	bool was_cut;           /* its FIN came without one */
 	int fd;                 /* owned */
 	struct tls *tls;        /* owned; NULL where plain */
 	struct evbuffer *queue; /* owned; NULL while there is nothing */
@@ -68,5 +69,8 @@ void stream_shake_hands(struct stream *stream);
 void stream_on_writable(evutil_socket_t fd, short what, void *arg);
 
 void stream_free_queue(struct stream *stream);
+
+/* Says close_notify before an end that drops nothing. */
+void stream_say_goodbye(struct stream *stream);
 
 #endif

@@ -178,6 +178,13 @@ send_fin(struct stream *stream)
 }
 
 void
+stream_say_goodbye(struct stream *stream)
+{
+	if (stream->tls != NULL && stream->queue == NULL && may_send(stream))
+		(void)tls_shutdown(stream->tls);
+}
+
+void
 stream_flush(struct stream *stream)
 {
 	while (stream->queue != NULL && may_send(stream)) {

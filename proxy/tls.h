@@ -3,8 +3,8 @@
 #define PROXY_TLS_H
 
 /*
- * TLS on both legs; the only file of proxy/ that knows OpenSSL.  A session
- * reads and writes its socket itself, without blocking, and never owns it.
+ * TLS on both legs; nobody else in proxy/ knows OpenSSL.  A session reads and
+ * writes its socket itself, without blocking, and never owns it.
  */
 
 #include <stdbool.h>
@@ -17,6 +17,8 @@
 struct tls_server; /* towards callers: one for the process */
 struct tls_client; /* towards origins: one a worker */
 struct tls;        /* one session */
+struct tls_keylog; /* SSLKEYLOGFILE */
+struct client_cert;
 
 enum tls_result {
 	TLS_DONE,
@@ -30,16 +32,24 @@ enum tls_result {
 
 #define TLS_ERROR_BYTES 256
 
-/* Borrows the cache.  Returns NULL with a line in `error`.  Any thread may
- * make sessions of it. */
-struct tls_server *tls_server_new(
-    struct leaf_cache *leaves, char error[TLS_ERROR_BYTES]);
+/* Borrows the cache and the log of secrets (NULL: none).  Returns NULL with a
+ * line in `error`.  Any thread may make sessions of it. */
+struct tls_server *tls_server_new(struct leaf_cache *leaves,
+    const struct tls_keylog *keylog, char error[TLS_ERROR_BYTES]);
 void tls_server_free(struct tls_server *server);
 
-/* `ca_file` holds the roots to verify origins by; NULL: the system's.
- * Returns NULL with a line in `error`. */
+/* All borrowed for the client's life. */
+struct tls_client_settings {
+	/* Roots to verify origins by, and CRLs; NULL: the system's roots. */
+	const char *ca_file;
+	const struct tls_keylog *keylog; /* NULL: none */
+	const struct client_cert *client_certs;
+	size_t client_cert_count;
+};
+
+/* Returns NULL with a line in `error`. */
 struct tls_client *tls_client_new(
-    const char *ca_file, char error[TLS_ERROR_BYTES]);
+    const struct tls_client_settings *settings, char error[TLS_ERROR_BYTES]);
 void tls_client_free(struct tls_client *client);
 
 /*
@@ -49,10 +59,11 @@ void tls_client_free(struct tls_client *client);
 struct tls *tls_accept(struct tls_server *server, int fd, const char *host,
     const void *early, size_t early_length);
 
-/* A session with the origin `host` (name or address), which is verified.
- * Resumes the last session with `origin_key`. */
-struct tls *tls_connect(struct tls_client *client, int fd, const char *host,
-    const char *origin_key);
+/* A session with the origin `host` (name or address), which is verified by
+ * that name.  Resumes the last session on `route`, which must tell apart both
+ * hosts and the places where they are reached. */
+struct tls *tls_connect(
+    struct tls_client *client, int fd, const char *host, const char *route);
 
 void tls_free(struct tls *tls);
 
@@ -62,7 +73,7 @@ enum tls_result tls_read(
 enum tls_result tls_write(
     struct tls *tls, const void *bytes, size_t size, size_t *length);
 
-/* Sends close_notify. */
+/* Sends close_notify, unless the session failed or was never made. */
 enum tls_result tls_shutdown(struct tls *tls);
 
 /* Whether decrypted bytes wait inside the session, unseen by the socket. */
@@ -87,6 +98,9 @@ const char *tls_trust_alert(const struct tls *tls);
 
 /* Whether the failure was the origin's certificate. */
 bool tls_is_certificate_error(const struct tls *tls);
+
+/* Whether the failure was an alert from the other side. */
+bool tls_is_alert(const struct tls *tls);
 
 /* What failed, for people.  Borrowed. */
 const char *tls_error(const struct tls *tls);

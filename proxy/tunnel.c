@@ -39,11 +39,17 @@ pass(struct stream *from, struct stream *to, const char *bytes, size_t length)
 }
 
 /* A side is finished after the other's end, and after all that came before. */
+bool
+tunnel_is_done(const struct tunnel *tunnel)
+{
+	return tunnel->client_is_finished && tunnel->upstream_is_finished;
+}
+
 static void
 end_if_done(struct tunnel *tunnel)
 {
-	if (tunnel->client_is_finished && tunnel->upstream_is_finished)
-		tunnel->on_ended(tunnel->arg);
+	if (tunnel_is_done(tunnel))
+		tunnel->on_ended(tunnel->arg, false);
 }
 
 static size_t
@@ -68,7 +74,7 @@ on_upstream_ended(void *arg, enum stream_end how)
 	struct tunnel *tunnel = arg;
 
 	if (how != STREAM_END_FIN)
-		tunnel->on_ended(tunnel->arg);
+		tunnel->on_ended(tunnel->arg, true);
 	else
 		stream_half_close(tunnel->client);
 }
@@ -131,7 +137,11 @@ tunnel_free(struct tunnel **tunnelp)
 	struct tunnel *tunnel = *tunnelp;
 
 	*tunnelp = NULL;
-	stream_close(&tunnel->upstream);
+	/* What was broken off must not look finished on the other side. */
+	if (tunnel_is_done(tunnel))
+		stream_close(&tunnel->upstream);
+	else
+		stream_abort(&tunnel->upstream);
 	loop_later(tunnel->worker->loop, free, tunnel);
 }
 

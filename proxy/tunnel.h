@@ -16,14 +16,19 @@
 
 struct tunnel;
 
-/* Both ways are done, or one was reset.  Called once, from the loop. */
-typedef void (*tunnel_ended_cb)(void *arg);
+/* Both ways are done, or the origin reset its own.  Called once, from the
+ * loop. */
+typedef void (*tunnel_ended_cb)(void *arg, bool was_reset);
 
 /* Borrows the client's stream, whose owner hands over its events; takes
  * *upstream. */
 struct tunnel *tunnel_new(struct worker *worker, struct stream *client,
     struct stream **upstream, tunnel_ended_cb on_ended, void *arg);
+/* Resets the upstream unless the tunnel is done. */
 void tunnel_free(struct tunnel **tunnel);
+
+/* Whether both ways have ended in order. */
+bool tunnel_is_done(const struct tunnel *tunnel);
 
 /* The client's events. */
 size_t tunnel_client_bytes(

@@ -106,11 +106,14 @@ on_drained(void *arg)
 static void
 report_end(struct upstream *upstream, enum stream_end how)
 {
-	enum upstream_failure failure =
-	    how == STREAM_END_FIN ? UPSTREAM_CLOSED : UPSTREAM_RESET;
+	enum upstream_failure failure = how == STREAM_END_FIN ? UPSTREAM_CLOSED
+	    : how == STREAM_END_RST                           ? UPSTREAM_RESET
+							      : UPSTREAM_TLS;
 
-	/* A body that runs to the end is complete only after a clean end. */
-	if (how == STREAM_END_FIN && http_has_begun(upstream->parser) &&
+	/* A body that runs to the end is complete only after a clean end, which
+	 * under TLS is a close_notify (RFC 9112 §9.8). */
+	if (how == STREAM_END_FIN && !stream_was_cut(upstream->stream) &&
+	    http_has_begun(upstream->parser) &&
 	    http_feed_eof(upstream->parser) == HTTP_HAS_MESSAGE)
 		report_complete(upstream);
 	else

@@ -22,6 +22,7 @@ struct upstream;
 enum upstream_failure {
 	UPSTREAM_CLOSED, /* the origin ended the connection */
 	UPSTREAM_RESET,
+	UPSTREAM_TLS,       /* tls_error() of its stream tells */
 	UPSTREAM_MALFORMED, /* upstream_http_error() tells */
 };
 

@@ -88,6 +88,26 @@ static const struct command_row commands[] = {
 	    .example = "  leakproxy ca --export pem > leakproxy-ca.pem\n",
 	    .exit_statuses = success_or_mistake,
 	},
+    [COMMAND_SELFTEST] =
+	{
+	    .word = "selftest",
+	    .synopsis = "leakproxy selftest [options]",
+	    .summary = "test a running proxy with known answers",
+	    .story =
+		"Plants drained, leaked and dropped responses through the "
+		"proxy that\n"
+		"runs at --proxy, and says whether its verdicts came out right "
+		"on this\n"
+		"kernel and in this network, and which evidence is available "
+		"here.\n",
+	    .example = "  leakproxy exec -- leakproxy selftest\n",
+	    .exit_statuses =
+		"  0  all verdicts are right\n"
+		"  1  one is not\n"
+		"  2  a mistake in options or environment, or it could not be "
+		"done;\n"
+		"     one line on stderr says what and how to mend it\n",
+	},
     [COMMAND_REPLAY] =
 	{
 	    .word = "replay",

@@ -42,6 +42,8 @@ ask_peer(struct client *client, struct delivery *delivery,
 	    !evidence_peer(
 		client->worker->evidence, stream_fd(client->stream), &peer))
 		return;
+	/* Once acknowledged they lie unread, and are no progress. */
+	delivery->acked_bytes -= stream_fin_bytes(client->stream);
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
 	if (delivery->unread_bytes < 0)
@@ -63,17 +65,19 @@ is_sample_due(const struct client *client, const struct conn_standing *standing,
 
 /*
  * The kernel has done with the socket.  Whether by FIN or by RST, the next
- * read tells, which the loop is about to do, unless it has read the FIN.
+ * read tells, which the loop is about to do, unless it has read the FIN: then
+ * only ours could end it well.
  */
 static void
 end_dead(struct client *client, const struct delivery *delivery)
 {
 	if (!client->has_fin)
 		stream_resume(client->stream);
+	else if (delivery->waiting_bytes > 0 ||
+	    stream_fin_bytes(client->stream) == 0)
+		client_close(client, CLOSE_CLIENT_RST);
 	else
-		client_close(client,
-		    delivery->waiting_bytes > 0 ? CLOSE_CLIENT_RST
-						: CLOSE_CLIENT_FIN);
+		client_close(client, client_reason_of_fin(client));
 }
 
 /* Looks at the caller's end.  Returns whether there is more to look at. */
@@ -126,15 +130,20 @@ probe(struct client *client, const struct conn_standing *standing, mono_us now,
 	client_finish(client, CLOSE_NOT_YET);
 }
 
-/* The caller's FIN came early: it is done when it has taken the rest, or when
- * nobody is there to take it. */
+/*
+ * The caller's FIN came early: it is done when it has taken the rest, or when
+ * nobody is there who waits for it.  What is on its way to nobody its kernel
+ * acknowledges or resets, and which one, decides a verdict.
+ */
 static bool
 is_half_closed_and_done(struct client *client)
 {
 	if (!client->has_fin)
 		return false;
-	return client_is_orphan(client) ||
-	    (client->state != CLIENT_EXCHANGING && !client_owes_bytes(client));
+	if (client->state == CLIENT_EXCHANGING)
+		return !exchange_is_over(client->exchange) &&
+		    client_is_orphan(client);
+	return !client_owes_reading(client);
 }
 
 static void
@@ -142,13 +151,19 @@ look(struct client *client, mono_us now, struct sweep_budget *budget)
 {
 	const struct options *options = client->worker->house->options;
 	struct conn_standing standing;
+	struct delivery delivery;
 
 	if (stream_has_failed(client->stream)) {
 		client_close(client, CLOSE_CLIENT_RST);
 		return;
 	}
+	if (client->has_fin && client_sample(client, &delivery) &&
+	    delivery.is_dead) {
+		end_dead(client, &delivery);
+		return;
+	}
 	if (is_half_closed_and_done(client)) {
-		client_close(client, CLOSE_CLIENT_FIN);
+		client_close(client, client_reason_of_fin(client));
 		return;
 	}
 	ledger_conn_standing(client->record, &standing);
@@ -158,7 +173,7 @@ look(struct client *client, mono_us now, struct sweep_budget *budget)
 	if (may_probe(client, &standing, now))
 		probe(client, &standing, now, budget);
 	else if (client->state == CLIENT_WATCHED && !standing.is_unproven &&
-	    now - standing.probed_at >= options->probe_grace_us)
+	    now - client->state_since >= options->probe_grace_us)
 		client_close(client, CLOSE_IDLE);
 }
 
@@ -298,6 +313,8 @@ client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 		look(client, now, budget);
 		return;
 	case CLIENT_SNIFFING:
+		connect_sniff_on(client, now);
+		return;
 	case CLIENT_SECURING:
 		if (is_setup_late(client, now))
 			client_close(client, CLOSE_TIMEOUT);

@@ -285,6 +285,12 @@ furnish(struct worker_thread *thread, const struct house *house,
 	    .shard = thread->index,
 	    .shard_count = options->workers,
 	};
+	struct tls_client_settings tls = {
+	    .ca_file = options->upstream_ca,
+	    .keylog = house->keylog,
+	    .client_certs = options->client_certs,
+	    .client_cert_count = options->client_cert_count,
+	};
 
 	worker->house = house;
 	TAILQ_INIT(&worker->clients);
@@ -293,7 +299,7 @@ furnish(struct worker_thread *thread, const struct house *house,
 	worker->evidence = evidence_source_new();
 	worker->resolver = resolver_new(worker->loop, options);
 	worker->pool = pool_new();
-	worker->tls_client = tls_client_new(options->upstream_ca, error);
+	worker->tls_client = tls_client_new(&tls, error);
 	return worker->tls_client != NULL;
 }
 

@@ -32,10 +32,11 @@ TAILQ_HEAD(client_list, client);
 /* What all workers share.  Read-only once they run, or with locks inside. */
 struct house {
 	const struct options *options;
-	struct tls_server *tls_server; /* borrowed */
-	struct callers *callers;       /* borrowed */
-	struct suspicion *suspicion;   /* borrowed */
-	struct marks *marks;           /* borrowed */
+	struct tls_server *tls_server;   /* borrowed */
+	const struct tls_keylog *keylog; /* borrowed; NULL: none */
+	struct callers *callers;         /* borrowed */
+	struct suspicion *suspicion;     /* borrowed */
+	struct marks *marks;             /* borrowed */
 	struct destination_rules destinations;
 	const char *via_name;          /* borrowed */
 	atomic_uint *connection_count; /* of all workers; borrowed */

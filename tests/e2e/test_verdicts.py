@@ -6,6 +6,7 @@ import collections
 import contextlib
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -394,3 +395,25 @@ def test_every_response_is_in_one_column(proxy, call):
     totals = proxy.check_totals()
     assert totals["exchanges"] == 6
     assert totals["none"] == 1
+
+
+def test_our_own_fin_is_no_progress(start_proxy, transport):
+    """What lies unread was proven held; then our probe's FIN, and TLS's
+    close_notify, arrive behind it and are acknowledged.  The caller has taken
+    nothing, and nothing was recovered."""
+    proxy = start_proxy(patience=patience("200ms", "500ms", "400ms"))
+    with Caller(proxy, transport) as caller:
+        caller.get("/200/later/1000")
+        proxy.wait_for("/later/1000", "undrained", evidence="unread")
+        wait_until(lambda: proxy.connections(state="watched"), "the probe")
+        said = set()
+
+        def is_over():
+            [connection] = proxy.connections()
+            said.add(proxy.exchange("/later/1000")["verdict"])
+            return len(said) > 1 or time.monotonic() > probed + 1
+
+        probed = time.monotonic()
+        wait_until(is_over, "the grace")
+        assert said == {"undrained"}
+        assert proxy.totals()["recovered"] == 0

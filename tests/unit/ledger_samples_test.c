@@ -121,6 +121,37 @@ test_what_counts_as_progress(void **state)
 	}
 }
 
+/* The response came before its request had ended, and lies unread while the
+ * caller sends the rest: nobody reads and writes at once. */
+static void
+test_who_still_sends_is_not_accused(void **state)
+{
+	static const struct response_facts early = {.status = 413,
+	    .has_body = true,
+	    .says_close = true,
+	    .is_early = true};
+	struct scene *scene = scene_new();
+	struct ledger_conn *conn = scene_open(scene);
+	struct ledger_exchange *x = scene_request(scene, conn, &plain);
+	struct delivery delivery = {.acked_bytes = 1200, .unread_bytes = 1000};
+
+	ledger_response_began(x, &early, scene->now);
+	ledger_response_body_came(x, 1000);
+	ledger_response_ended(&x, RESPONSE_COMPLETE, scene->now);
+	for (int i = 0; i < 10; i++) {
+		scene->now += 20 * US_PER_S;
+		delivery.received_bytes += 1000;
+		scene_see(scene, conn, &delivery);
+		assert_int_equal(
+		    scene_totals(scene).by_verdict[VERDICT_UNDRAINED], 0);
+	}
+	scene->now += 31 * US_PER_S;
+	scene_see(scene, conn, &delivery);
+	assert_int_equal(scene_totals(scene).by_verdict[VERDICT_UNDRAINED], 1);
+	scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	scene_free(scene);
+}
+
 /* A slow reader takes a little every 20 s: slow, and no leak, however long. */
 static void
 test_a_slow_reader_is_never_accused(void **state)
@@ -325,6 +356,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_counts_as_progress),
 	    cmocka_unit_test(test_a_slow_reader_is_never_accused),
+	    cmocka_unit_test(test_who_still_sends_is_not_accused),
 	    cmocka_unit_test(
 		test_only_the_newest_of_pipelined_responses_is_accused),
 	    cmocka_unit_test(test_delivered_bytes_never_fall),

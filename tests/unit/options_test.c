@@ -315,7 +315,8 @@ test_every_option_is_read_from_the_environment(void **state)
 			continue;
 		option_table_environment_name(row, name);
 		setenv(name, nonsense, 1);
-		for (const char *command = "serve\0exec x\0report\0ca\0";
+		for (const char *command =
+			 "serve\0exec x\0report\0ca\0selftest\0";
 		     *command != '\0'; command += strlen(command) + 1) {
 			parse(&result, command);
 			if (result.options == NULL)

@@ -313,6 +313,57 @@ test_the_scheme_can_be_set(void **state)
 	drop(authority);
 }
 
+/* CONNECT says where, the SNI who: people see who, and what is kept is kept by
+ * both. */
+static void
+test_a_server_name(void **state)
+{
+	static const struct {
+		const char *authority;
+		const char *name;
+		const char *key; /* NULL: refused */
+		const char *route;
+	} rows[] = {
+	    {"a.test:443", "a.test", "https://a.test:443",
+		"https://a.test:443"},
+	    {"a.test:443", "A.Test", "https://a.test:443",
+		"https://a.test:443"},
+	    {"a.test:443", "b.test", "https://b.test:443",
+		"https://b.test:443@a.test"},
+	    {"10.0.0.1:443", "b.test", "https://b.test:443",
+		"https://b.test:443@10.0.0.1"},
+	    {"[::1]:8443", "B.test", "https://b.test:8443",
+		"https://b.test:8443@::1"},
+	    {"[::1]:8443", "::1", "https://[::1]:8443", "https://[::1]:8443"},
+	    {"a.test:443", "", NULL, NULL},
+	    {"a.test:443", "b.test/", NULL, NULL},
+	    {"a.test:443", "b@c", NULL, NULL},
+	    {"a.test:443", "::1", NULL, NULL},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct span authority = copy(rows[i].authority);
+		char route[ORIGIN_ROUTE_BYTES];
+		struct origin origin;
+
+		assert_true(origin_parse_authority(authority, 0, &origin));
+		origin_set_tls(&origin, true);
+		assert_int_equal(origin_set_server_name(&origin, rows[i].name),
+		    rows[i].key != NULL);
+		if (rows[i].key != NULL) {
+			assert_string_equal(origin.key, rows[i].key);
+			assert_string_equal(
+			    origin_route(&origin, route), rows[i].route);
+			/* Without TLS there is no name but the place's. */
+			origin_set_tls(&origin, false);
+			assert_string_equal(
+			    origin_route(&origin, route), origin.key);
+			assert_non_null(strstr(origin.key, origin.host));
+		}
+		drop(authority);
+	}
+}
+
 static void
 test_authorities_are_compared_whatever_the_scheme(void **state)
 {
@@ -355,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_absolute_forms_that_are_refused),
 	    cmocka_unit_test(test_host_fields),
 	    cmocka_unit_test(test_the_scheme_can_be_set),
+	    cmocka_unit_test(test_a_server_name),
 	    cmocka_unit_test(test_authorities_are_compared_whatever_the_scheme),
 	};
 

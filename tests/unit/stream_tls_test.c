@@ -48,10 +48,13 @@ set_up(void **state)
 	leaves = leaf_cache_new(authority, LEAF_CACHE_DEFAULT_MAX);
 	if (leaves == NULL)
 		return -1;
-	tls_server = tls_server_new(leaves, tls_failure);
-	trusting =
-	    tls_client_new(authority_certificate_path(authority), tls_failure);
-	distrusting = tls_client_new(NULL, tls_failure);
+	tls_server = tls_server_new(leaves, NULL, tls_failure);
+	trusting = tls_client_new(
+	    &(struct tls_client_settings){
+		.ca_file = authority_certificate_path(authority)},
+	    tls_failure);
+	distrusting =
+	    tls_client_new(&(struct tls_client_settings){0}, tls_failure);
 	return tls_server != NULL && trusting != NULL && distrusting != NULL
 	    ? 0
 	    : -1;
@@ -606,6 +609,56 @@ test_a_close_notify_is_seen_behind_a_pause(void **state)
 }
 
 static void
+test_closing_says_close_notify(void **state)
+{
+	struct pair pair;
+
+	pair_secure(&pair);
+	settle(pair.loop);
+	CALL(&pair.caller, stream_close(&pair.caller.stream));
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+	assert_int_equal(pair.proxy.how, STREAM_END_FIN);
+	assert_false(stream_was_cut(pair.proxy.stream));
+	pair_close(&pair);
+}
+
+/* Anybody on the way can send a FIN. */
+static void
+test_an_end_without_close_notify_is_a_cut(void **state)
+{
+	struct pair pair;
+
+	pair_secure(&pair);
+	settle(pair.loop);
+	shutdown(stream_fd(pair.caller.stream), SHUT_WR);
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+	assert_int_equal(pair.proxy.how, STREAM_END_FIN);
+	assert_true(stream_was_cut(pair.proxy.stream));
+	pair_close(&pair);
+}
+
+/* What we throw away must not look whole. */
+static void
+test_closing_with_a_queue_is_a_cut(void **state)
+{
+	static char block[64 * 1024];
+	struct pair pair;
+
+	pair_secure(&pair);
+	settle(pair.loop);
+	CALL(&pair.proxy, stream_pause(pair.proxy.stream));
+	while (stream_queued_bytes(pair.caller.stream) == 0)
+		CALL(&pair.caller,
+		    stream_write(pair.caller.stream,
+			&(struct iovec){block, sizeof(block)}, 1));
+	CALL(&pair.caller, stream_close(&pair.caller.stream));
+	CALL(&pair.proxy, stream_resume(pair.proxy.stream));
+	RUN_UNTIL(pair.loop, pair.proxy.told[EVENT_ENDED]);
+	assert_true(stream_was_cut(pair.proxy.stream));
+	pair_close(&pair);
+}
+
+static void
 test_a_reset_within_tls_is_a_reset(void **state)
 {
 	struct pair pair;
@@ -710,6 +763,9 @@ main(void)
 	    cmocka_unit_test(test_a_reset_behind_a_close_notify_is_a_reset),
 	    cmocka_unit_test(test_a_close_notify_alone_ends_after_a_while),
 	    cmocka_unit_test(test_a_close_notify_is_seen_behind_a_pause),
+	    cmocka_unit_test(test_closing_says_close_notify),
+	    cmocka_unit_test(test_an_end_without_close_notify_is_a_cut),
+	    cmocka_unit_test(test_closing_with_a_queue_is_a_cut),
 	    cmocka_unit_test(test_a_reset_within_tls_is_a_reset),
 	    cmocka_unit_test(test_a_failed_write_is_told_by_the_loop),
 	    cmocka_unit_test(

@@ -175,6 +175,14 @@ def answer_by_path(exchange):
 # ---- the server ----
 
 
+def say_goodbye(connection):
+    """Sends close_notify, where there is TLS, and waits for none."""
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(0)
+        with contextlib.suppress(OSError, ValueError):
+            connection.unwrap()
+
+
 class Origin:
     def __init__(self, certificate, address="127.0.0.1"):
         """`certificate` is the authority's; see Authority."""
@@ -246,6 +254,7 @@ class Origin:
                 answer(exchange)
                 request.is_answered = True
                 if exchange.must_close:
+                    say_goodbye(connection)
                     connection.shutdown(socket.SHUT_RDWR)
                     return
 

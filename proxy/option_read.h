@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_OPTION_READ_H
+#define PROXY_OPTION_READ_H
+
+/*
+ * Reads an option's value: `text` into `field`, or into wherever in `options`
+ * it belongs.  Each returns false with what is wrong, and the remedy, in
+ * `why`.  Main thread.
+ */
+
+#include <stdbool.h>
+
+#include "proxy/options.h"
+
+#define OPTION_WHY_BYTES 512
+
+typedef bool option_reader(struct options *options, void *field,
+    const char *text, char why[OPTION_WHY_BYTES]);
+
+option_reader option_read_admin;
+option_reader option_read_admin_token_file;
+option_reader option_read_allow;
+option_reader option_read_client_cert;
+option_reader option_read_columns;
+option_reader option_read_destination;
+option_reader option_read_duration;
+option_reader option_read_duration_or_off;
+option_reader option_read_exit_code;
+option_reader option_read_export;
+option_reader option_read_flag;
+option_reader option_read_header_size;
+option_reader option_read_listen;
+option_reader option_read_log_level;
+option_reader option_read_max_connections;
+option_reader option_read_passthrough;
+option_reader option_read_pem_file;
+option_reader option_read_positive_duration;
+option_reader option_read_proxy;
+option_reader option_read_ready_fd;
+option_reader option_read_resolve;
+option_reader option_read_route;
+option_reader option_read_tag_header;
+option_reader option_read_text;
+option_reader option_read_upstream_proxy;
+option_reader option_read_workers;
+
+#endif

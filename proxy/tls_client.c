@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * TLS towards origins: who they are is verified by the name that the caller
+ * asked for, against the system's roots or --upstream-ca; what is offered is
+ * the system's default.  One context, and one store of sessions, a worker.
+ */
+
+#include "proxy/tls_parts.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/x509v3.h>
+#include <uthash.h>
+
+#include "accounting/memory.h"
+#include "certs/bundle.h"
+#include "certs/identity.h"
+#include "proxy/hosts.h"
+#include "proxy/options.h"
+
+#define MAX_SESSIONS 1024
+
+/* The last session on a route, for resumption. */
+struct origin_session {
+	char *route;          /* owned */
+	SSL_SESSION *session; /* owned */
+	UT_hash_handle hh;
+};
+
+struct tls_client {
+	struct tls_client_settings settings; /* borrowed */
+	SSL_CTX *context;                    /* owned */
+	struct origin_session *sessions;     /* owned, oldest first */
+};
+
+/* ---- sessions to resume ---- */
+
+static void
+forget_session(struct tls_client *client, struct origin_session *session)
+{
+	HASH_DEL(client->sessions, session);
+	SSL_SESSION_free(session->session);
+	free(session->route);
+	free(session);
+}
+
+/* OpenSSL made a session; returning 1 keeps the reference. */
+static int
+keep_session(SSL *ssl, SSL_SESSION *ssl_session)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+	struct tls_client *client = tls->client;
+	struct origin_session *session;
+
+	HASH_FIND_STR(client->sessions, tls->route, session);
+	if (session != NULL)
+		forget_session(client, session);
+	else if (HASH_COUNT(client->sessions) >= MAX_SESSIONS)
+		forget_session(client, client->sessions);
+	session = xcalloc(1, sizeof(*session));
+	session->route = xstrdup(tls->route);
+	session->session = ssl_session;
+	HASH_ADD_KEYPTR(hh, client->sessions, session->route,
+	    strlen(session->route), session);
+	return 1;
+}
+
+/* ---- verification ---- */
+
+/* An issuer without a CRL in --upstream-ca is taken as before; any other
+ * trouble with a CRL is a refusal. */
+static int
+on_verified(int is_good, X509_STORE_CTX *chain)
+{
+	if (is_good ||
+	    X509_STORE_CTX_get_error(chain) != X509_V_ERR_UNABLE_TO_GET_CRL)
+		return is_good;
+	X509_STORE_CTX_set_error(chain, X509_V_OK);
+	return 1;
+}
+
+static bool
+has_crl(X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		if (X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) ==
+		    X509_LU_CRL)
+			return true;
+	}
+	return false;
+}
+
+static bool
+load_roots(SSL_CTX *context, const char *ca_file)
+{
+	const char *roots = ca_file != NULL ? ca_file : bundle_system_roots();
+	X509_STORE *store = SSL_CTX_get_cert_store(context);
+
+	/* Without any roots nothing verifies, and each dial says so. */
+	if (roots != NULL && SSL_CTX_load_verify_file(context, roots) != 1)
+		return false;
+	if (has_crl(store))
+		X509_STORE_set_flags(
+		    store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	return true;
+}
+
+/* ---- who we are ---- */
+
+/* OpenSSL sends it only to an origin that asks for it. */
+static void
+offer_identity(struct tls *tls)
+{
+	const struct tls_client_settings *settings = &tls->client->settings;
+
+	for (size_t i = 0; i < settings->client_cert_count; i++) {
+		const struct client_cert *cert = &settings->client_certs[i];
+
+		if (!hosts_matches(cert->pattern, tls->host))
+			continue;
+		if (!identity_use(cert->identity, tls->ssl))
+			abort(); /* identity_read() has tried it */
+		return;
+	}
+}
+
+/* ---- contexts and sessions ---- */
+
+struct tls_client *
+tls_client_new(
+    const struct tls_client_settings *settings, char error[TLS_ERROR_BYTES])
+{
+	static const unsigned char http11[] = "\x08http/1.1";
+	struct tls_client *client = xcalloc(1, sizeof(*client));
+
+	client->settings = *settings;
+	client->context =
+	    tls_context_new(TLS_client_method(), settings->keylog);
+	if (client->context == NULL ||
+	    !load_roots(client->context, settings->ca_file)) {
+		tls_explain(
+		    error, "cannot load the roots to verify origins by");
+		tls_client_free(client);
+		return NULL;
+	}
+	SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, on_verified);
+	SSL_CTX_set_alpn_protos(client->context, http11, sizeof(http11) - 1);
+	SSL_CTX_set_session_cache_mode(client->context,
+	    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(client->context, keep_session);
+	return client;
+}
+
+void
+tls_client_free(struct tls_client *client)
+{
+	struct origin_session *session;
+	struct origin_session *next;
+
+	if (client == NULL)
+		return;
+	HASH_ITER (hh, client->sessions, session, next)
+		forget_session(client, session);
+	SSL_CTX_free(client->context);
+	free(client);
+}
+
+static bool
+is_ip_address(const char *host)
+{
+	unsigned char address[16];
+
+	return inet_pton(AF_INET, host, address) == 1 ||
+	    inet_pton(AF_INET6, host, address) == 1;
+}
+
+/* Sets whom we ask for, and whom the certificate must name; an address is not
+ * asked for (RFC 6066 §3). */
+static bool
+expect(struct tls *tls)
+{
+	const char *host = tls->host;
+	X509_VERIFY_PARAM *parameters = SSL_get0_param(tls->ssl);
+
+	X509_VERIFY_PARAM_set_hostflags(
+	    parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (is_ip_address(host))
+		return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1;
+	return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 &&
+	    SSL_set_tlsext_host_name(tls->ssl, host) == 1;
+}
+
+struct tls *
+tls_connect(
+    struct tls_client *client, int fd, const char *host, const char *route)
+{
+	struct tls *tls = tls_session_new(client->context, fd, host);
+	size_t length = strlen(tls->host);
+	struct origin_session *session;
+
+	/* The root's dot is in no certificate and in no SNI. */
+	if (length > 1 && tls->host[length - 1] == '.')
+		tls->host[length - 1] = '\0';
+	tls->client = client;
+	tls->keylog = client->settings.keylog;
+	tls->route = xstrdup(route);
+	if (!expect(tls))
+		abort(); /* only for want of memory */
+	offer_identity(tls);
+	HASH_FIND_STR(client->sessions, route, session);
+	if (session != NULL)
+		SSL_set_session(tls->ssl, session->session);
+	SSL_set_connect_state(tls->ssl);
+	return tls;
+}

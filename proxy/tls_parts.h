@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROXY_TLS_PARTS_H
+#define PROXY_TLS_PARTS_H
+
+/*
+ * What the files about TLS share, and nobody else sees: tls.c (sessions),
+ * tls_server.c (towards callers) and tls_client.c (towards origins).
+ */
+
+#include <openssl/ssl.h>
+
+#include "proxy/tls.h"
+#include "proxy/tls_bio.h"
+
+#define TLS_FINGERPRINT_BYTES 33
+
+/* A host name in an SNI has so many bytes at most, and the NUL. */
+#define TLS_SERVER_NAME_BYTES 256
+
+struct tls {
+	SSL *ssl; /* owned */
+	struct tls_bio bio;
+	struct tls_client *client;       /* borrowed; NULL towards a caller */
+	const struct tls_keylog *keylog; /* borrowed; NULL: none */
+	char *host;      /* owned: CONNECT's host, or the origin's */
+	char *route;     /* owned; NULL towards a caller */
+	bool has_failed; /* OpenSSL wants no more of the session */
+	bool is_alert;   /* what failed it came from the other side */
+	const char *trust_alert;
+	char server_name[TLS_SERVER_NAME_BYTES]; /* the caller's; "" without */
+	char fingerprint[TLS_FINGERPRINT_BYTES];
+	char error[TLS_ERROR_BYTES];
+};
+
+/* Returns what both kinds of context have in common, or NULL for want of
+ * memory.  Borrows the log of secrets (NULL: none). */
+SSL_CTX *tls_context_new(
+    const SSL_METHOD *method, const struct tls_keylog *keylog);
+
+/* Returns a session on `fd`, which is borrowed. */
+struct tls *tls_session_new(SSL_CTX *context, int fd, const char *host);
+
+/* Writes "what: why" by OpenSSL's last error, and clears it. */
+void tls_explain(char error[TLS_ERROR_BYTES], const char *what);
+
+#endif
