@@ -44,28 +44,39 @@ number_of_bins(size_t arrivals, size_t available)
 	return count < available ? count : available;
 }
 
-/* Fills in the bins: those that are over, as far back as the arrivals are
- * known. */
+static size_t
+bin_of(const struct timeline *timeline, mono_us at)
+{
+	return at < timeline->starts_at
+	    ? 0
+	    : (size_t)((at - timeline->starts_at) / timeline->bin_us);
+}
+
+/*
+ * Fills in the bins from the leak's first known response to its last, of those
+ * that are over: when a service is started or stopped, jobs and load come and
+ * go together, and that is no correlation.
+ */
 static void
 count_bins(const struct rhythm_facts *facts, struct bins *bins)
 {
 	const struct timeline *timeline = facts->timeline;
 	const struct arrivals *arrivals = facts->arrivals;
-	size_t first = 0;
+	size_t first = bin_of(timeline, arrivals->at[0]);
+	size_t end = bin_of(timeline, arrivals->at[arrivals->count - 1]) + 1;
 	size_t next = 0;
 	size_t width;
 
 	*bins = (struct bins){0};
-	if (arrivals->is_partial)
-		first = (size_t)((arrivals->at[0] - timeline->starts_at) /
-			    timeline->bin_us) +
-		    1;
-	if (first >= timeline->current)
+	if (arrivals->is_partial) /* its beginning is not known */
+		first++;
+	if (end > timeline->current)
+		end = timeline->current;
+	if (first >= end)
 		return;
-	bins->count =
-	    number_of_bins(arrivals->count, timeline->current - first);
-	width = (timeline->current - first) / bins->count;
-	first = timeline->current - width * bins->count;
+	bins->count = number_of_bins(arrivals->count, end - first);
+	width = (end - first) / bins->count;
+	first = end - width * bins->count;
 	for (size_t i = 0; i < width * bins->count; i++) {
 		mono_us starts_at = timeline->starts_at +
 		    (mono_us)(first + i) * timeline->bin_us;

@@ -83,6 +83,24 @@ format_period(double seconds, char text[TEXT_NUMBER_BYTES])
 		snprintf(text, TEXT_NUMBER_BYTES, "%.1f min", seconds / 60);
 }
 
+/* Three digits, without an exponent. */
+static void
+format_number(double number, char text[TEXT_NUMBER_BYTES])
+{
+	snprintf(
+	    text, TEXT_NUMBER_BYTES, number < 100 ? "%.3g" : "%.0f", number);
+}
+
+/* "1 in 300" */
+static void
+format_odds(double chance, char text[TEXT_NUMBER_BYTES])
+{
+	if (chance < 1e-6)
+		snprintf(text, TEXT_NUMBER_BYTES, "under 1 in a million");
+	else
+		snprintf(text, TEXT_NUMBER_BYTES, "1 in %.0f", 1 / chance);
+}
+
 static char *
 period_text(const struct rhythm *rhythm)
 {
@@ -131,11 +149,17 @@ char *
 detective_slope_text(const struct leak *leak)
 {
 	const struct rhythm *rhythm = &leak->rhythm;
+	char rate[TEXT_NUMBER_BYTES];
+	char low[TEXT_NUMBER_BYTES];
+	char high[TEXT_NUMBER_BYTES];
 
 	if (!rhythm->has_slope)
 		return NULL;
-	return xasprintf("%.3g per hour, between %.3g and %.3g (95 %% sure)",
-	    rhythm->slope_per_hour, rhythm->slope_low, rhythm->slope_high);
+	format_number(rhythm->slope_per_hour, rate);
+	format_number(rhythm->slope_low, low);
+	format_number(rhythm->slope_high, high);
+	return xasprintf(
+	    "%s per hour, between %s and %s (95 %% sure)", rate, low, high);
 }
 
 static char *
@@ -188,11 +212,13 @@ char *
 detective_suspect_text(const struct leak *leak)
 {
 	const struct suspect *suspect = &leak->suspect;
+	char odds[TEXT_NUMBER_BYTES];
 
 	if (suspect->outcome != SUSPECT_NAMED)
 		return detective_suspect_note(leak);
+	format_odds(suspect->chance, odds);
 	return xasprintf("%s: %zu of %zu bursts begin soon after its %s (by "
-			 "chance: %.1g)",
+			 "chance: %s)",
 	    suspect->mark, suspect->bursts_explained, suspect->bursts,
-	    mark_phase_word(suspect->phase), suspect->chance);
+	    mark_phase_word(suspect->phase), odds);
 }

@@ -163,6 +163,13 @@ test_rhythm_in_words(void **state)
 		 .slope_low = 6.2,
 		 .slope_high = 20.96},
 		"  rate      12 per hour, between 6.2 and 21 (95 % sure)\n"},
+	    {{.bursts = 12,
+		 .has_slope = true,
+		 .slope_per_hour = 3660.4,
+		 .slope_low = 99.96,
+		 .slope_high = 52900},
+		"  rate      3660 per hour, between 100 and 52900 (95 % "
+		"sure)\n"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
@@ -183,7 +190,15 @@ test_suspect_in_words(void **state)
 		 .bursts = 13,
 		 .chance = 3e-9},
 		"  suspect   imagecheck: 12 of 13 bursts begin soon after its "
-		"start (by chance: 3e-09)\n"},
+		"start (by chance: under 1 in a million)\n"},
+	    {{.outcome = SUSPECT_NAMED,
+		 .mark = "gc",
+		 .phase = MARK_STOP,
+		 .bursts_explained = 3,
+		 .bursts = 3,
+		 .chance = 0.004},
+		"  suspect   gc: 3 of 3 bursts begin soon after its stop (by "
+		"chance: 1 in 250)\n"},
 	    {{.outcome = SUSPECT_ALIKE,
 		 .mark = "gc",
 		 .rivals = {"a", "b", "c"},
