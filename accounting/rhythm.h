@@ -7,11 +7,11 @@
  *
  * The period is the bursts' (bursts.h, period.h).  The load's part is Pearson's
  * coefficient of correlation, over equal bins of the time from the leak's first
- * response to its last, of its responses with all other requests; a job of its own pace shows none.  It is said to
- * follow the load where the coefficient is at least RHYTHM_LOAD_MIN and, by
- * Student's t, no work of chance (K. Pearson, "Regression, heredity and
- * panmixia", 1896; Student, "Probable error of a correlation coefficient",
- * Biometrika 6, 1908).
+ * response to its last, of its responses with all other requests; a job of its
+ * own pace shows none.  It is said to follow the load where the coefficient is
+ * at least RHYTHM_LOAD_MIN and, by Student's t, no work of chance (K. Pearson,
+ * "Regression, heredity and panmixia", 1896; Student, "Probable error of a
+ * correlation coefficient", Biometrika 6, 1908).
  *
  * The slope is responses over hours, with Garwood's interval (chance.h) for the
  * number of bursts, times the responses in a burst: responses that come twelve

@@ -101,6 +101,14 @@ format_odds(double chance, char text[TEXT_NUMBER_BYTES])
 		snprintf(text, TEXT_NUMBER_BYTES, "1 in %.0f", 1 / chance);
 }
 
+/* Between that and following it there is doubt, and the number alone. */
+static bool
+is_not_load(const struct rhythm *rhythm)
+{
+	return rhythm->has_correlation &&
+	    rhythm->load_correlation < RHYTHM_LOAD_MIN;
+}
+
 static char *
 period_text(const struct rhythm *rhythm)
 {
@@ -118,7 +126,7 @@ period_text(const struct rhythm *rhythm)
 	if (rhythm->follows_load)
 		judgement = ": a background job, and other requests come and "
 			    "go with it";
-	else if (rhythm->has_correlation)
+	else if (is_not_load(rhythm))
 		judgement = ": a background job, not load";
 	text = xasprintf("every %s \302\261 %s, %zu bursts%s%s", period, jitter,
 	    rhythm->bursts, judgement, correlation == NULL ? "" : correlation);
@@ -137,9 +145,10 @@ detective_rhythm_text(const struct leak *leak)
 		return xasprintf(
 		    "follows the load (r = %.2f)", rhythm->load_correlation);
 	if (rhythm->has_correlation)
-		return xasprintf("no period in %zu burst%s, and not the load's "
-				 "(r = %.2f)",
+		return xasprintf("no period in %zu burst%s, and %s (r = %.2f)",
 		    rhythm->bursts, text_plural(rhythm->bursts),
+		    is_not_load(rhythm) ? "not the load's"
+					: "perhaps the load's",
 		    rhythm->load_correlation);
 	return xasprintf("nothing known yet, of %zu burst%s", rhythm->bursts,
 	    text_plural(rhythm->bursts));

@@ -156,6 +156,16 @@ test_rhythm_in_words(void **state)
 	    {{.bursts = 40, .has_correlation = true, .load_correlation = 0.1},
 		"  rhythm    no period in 40 bursts, and not the load's (r = "
 		"0.10)\n"},
+	    {{.bursts = 13,
+		 .period = {.period_s = 0.4, .jitter_s = 0.003},
+		 .has_correlation = true,
+		 .load_correlation = 0.79},
+		"  rhythm    every 400 ms \302\261 3 ms, 13 bursts: a "
+		"background job (r = 0.79)\n"},
+	    {{.bursts = 9, .has_correlation = true, .load_correlation = 0.7},
+		"  rhythm    no period in 9 bursts, and perhaps the load's (r "
+		"= "
+		"0.70)\n"},
 	    {{.bursts = 1}, "  rhythm    nothing known yet, of 1 burst\n"},
 	    {{.bursts = 12,
 		 .has_slope = true,
