@@ -1,6 +1,7 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
 # replay, tsan, soak, bench, fuzz, format, install, clean.
-# SAN=address|thread builds the same targets into build/asan or build/tsan.
+# SAN=address|thread|fuzz builds the same targets into build/asan, build/tsan or
+# build/fuzz.
 
 # V=1 shows the commands.
 Q   := $(if $(V),,@)
@@ -14,15 +15,19 @@ VERSION := 0.1.0
 B_      := build
 B_address := build/asan
 B_thread  := build/tsan
+B_fuzz    := build/fuzz
 B       := $(B_$(SAN))
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla \
-	-Wswitch-enum -Wno-unused-parameter $(if $(CI),-Werror)
+	-Wswitch-enum -Wno-unused-parameter $(if $(CI),-Werror) \
+	$(if $(filter fuzz,$(SAN)),-Wno-cast-qual)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 SAN_thread  := -fsanitize=thread -fno-omit-frame-pointer
+SAN_fuzz    := $(SAN_address) -fsanitize=fuzzer-no-link
+CC          := $(if $(filter fuzz,$(SAN)),clang,$(CC))
 OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 $(HARDEN))
 
 CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
@@ -148,42 +153,52 @@ bench: all
 # ---- fuzzing ----
 
 FUZZ_SECONDS ?= 60
-FUZZ_NAMES   := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
-FUZZ_FLAGS   := -g -O1 -fsanitize=address,undefined,fuzzer
+FUZZ_JOBS    ?= 1
+FUZZ_ONLY    ?=
+FUZZ_ALL     := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_NAMES   := $(or $(FUZZ_ONLY),$(FUZZ_ALL))
+FUZZ_BIN     := $(FUZZ_NAMES:%=build/fuzz/tests/fuzz/%_fuzz)
 
-# The corpora, by the sanitized build and without libFuzzer.
-replay: $(FUZZ_NAMES:%=build/asan/tests/fuzz/%_replay)
-	@for name in $(FUZZ_NAMES); do \
-		build/asan/tests/fuzz/$${name}_replay \
-			tests/fuzz/corpus/$$name/* >/dev/null || exit 1; \
-	done; echo "replay: $(words $(FUZZ_NAMES)) passed, 0 failed"
+# The corpora, by one program: the sanitized build, without libFuzzer.
+replay:
+	@$(MAKE) --no-print-directory SAN=address build/asan/tests/fuzz/replay
+	@ASAN_OPTIONS=abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		build/asan/tests/fuzz/replay $(FUZZ_NAMES)
 
-build/asan/tests/fuzz/%_replay: tests/fuzz/%_fuzz.c tests/fuzz/replay.c Makefile
-	@$(MAKE) --no-print-directory SAN=address library
-	@mkdir -p $(@D)
+# libFuzzer, FUZZ_SECONDS for each target, FUZZ_JOBS of them at a time, or
+# FUZZ_ONLY=name; finds go into build/fuzz.
+fuzz:
+	@$(MAKE) --no-print-directory SAN=fuzz fuzz-programs
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) \
+		tests/fuzz/run $(FUZZ_NAMES)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+
+# An archive, so that a target links what it calls, and no more.
+build/fuzz/leakproxy.a: $(LIB_OBJ) $(LLHTTP_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+build/fuzz/tests/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o \
+		build/fuzz/tests/fuzz/strict.o build/fuzz/leakproxy.a
 	$(SAY) "  LD  $@"
-	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -g -O1 $(SAN_address) -o $@ \
-		tests/fuzz/$*_fuzz.c tests/fuzz/replay.c \
-		$(LIB_SRC:%.c=build/asan/%.o) \
-		$(patsubst $(B)/%,build/asan/%,$(LLHTTP_OBJ)) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
-# libFuzzer, FUZZ_SECONDS for each target; finds go into build/fuzz.
-fuzz: $(FUZZ_NAMES:%=build/fuzz/%)
-	@for name in $(FUZZ_NAMES); do \
-		mkdir -p build/fuzz/corpus/$$name; \
-		build/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) \
-			-artifact_prefix=build/fuzz/$$name- -print_final_stats=1 \
-			build/fuzz/corpus/$$name tests/fuzz/corpus/$$name \
-			|| exit 1; \
-	done
-
-FUZZ_SRC := $(wildcard accounting/*.c) \
-	$(addprefix proxy/,http.c http_head.c http_body.c head.c origin.c)
-build/fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_SRC) Makefile
+# Each target under a name of its own.
+REPLAY_OBJ := $(FUZZ_ALL:%=build/asan/tests/fuzz/%_replayed.o)
+build/asan/tests/fuzz/%_replayed.o: tests/fuzz/%_fuzz.c Makefile
 	@mkdir -p $(@D)
+	$(SAY) "  CC  $@"
+	$(Q)$(CC) $(CPPFLAGS) -DLLVMFuzzerTestOneInput=fuzz_$* $(CFLAGS) \
+		-MMD -MP -c -o $@ $<
+
+build/asan/tests/fuzz/replay.o: CPPFLAGS += \
+	-DFUZZ_TARGETS='$(patsubst %,TARGET(%),$(FUZZ_ALL))'
+build/asan/tests/fuzz/replay: build/asan/tests/fuzz/replay.o $(REPLAY_OBJ) \
+		build/asan/tests/fuzz/strict.o $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(SAY) "  LD  $@"
-	$(Q)clang $(CPPFLAGS) $(LLHTTP_INC) -std=gnu11 $(FUZZ_FLAGS) -w -o $@ \
-		$< $(FUZZ_SRC) $(wildcard /usr/share/llhttp/*.c) -lm -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
@@ -194,4 +209,5 @@ install: all
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(UNIT_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(UNIT_BIN:=.d) \
+	$(REPLAY_OBJ:.o=.d) $(wildcard $(B)/tests/fuzz/*.d)

@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "proxy/origin.h"
+
 #define LINK_LOCAL_V4 0xa9fe0000u /* 169.254.0.0/16, RFC 3927 */
 #define LINK_LOCAL_V4_MASK 0xffff0000u
 
@@ -72,6 +74,19 @@ embeds_v4(const struct in6_addr *address, size_t *offset)
 		return true;
 	*offset = 2; /* 6to4, RFC 3056 §2 */
 	return address->s6_addr[0] == 0x20 && address->s6_addr[1] == 0x02;
+}
+
+/* Where AWS and Google keep over IPv6 what they keep at 169.254.169.254. */
+static bool
+is_metadata(const struct in6_addr *address)
+{
+	static const struct in6_addr aws = {
+	    {{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}};
+	static const struct in6_addr google = {
+	    {{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}};
+
+	return IN6_ARE_ADDR_EQUAL(address, &aws) ||
+	    IN6_ARE_ADDR_EQUAL(address, &google);
 }
 
 static bool
@@ -168,7 +183,8 @@ destination_is_prohibited(
 
 	if (is_own(rules, sockaddr))
 		return true;
-	return is_link_local(&address) && !is_allowed(rules, sockaddr);
+	return (is_link_local(&address) || is_metadata(&address)) &&
+	    !is_allowed(rules, sockaddr);
 }
 
 /* inet_aton() reads what inet_pton() refuses, "2852039166" and "0xa9fe0101",
@@ -176,7 +192,7 @@ destination_is_prohibited(
 static bool
 read_literal(const char *name, uint16_t port, struct sockaddr_storage *literal)
 {
-	char host[INET6_ADDRSTRLEN + 1];
+	char host[ORIGIN_HOST_BYTES]; /* inet_aton() takes zeros at will */
 	size_t length = strlen(name);
 	struct sockaddr_in v4 = {
 	    .sin_family = AF_INET, .sin_port = htons(port)};

@@ -169,6 +169,8 @@ http_collect(
 	    xreallocarray(parser->partial, before + length + 1, 1);
 	memcpy(parser->partial + before, bytes, length);
 	parser->partial_length = before + length;
+	/* strncmp() may look on behind a difference, up to a NUL. */
+	parser->partial[parser->partial_length] = '\0';
 	end = find_head_end(parser->partial + search_from,
 	    parser->partial_length - search_from);
 	*taken = length;

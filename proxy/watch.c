@@ -42,8 +42,6 @@ ask_peer(struct client *client, struct delivery *delivery,
 	    !evidence_peer(
 		client->worker->evidence, stream_fd(client->stream), &peer))
 		return;
-	/* Once acknowledged they lie unread, and are no progress. */
-	delivery->acked_bytes -= stream_fin_bytes(client->stream);
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
 	if (delivery->unread_bytes < 0)

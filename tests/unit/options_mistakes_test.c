@@ -31,8 +31,8 @@ struct mistake {
 
 static const struct mistake mistakes[] = {
     {"",
-	"the command is missing: write serve, exec, report or ca; see "
-	"leakproxy --help"},
+	"the command is missing: write serve, exec, report, ca or "
+	"selftest; see leakproxy --help"},
     {"serv",
 	"\"serv\" is no command; did you mean serve? See "
 	"leakproxy --help"},
