@@ -384,6 +384,29 @@ test_two_jobs_that_take_turns(void **state)
 	assert_false(find(&period));
 }
 
+/* Where bursts fill most of the time, their starts are regular by need: that
+ * counts for less. */
+static void
+test_long_bursts_prove_less(void **state)
+{
+	struct period narrow;
+	struct period wide;
+
+	for (size_t i = 0; i < 2; i++) {
+		series_begin(&series, 5);
+		for (size_t j = 0; j < 10; j++) {
+			double at_s = 10.0 * (double)j + 0.4 * normal(&series);
+
+			arrive(&series, at_s);
+			for (size_t k = 1; k < 6 && i == 1; k++)
+				arrive(&series, at_s + (double)k);
+		}
+		assert_true(find(i == 0 ? &narrow : &wide));
+	}
+	assert_true(fabs(wide.period_s - narrow.period_s) < 0.01);
+	assert_true(wide.chance > 100 * narrow.chance);
+}
+
 /* Far from random, and yet nothing to set a clock by. */
 static void
 test_regular_is_not_periodic(void **state)
@@ -454,6 +477,7 @@ main(void)
 	    cmocka_unit_test(test_missed_and_doubled),
 	    cmocka_unit_test(test_too_little_to_say),
 	    cmocka_unit_test(test_two_jobs_that_take_turns),
+	    cmocka_unit_test(test_long_bursts_prove_less),
 	    cmocka_unit_test(test_regular_is_not_periodic),
 	    cmocka_unit_test(test_bursts),
 	};
