@@ -478,10 +478,8 @@ api_timeline(const struct snapshot *snapshot)
 	json_int_t held = 0;
 	size_t count = timeline->bin_us == 0 ? 0 : timeline->current + 1;
 
-	put_time(json, "start",
-	    count == 0 ? 0
-		       : snapshot->taken_at -
-		    (snapshot->taken_mono - timeline->starts_at));
+	/* The ledgers' first moment, give or take the start of a thread. */
+	put_time(json, "start", count == 0 ? 0 : snapshot->since);
 	json_object_set_new(json, "bin_s",
 	    count == 0
 		? json_null()

@@ -561,6 +561,40 @@ test_long_strings_are_kept(void **state)
 	free(text);
 }
 
+/* What is held adds up over the bins; before the workers answer, there are
+ * none. */
+static void
+test_timeline(void **state)
+{
+	static const struct expected expected[] = {
+	    {"start", "\"2026-11-24T02:02:33.567Z\""}, {"bin_s", "0.1"},
+	    {"bins",
+		"[{\"requests\":2,\"undrained\":1,\"held\":0},"
+		"{\"requests\":0,\"undrained\":0,\"held\":2},"
+		"{\"requests\":0,\"undrained\":0,\"held\":1}]"}};
+	static const struct expected nothing[] = {
+	    {"start", "null"}, {"bin_s", "null"}, {"bins", "[]"}};
+	struct snapshot *snapshot = fixture_snapshot();
+	struct timeline *timeline = &snapshot->timeline;
+	json_t *json;
+
+	timeline_begin(timeline, US_PER_S);
+	timeline_request(timeline, US_PER_S);
+	timeline_request(timeline, US_PER_S + 1);
+	timeline_undrained(timeline, US_PER_S, 1);
+	timeline_held(timeline, US_PER_S + 150 * US_PER_MS, 1);
+	timeline_held(timeline, US_PER_S + 160 * US_PER_MS, 1);
+	timeline_held(timeline, US_PER_S + 250 * US_PER_MS, -1);
+	json = parse(api_timeline(snapshot), snapshot);
+	assert_names(json, "since seconds start bin_s bins");
+	ASSERT_VALUES(json, expected);
+	json_decref(json);
+	snapshot = fixture_snapshot();
+	json = parse(api_timeline(snapshot), snapshot);
+	ASSERT_VALUES(json, nothing);
+	json_decref(json);
+}
+
 static void
 test_error(void **state)
 {
@@ -590,6 +624,7 @@ main(void)
 	    cmocka_unit_test(test_connections_are_filtered_newest_first),
 	    cmocka_unit_test(test_hostile_strings),
 	    cmocka_unit_test(test_long_strings_are_kept),
+	    cmocka_unit_test(test_timeline),
 	    cmocka_unit_test(test_error),
 	};
 
