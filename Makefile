@@ -84,7 +84,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
-	python3-requests curl git iproute2 dnsmasq-base procps prometheus \
+	python3-requests python3-websockets curl git iproute2 dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici python3-cryptography \
 	testssl.sh tinyproxy-bin
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)

@@ -330,9 +330,13 @@ ledger_request_body_came(struct ledger_exchange *x, size_t bytes)
 }
 
 void
-ledger_request_ended(struct ledger_exchange *x)
+ledger_request_ended(struct ledger_conn *conn)
 {
-	x->record.facts.is_early = false;
+	struct ledger_exchange *last =
+	    TAILQ_LAST(&conn->unproven, exchange_list);
+
+	if (last != NULL)
+		last->record.facts.is_early = false;
 }
 
 void

@@ -86,8 +86,9 @@ struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 
-/* The whole request came. */
-void ledger_request_ended(struct ledger_exchange *exchange);
+/* The body of the last request is complete; its response may have ended
+ * before. */
+void ledger_request_ended(struct ledger_conn *conn);
 
 struct response_facts {
 	int status;

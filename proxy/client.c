@@ -189,8 +189,9 @@ client_close(struct client *client, enum close_reason reason)
 	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
-	if (client->reason == CLOSE_RESPONSE_SAID && !client->is_request_read &&
-	    stream_bytes_after_fin(client->stream) == 0)
+	if (client->exchange != NULL && exchange_is_sending(client->exchange))
+		client->is_half_sent = true;
+	if (client->is_half_sent && stream_bytes_after_fin(client->stream) == 0)
 		ledger_conn_half_sent(client->record);
 	if (client->exchange != NULL) {
 		client->is_aborting |= exchange_is_unframed(client->exchange);
@@ -220,6 +221,9 @@ client_finish(struct client *client, enum close_reason reason)
 {
 	client->reason = reason;
 	client_set_state(client, CLIENT_FINISHING);
+	/* A caller may read only when it has sent all: what it still sends is
+	 * taken, and of no use. */
+	stream_resume(client->stream);
 	stream_finish(client->stream);
 }
 
@@ -274,6 +278,8 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	struct client *client = client_of(arg);
 	size_t taken = request_take_bytes(client, bytes, length);
 
+	if (client->state == CLIENT_FINISHING)
+		return length;
 	if (client->state == CLIENT_EXCHANGING && !client->is_request_read &&
 	    exchange_is_full(client->exchange))
 		stream_pause(client->stream);
@@ -409,6 +415,7 @@ client_exchange_ended(struct client *client, enum exchange_outcome outcome)
 			on_fin(client);
 		return;
 	case EXCHANGE_CLOSE:
+		client->is_half_sent = !client->is_request_read;
 		client_finish(client, CLOSE_RESPONSE_SAID);
 		return;
 	case EXCHANGE_TRUNCATED:

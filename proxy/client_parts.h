@@ -46,8 +46,9 @@ struct client {
 	bool is_ending;    /* this exchange is its last */
 	bool is_pipelined; /* the next request came too early to prove */
 	bool is_request_read;
-	bool has_replied; /* CONNECT was answered */
-	bool is_too_many; /* to be told so once it asks */
+	bool is_half_sent; /* ... and never was, when the response was whole */
+	bool has_replied;  /* CONNECT was answered */
+	bool is_too_many;  /* to be told so once it asks */
 	/* owned */
 	struct stream *stream; /* NULL once closed */
 	struct http_parser *parser;

@@ -3,16 +3,16 @@
 /*
  * One request and its response.
  *
- *      LEASING --> WAITING --> RECEIVING --> OVER
- *         |           |            |          ^
- *         +-----------+------------+----------+
+ *      LEASING --> WAITING --> RECEIVING --> SENDING --> OVER
+ *         |           |            |                      ^
+ *         +-----------+------------+----------------------+
  *
  * An exchange borrows its client, which outlives it, and owns its upstream
  * from the lease until it gives it back.  The state names what we wait for: a
- * connection, the response's head, its body.  The request's body flows
- * meanwhile, into a bounded queue while there is no connection yet.  Every
- * fact that the ledger learns about a response is told from this file and
- * from nowhere else.
+ * connection, the response's head, its body; and after an early response, the
+ * rest of the request.  The request's body flows all the time, into a bounded
+ * queue while there is no connection yet.  Every fact that the ledger learns
+ * about a response is told from here and from response.c.
  */
 
 #include "proxy/exchange_parts.h"
@@ -26,8 +26,10 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
+#include "proxy/maxforwards.h"
 #include "proxy/pool.h"
 #include "proxy/rewrite.h"
+#include "proxy/upgrade.h"
 
 void
 exchange_set_state(struct exchange *x, enum exchange_state next)
@@ -36,7 +38,8 @@ exchange_set_state(struct exchange *x, enum exchange_state next)
 	    [EXCHANGE_LEASING] = 1u << EXCHANGE_WAITING | 1u << EXCHANGE_OVER,
 	    [EXCHANGE_WAITING] = 1u << EXCHANGE_LEASING |
 		1u << EXCHANGE_RECEIVING | 1u << EXCHANGE_OVER,
-	    [EXCHANGE_RECEIVING] = 1u << EXCHANGE_OVER,
+	    [EXCHANGE_RECEIVING] = 1u << EXCHANGE_SENDING | 1u << EXCHANGE_OVER,
+	    [EXCHANGE_SENDING] = 1u << EXCHANGE_OVER,
 	    [EXCHANGE_OVER] = 0,
 	};
 
@@ -106,7 +109,12 @@ static void
 write_upstream(struct exchange *x, const struct iovec *parts, size_t count)
 {
 	if (x->upstream != NULL) {
-		stream_write(upstream_stream(x->upstream), parts, count);
+		struct stream *stream = upstream_stream(x->upstream);
+
+		/* An origin that takes no more may have answered: what it
+		 * does not want must not keep the caller from reading. */
+		if (!stream_has_failed(stream))
+			stream_write(stream, parts, count);
 		return;
 	}
 	if (x->early == NULL)
@@ -152,26 +160,20 @@ exchange_request_body(struct exchange *x, const char *bytes, size_t length)
 	if (x->state == EXCHANGE_OVER || length == 0)
 		return;
 	x->has_request_body = true;
-	ledger_request_body_came(x->record, length);
+	if (x->record != NULL)
+		ledger_request_body_came(x->record, length);
 	write_upstream(x, parts,
 	    exchange_frame(
 		parts, size_line, client_request(x->client)->framing, &piece));
 }
 
-void
-exchange_request_complete(
+static void
+send_last_chunk(
     struct exchange *x, const struct field *trailer, size_t trailer_count)
 {
 	struct text *out = &x->worker->scratch;
 	struct iovec part;
 
-	if (x->state == EXCHANGE_OVER)
-		return;
-	x->is_request_complete = true;
-	if (x->record != NULL)
-		ledger_request_ended(x->record);
-	if (client_request(x->client)->framing != BODY_CHUNKED)
-		return;
 	text_clear(out);
 	text_add_string(out, "0\r\n");
 	rewrite_trailer(trailer, trailer_count, out);
@@ -179,18 +181,18 @@ exchange_request_complete(
 	write_upstream(x, &part, 1);
 }
 
-bool
-exchange_refuse_request(struct exchange *x, struct refusal *refusal)
+void
+exchange_request_complete(
+    struct exchange *x, const struct field *trailer, size_t trailer_count)
 {
-	/* OVER: answered, and the connection ends. */
-	if (x->state != EXCHANGE_LEASING && x->state != EXCHANGE_WAITING)
-		return x->state == EXCHANGE_OVER;
-	if (x->dial != NULL)
-		dial_cancel(&x->dial);
-	if (x->upstream != NULL)
-		upstream_close(&x->upstream);
-	response_refuse(x, refusal);
-	return true;
+	if (x->state == EXCHANGE_OVER)
+		return;
+	x->is_request_complete = true;
+	ledger_request_ended(client_record(x->client));
+	if (client_request(x->client)->framing == BODY_CHUNKED)
+		send_last_chunk(x, trailer, trailer_count);
+	if (x->state == EXCHANGE_SENDING)
+		response_sent_all(x);
 }
 
 bool
@@ -199,7 +201,8 @@ exchange_is_full(const struct exchange *x)
 	if (x->state == EXCHANGE_OVER)
 		return false;
 	if (x->upstream != NULL)
-		return stream_is_full(upstream_stream(x->upstream));
+		return !stream_has_failed(upstream_stream(x->upstream)) &&
+		    stream_is_full(upstream_stream(x->upstream));
 	return x->early != NULL && evbuffer_get_length(x->early) > 0;
 }
 
@@ -224,6 +227,12 @@ exchange_upstream_bytes(const struct exchange *x)
 }
 
 bool
+exchange_is_sending(const struct exchange *x)
+{
+	return x->state == EXCHANGE_SENDING;
+}
+
+bool
 exchange_awaits_origin(const struct exchange *x)
 {
 	return x->is_request_complete || exchange_is_full(x);
@@ -233,13 +242,6 @@ bool
 exchange_is_over(const struct exchange *x)
 {
 	return x->state == EXCHANGE_OVER;
-}
-
-static bool
-wants_upgrade(const struct head *request)
-{
-	return head_find(request, "Upgrade") != NULL &&
-	    head_lists(request, "Connection", "upgrade");
 }
 
 static void
@@ -254,12 +256,15 @@ send_request(struct exchange *x)
 	    .path = x->path,
 	    .host = x->host,
 	    .via_name = x->worker->house->via_name,
-	    .is_upgrade = wants_upgrade(request),
+	    .is_upgrade = upgrade_is_asked(request),
 	};
 	struct text *out = &x->worker->scratch;
 	struct stream *stream = upstream_stream(x->upstream);
 	struct iovec part;
 
+	rewrite.has_max_forwards =
+	    maxforwards_read(request, &rewrite.max_forwards) ==
+	    MAX_FORWARDS_LEFT;
 	text_clear(out);
 	rewrite_request(request, &rewrite, out);
 	part = (struct iovec){out->bytes, out->length};
@@ -274,6 +279,28 @@ send_request(struct exchange *x)
 }
 
 /* ---- the lease ---- */
+
+/* A method whose repetition does no harm (RFC 9110 §9.2.2). */
+static bool
+is_idempotent(const struct head *request)
+{
+	static const char *const methods[] = {
+	    "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+		if (head_method_is(request, methods[i]))
+			return true;
+	}
+	return false;
+}
+
+bool
+exchange_is_repeatable(const struct exchange *x)
+{
+	const struct head *request = client_request(x->client);
+
+	return request->framing == BODY_NONE && is_idempotent(request);
+}
 
 static void
 use(struct exchange *x, struct upstream *upstream)
@@ -347,7 +374,8 @@ exchange_start(const struct exchange_start *start)
 	x->path = start->path;
 	x->host = start->host;
 	open_record(x, start);
-	kept = pool_lease(x->worker->pool, &x->origin);
+	kept = pool_lease(x->worker->pool, &x->origin,
+	    exchange_is_repeatable(x) ? LEASE_ANY : LEASE_RECENT, clock_mono());
 	if (kept != NULL)
 		use(x, kept);
 	else

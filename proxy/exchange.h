@@ -47,13 +47,16 @@ void exchange_request_complete(struct exchange *exchange,
  * it is too late for that: a response is on its way.
  */
 bool exchange_refuse_request(
-    struct exchange *exchange, struct refusal *refusal) MUST_CHECK;
+    struct exchange *exchange, const struct refusal *refusal) MUST_CHECK;
 
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
 
 /* Bytes on the wire so far, both ways, of the upstream that it holds. */
 int64_t exchange_upstream_bytes(const struct exchange *exchange);
+
+/* Whether the response is whole, and the rest of its request is awaited. */
+bool exchange_is_sending(const struct exchange *exchange);
 
 /* Whether the next byte is the origin's to send: the request is with it. */
 bool exchange_awaits_origin(const struct exchange *exchange);

@@ -23,6 +23,7 @@ enum exchange_state {
 	EXCHANGE_LEASING,
 	EXCHANGE_WAITING,
 	EXCHANGE_RECEIVING,
+	EXCHANGE_SENDING,
 	EXCHANGE_OVER,
 };
 
@@ -40,6 +41,7 @@ struct exchange {
 	bool is_request_complete;
 	bool has_request_body;
 	bool was_retried;
+	bool has_interim;          /* a 1xx came */
 	enum body_framing framing; /* of the response to the caller */
 	bool says_close;
 	bool keeps_upstream;
@@ -56,6 +58,10 @@ void exchange_release(struct exchange *exchange);
 
 /* Reaches the origin by a fresh connection. */
 void exchange_dial(struct exchange *exchange);
+
+/* Whether the request may be sent twice: by its method, and because it has no
+ * body, which we would not have any more. */
+bool exchange_is_repeatable(const struct exchange *exchange);
 
 /*
  * Frames one piece of a body: fills `parts`, with the chunk's size written
@@ -74,6 +80,9 @@ const struct chain *exchange_chain(const struct exchange *exchange);
 
 /* The upstream's events, for an exchange as their argument. */
 extern const struct upstream_callbacks response_callbacks;
+
+/* After an early response, the request went out whole. */
+void response_sent_all(struct exchange *exchange);
 
 /* The origin cannot answer, so we do.  Ends the exchange, which closes what it
  * still holds. */

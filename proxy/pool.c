@@ -74,15 +74,28 @@ pool_free(struct pool *pool)
 }
 
 struct upstream *
-pool_lease(struct pool *pool, const struct origin *origin)
+pool_lease(struct pool *pool, const struct origin *origin, enum lease lease,
+    mono_us now)
 {
 	char route[ORIGIN_ROUTE_BYTES];
 	struct pool_shelf *shelf;
+	struct pool_place *place;
+	mono_us rested;
 
-	HASH_FIND_STR(pool->shelves, origin_route(origin, route), shelf);
-	if (shelf == NULL)
+	for (;;) {
+		HASH_FIND_STR(
+		    pool->shelves, origin_route(origin, route), shelf);
+		if (shelf == NULL)
+			return NULL;
+		place = TAILQ_FIRST(&shelf->idle);
+		rested = now - place->idle_since;
+		if (rested < place->keep_alive_us)
+			break;
+		pool_drop(pool, place->upstream);
+	}
+	if (lease == LEASE_RECENT && rested >= POOL_RECENT_US)
 		return NULL;
-	return take_out(pool, TAILQ_FIRST(&shelf->idle));
+	return take_out(pool, place);
 }
 
 static struct pool_shelf *

@@ -22,9 +22,21 @@ struct pool *pool_new(void);
 /* Closes all. */
 void pool_free(struct pool *pool);
 
+/*
+ * An origin may close a connection while a request is on its way, and a
+ * request that must not be sent twice is lost then.  The longer a connection
+ * has rested, the likelier that is; such a request takes none that has rested
+ * for longer than this.
+ */
+#define POOL_RECENT_US (1 * US_PER_S)
+
+enum lease { LEASE_ANY, LEASE_RECENT };
+
 /* Returns the connection to `origin` that was used last, or NULL; the
- * caller's from now on. */
-struct upstream *pool_lease(struct pool *pool, const struct origin *origin);
+ * caller's from now on.  Closes those that the origin said it is about to
+ * close. */
+struct upstream *pool_lease(struct pool *pool, const struct origin *origin,
+    enum lease lease, mono_us now);
 
 /* Takes a connection that may serve another request. */
 void pool_give_back(struct pool *pool, struct upstream **upstream, mono_us now);

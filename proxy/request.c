@@ -13,6 +13,7 @@
 
 #include "accounting/memory.h"
 #include "proxy/marking.h"
+#include "proxy/maxforwards.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
 
@@ -127,6 +128,33 @@ read_target(struct client *client, const struct head *request,
 	return NULL;
 }
 
+/* Answers a request that may go no further than to us (RFC 9110 §7.6.2).
+ * Returns whether it is one. */
+static bool
+ends_here(struct client *client, const struct head *request)
+{
+	struct text *out = &client->worker->scratch;
+	int64_t left;
+
+	switch (maxforwards_read(request, &left)) {
+	case MAX_FORWARDS_NONE:
+	case MAX_FORWARDS_LEFT:
+		return false;
+	case MAX_FORWARDS_BAD:
+		client_refuse_request(client, 400, "http_request_error",
+		    "Max-Forwards must be one number");
+		return true;
+	case MAX_FORWARDS_HERE:
+		break;
+	}
+	text_clear(out);
+	maxforwards_answer(request, out);
+	stream_write(
+	    client->stream, &(struct iovec){out->bytes, out->length}, 1);
+	client_finish(client, CLOSE_RESPONSE_SAID);
+	return true;
+}
+
 static void
 forward(struct client *client, const struct head *request)
 {
@@ -148,6 +176,8 @@ forward(struct client *client, const struct head *request)
 		    client, 400, "http_request_error", mistake);
 		return;
 	}
+	if (ends_here(client, request))
+		return;
 	request_note_user_agent(client, request);
 	/* The connection's tags, with the request's over them. */
 	tags_copy(&tags, &ledger_conn_record(client->record)->tags);

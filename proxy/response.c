@@ -13,6 +13,7 @@
 #include "proxy/base/log.h"
 #include "proxy/pool.h"
 #include "proxy/rewrite.h"
+#include "proxy/upgrade.h"
 
 /* Told to callers so much before we would probe, so that those who heed it
  * are gone by then and no request crosses our FIN. */
@@ -94,29 +95,15 @@ refuse_failure(struct exchange *x, enum upstream_failure failure)
 
 /* ---- the origin's ---- */
 
-/* A method whose repetition does no harm (RFC 9110 §9.2.2). */
-static bool
-is_idempotent(struct span method)
-{
-	static const char *const methods[] = {
-	    "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
-		if (head_span_is(method, methods[i]))
-			return true;
-	}
-	return false;
-}
-
 /* A kept connection that died before it answered says nothing about this
  * request: once more, on a fresh one (RFC 9112 §9.3.1). */
 static bool
 may_retry(const struct exchange *x)
 {
 	return x->state == EXCHANGE_WAITING && !x->was_retried &&
-	    upstream_is_used(x->upstream) && !upstream_has_begun(x->upstream) &&
-	    !x->has_request_body && x->is_request_complete &&
-	    is_idempotent(client_request(x->client)->method);
+	    upstream_is_used(x->upstream) && !x->has_interim &&
+	    !upstream_has_begun(x->upstream) && x->is_request_complete &&
+	    exchange_is_repeatable(x);
 }
 
 static enum body_framing
@@ -175,17 +162,36 @@ relay_interim(struct exchange *x, const struct head *response)
 {
 	struct response_rewrite rewrite = {
 	    .framing = BODY_NONE, .via_name = x->worker->house->via_name};
+	struct stream *stream = client_stream(x->client);
 	struct text *out = &x->worker->scratch;
 	struct iovec part;
 
+	x->has_interim = true;
 	/* RFC 9110 §15.2: none to a 1.0 client. */
 	if (client_request(x->client)->http_minor >= 1) {
 		text_clear(out);
 		rewrite_response(response, &rewrite, out);
 		part = (struct iovec){out->bytes, out->length};
-		stream_write(client_stream(x->client), &part, 1);
+		stream_write(stream, &part, 1);
+		if (stream_is_full(stream))
+			stream_pause(upstream_stream(x->upstream));
 	}
 	upstream_next(x->upstream);
+}
+
+/* A 101 that nobody asked for, or to another protocol, would have both sides
+ * read the same bytes differently (RFC 9110 §7.8, §15.2.2). */
+static void
+refuse_switch(struct exchange *x)
+{
+	struct refusal refusal = {.status = 502,
+	    .token = "http_protocol_error",
+	    .text = "the origin switched to a protocol that the request did "
+		    "not ask for",
+	    .detail = ""};
+
+	response_refuse(x, &refusal);
+	upstream_close(&x->upstream);
 }
 
 /* 101: from here on both sides speak another protocol. */
@@ -251,13 +257,33 @@ refuse_challenge(struct exchange *x)
 	upstream_close(&x->upstream);
 }
 
+/* The request has to be over: what follows it is no body any more. */
+static bool
+may_switch(const struct exchange *x, const struct head *response)
+{
+	return x->is_request_complete &&
+	    upgrade_is_granted(client_request(x->client), response);
+}
+
+/* The origin does not want the rest of the request. */
+static void
+end_sending(struct exchange *x)
+{
+	upstream_close(&x->upstream);
+	exchange_end(x, EXCHANGE_CLOSE);
+}
+
 static void
 on_upstream_head(void *arg, struct head *response)
 {
 	struct exchange *x = arg;
 
-	if (response->status == 407 && exchange_chain(x) != NULL)
+	if (x->state == EXCHANGE_SENDING)
+		end_sending(x);
+	else if (response->status == 407 && exchange_chain(x) != NULL)
 		refuse_challenge(x);
+	else if (response->status == 101 && !may_switch(x, response))
+		refuse_switch(x);
 	else if (response->status == 101)
 		switch_protocols(x, response);
 	else if (response->status / 100 == 1)
@@ -285,7 +311,7 @@ on_upstream_body(void *arg, const char *bytes, size_t length)
 void
 exchange_client_drained(struct exchange *x)
 {
-	if (x->state == EXCHANGE_RECEIVING && x->upstream != NULL)
+	if (x->state != EXCHANGE_OVER && x->upstream != NULL)
 		stream_resume(upstream_stream(x->upstream));
 }
 
@@ -299,6 +325,21 @@ dispose_of_upstream(struct exchange *x, mono_us now)
 	} else {
 		upstream_close(&x->upstream);
 	}
+}
+
+/*
+ * An origin may answer early and yet read on: what it was promised should
+ * reach it.  Not where it closes, nor where the caller has sent nothing yet
+ * and may wait for a 100 that will not come.
+ */
+static bool
+may_send_on(const struct exchange *x)
+{
+	bool may_wait = !x->has_request_body &&
+	    head_find(client_request(x->client), "Expect") != NULL;
+
+	return !x->is_request_complete && !may_wait && x->keeps_upstream &&
+	    !upstream_has_surplus(x->upstream);
 }
 
 static void
@@ -322,10 +363,26 @@ on_upstream_complete(
 		stream_flush(stream);
 	}
 	ledger_response_ended(&x->record, RESPONSE_COMPLETE, now);
+	if (may_send_on(x)) {
+		exchange_set_state(x, EXCHANGE_SENDING);
+		upstream_next(x->upstream);
+		stream_resume(upstream_stream(x->upstream));
+		return;
+	}
 	dispose_of_upstream(x, now);
 	exchange_end(x,
 	    x->says_close || !x->is_request_complete ? EXCHANGE_CLOSE
 						     : EXCHANGE_KEEP);
+}
+
+void
+response_sent_all(struct exchange *x)
+{
+	/* What came meanwhile belongs to no request. */
+	if (upstream_has_begun(x->upstream))
+		x->keeps_upstream = false;
+	dispose_of_upstream(x, clock_mono());
+	exchange_end(x, EXCHANGE_CLOSE);
 }
 
 /* The response broke off: the caller must not take it for whole (RFC 9112
@@ -344,16 +401,33 @@ exchange_cut(struct exchange *x, const struct refusal *reason)
 {
 	struct refusal answer = *reason;
 
-	if (x->state == EXCHANGE_OVER)
+	switch (x->state) {
+	case EXCHANGE_OVER:
 		return;
-	if (x->state == EXCHANGE_RECEIVING)
+	case EXCHANGE_SENDING:
+		end_sending(x);
+		return;
+	case EXCHANGE_RECEIVING:
 		truncate_response(x);
-	else
+		break;
+	case EXCHANGE_LEASING:
+	case EXCHANGE_WAITING:
 		response_refuse(x, &answer);
+		break;
+	}
 	if (x->upstream != NULL)
 		upstream_close(&x->upstream);
 	if (x->dial != NULL)
 		dial_cancel(&x->dial);
+}
+
+bool
+exchange_refuse_request(struct exchange *x, const struct refusal *refusal)
+{
+	if (x->state == EXCHANGE_RECEIVING)
+		return false;
+	exchange_cut(x, refusal);
+	return true;
 }
 
 static void
@@ -366,6 +440,10 @@ on_upstream_failed(void *arg, enum upstream_failure failure)
 		exchange_set_state(x, EXCHANGE_LEASING);
 		x->was_retried = true;
 		exchange_dial(x);
+		return;
+	}
+	if (x->state == EXCHANGE_SENDING) {
+		end_sending(x);
 		return;
 	}
 	if (x->state == EXCHANGE_RECEIVING)

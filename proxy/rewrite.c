@@ -9,15 +9,20 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxy/upgrade.h"
+
 static const char *const hop_by_hop[] = {"Connection", "Proxy-Connection",
     "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "Proxy-Authorization",
-    "Proxy-Authenticate", "Proxy-Authentication-Info"};
+    "Proxy-Authenticate", "Proxy-Authentication-Info", "HTTP2-Settings"};
 
-/* Fields that decide framing, routing or trust have no place in a trailer
- * (RFC 9110 §6.5.1). */
+/* Fields that decide framing, routing, trust or what the message is have no
+ * place in a trailer (RFC 9110 §6.5.1). */
 static const char *const no_trailer[] = {"Content-Length", "Host",
     "Content-Encoding", "Content-Type", "Content-Range", "Trailer",
-    "Authorization", "Set-Cookie", "Cache-Control", "Expect"};
+    "Authorization", "WWW-Authenticate", "Cookie", "Set-Cookie",
+    "Cache-Control", "Expect", "Max-Forwards", "Range", "If-Match",
+    "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
+    "Location", "Retry-After", "Age", "Expires", "Date", "Vary", "Via"};
 
 static bool
 is_one_of(struct span name, const char *const *names, size_t count)
@@ -69,8 +74,17 @@ add_field(struct text *out, const struct field *field)
 	text_add(out, "\r\n", 2);
 }
 
+/* RFC 9110 §10.1.1: an HTTP/1.0 caller does not wait for a 100, and we could
+ * not show it one. */
+static bool
+is_vain_expectation(const struct head *head, struct span name)
+{
+	return head->method.length > 0 && head->http_minor == 0 &&
+	    head_span_is(name, "Expect");
+}
+
 static void
-add_end_to_end(const struct head *head, struct text *out)
+add_end_to_end(const struct head *head, const char *replaced, struct text *out)
 {
 	bool has_connection = head_find(head, "Connection") != NULL;
 
@@ -80,6 +94,8 @@ add_end_to_end(const struct head *head, struct text *out)
 		if (IS_ONE_OF(field->name, hop_by_hop) ||
 		    head_span_is(field->name, "Host") ||
 		    head_span_is(field->name, "Content-Length") ||
+		    head_span_is(field->name, replaced) ||
+		    is_vain_expectation(head, field->name) ||
 		    is_ours(field->name))
 			continue;
 		if (has_connection && is_listed(head, field->name))
@@ -92,18 +108,6 @@ static void
 add_via(const struct head *head, const char *via_name, struct text *out)
 {
 	text_addf(out, "Via: 1.%u %s\r\n", head->http_minor, via_name);
-}
-
-/* RFC 9110 §7.8: Upgrade is hop-by-hop; we issue it again. */
-static void
-add_upgrade(const struct head *head, struct text *out)
-{
-	const struct field *upgrade = head_find(head, "Upgrade");
-
-	if (upgrade == NULL)
-		return;
-	text_add_field(out, "Connection", "Upgrade");
-	add_field(out, upgrade);
 }
 
 static void
@@ -164,14 +168,18 @@ rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
 	add_target(rewrite, out);
 	text_add_string(out, " HTTP/1.1\r\n");
 	add_host(rewrite, out);
-	add_end_to_end(head, out);
+	add_end_to_end(
+	    head, rewrite->has_max_forwards ? "Max-Forwards" : "", out);
 	add_framing(head, head->framing, out);
 	add_via(head, rewrite->via_name, out);
 	if (rewrite->authorization != NULL)
 		text_add_field(
 		    out, "Proxy-Authorization", rewrite->authorization);
+	if (rewrite->has_max_forwards)
+		text_addf(out, "Max-Forwards: %lld\r\n",
+		    (long long)rewrite->max_forwards);
 	if (rewrite->is_upgrade) {
-		add_upgrade(head, out);
+		upgrade_write(head, out);
 	} else if (head_lists(head, "TE", "trailers")) {
 		text_add_field(out, "TE", "trailers");
 		text_add_field(out, "Connection", "TE");
@@ -200,11 +208,11 @@ rewrite_response(const struct head *head,
 	text_addf(out, "HTTP/1.1 %03d ", head->status);
 	text_add_span(out, head->reason);
 	text_add(out, "\r\n", 2);
-	add_end_to_end(head, out);
+	add_end_to_end(head, "", out);
 	add_framing(head, rewrite->framing, out);
 	add_via(head, rewrite->via_name, out);
 	if (rewrite->is_upgrade)
-		add_upgrade(head, out);
+		upgrade_write(head, out);
 	else
 		add_persistence(rewrite, out);
 	text_add(out, "\r\n", 2);

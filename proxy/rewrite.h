@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proxy/head.h"
 #include "proxy/origin.h"
@@ -23,6 +24,8 @@ struct request_rewrite {
 	bool is_upgrade;           /* Connection and Upgrade are issued again */
 	bool is_absolute;          /* to another proxy (RFC 9112 §3.2.2) */
 	const char *authorization; /* Proxy-Authorization for it, or NULL */
+	bool has_max_forwards;
+	int64_t max_forwards; /* in place of the caller's */
 };
 
 void rewrite_request(const struct head *head,

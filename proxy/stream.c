@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -370,8 +371,34 @@ read_some(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return receive(stream, bytes, size, length) == SOCKET_BYTES;
 }
 
-/* A write failed.  What came before the reset may be the answer, as when an
- * origin refuses a body it does not read: it is shown first. */
+/* Whether the other side has sent what nobody has seen. */
+static bool
+has_unread(const struct stream *stream)
+{
+	int length = 0;
+
+	return stream->kept != NULL ||
+	    (stream->tls != NULL && tls_has_pending(stream->tls)) ||
+	    (ioctl(stream->fd, FIONREAD, &length) == 0 && length > 0);
+}
+
+/* The queue leads nowhere: who waits for it to drain need not. */
+static void
+give_up_queue(struct stream *stream)
+{
+	stream_free_queue(stream);
+	event_del(&stream->write_event);
+	if (!stream->was_full)
+		return;
+	stream->was_full = false;
+	stream->callbacks->on_drained(stream->arg);
+}
+
+/*
+ * A write failed.  What came before the reset may be the answer, as when an
+ * origin refuses a body it does not read: it is shown first, and an owner who
+ * has paused gets it and the end when it resumes.
+ */
 static void
 end_failed(struct stream *stream)
 {
@@ -382,7 +409,12 @@ end_failed(struct stream *stream)
 
 	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
 		may_read = show(stream, bytes, length);
-	if (stream->state != STREAM_CLOSED)
+	if (stream->state == STREAM_CLOSED)
+		return;
+	if (stream->state == STREAM_OPEN && stream->is_paused &&
+	    has_unread(stream))
+		give_up_queue(stream);
+	else
 		end(stream,
 		    stream->tls != NULL && tls_is_alert(stream->tls)
 			? STREAM_END_TLS

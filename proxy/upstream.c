@@ -12,6 +12,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "accounting/memory.h"
 #include "proxy/pool.h"
@@ -27,6 +29,50 @@ struct upstream {
 	bool is_used;
 	bool has_surplus;
 };
+
+/* So long before the origin would close a connection we no longer use it. */
+#define KEEP_ALIVE_MARGIN_US US_PER_S
+
+/* Beyond this the pool's own limit is the shorter one. */
+#define MAX_KEEP_ALIVE_S 3600
+
+/* "timeout=5": how long the origin lets the connection rest.  Half of it
+ * where it is as short as our margin. */
+static void
+note_timeout(struct upstream *upstream, struct span parameter)
+{
+	static const char name[] = "timeout=";
+	size_t at = strlen(name);
+	mono_us timeout_us = 0;
+
+	if (parameter.length <= at || strncasecmp(parameter.at, name, at) != 0)
+		return;
+	for (; at < parameter.length; at++) {
+		char c = parameter.at[at];
+
+		if (c < '0' || c > '9')
+			return;
+		timeout_us = timeout_us * 10 + (c - '0');
+		if (timeout_us > MAX_KEEP_ALIVE_S)
+			timeout_us = MAX_KEEP_ALIVE_S;
+	}
+	timeout_us *= US_PER_S;
+	upstream->place.keep_alive_us = timeout_us > 2 * KEEP_ALIVE_MARGIN_US
+	    ? timeout_us - KEEP_ALIVE_MARGIN_US
+	    : timeout_us / 2;
+}
+
+static void
+note_keep_alive(struct upstream *upstream, const struct head *response)
+{
+	const struct field *field = head_find(response, "Keep-Alive");
+	struct span member;
+
+	if (field == NULL)
+		return;
+	for (struct span list = field->value; head_next_member(&list, &member);)
+		note_timeout(upstream, member);
+}
 
 static void
 on_parsed_body(void *arg, const char *bytes, size_t length)
@@ -65,6 +111,7 @@ parse(struct upstream *upstream, const char *bytes, size_t length)
 		case HTTP_NEEDS_MORE:
 			return offset;
 		case HTTP_HAS_HEAD:
+			note_keep_alive(upstream, http_head(upstream->parser));
 			upstream->callbacks->on_head(
 			    upstream->arg, http_head(upstream->parser));
 			break;
@@ -152,6 +199,7 @@ upstream_new(
 
 	worker->upstream_count++;
 	upstream->place.upstream = upstream;
+	upstream->place.keep_alive_us = POOL_IDLE_US;
 	upstream->worker = worker;
 	upstream->origin = *origin;
 	upstream->stream = *stream;

@@ -77,6 +77,7 @@ struct pool_place {
 	struct upstream *upstream; /* whose place this is */
 	struct pool_shelf *shelf;  /* borrowed */
 	mono_us idle_since;
+	mono_us keep_alive_us; /* how long the origin lets it rest */
 	TAILQ_ENTRY(pool_place) by_origin;
 	TAILQ_ENTRY(pool_place) by_age;
 };

@@ -17,6 +17,7 @@ from cast import confusion  # noqa: E402
 from cast.caller import Caller  # noqa: E402
 from cast.origin import Authority, Origin  # noqa: E402
 from cast.proxy import Proxy, patience, resolving, trusting  # noqa: E402
+from cast.wire import Wire  # noqa: E402
 
 LOG_LINES_SHOWN = 60
 
@@ -69,6 +70,41 @@ def proxy(start_proxy):
     proxy = start_proxy()
     yield proxy
     proxy.check_totals()
+
+
+@pytest.fixture(scope="module")
+def shared(authority, tmp_path_factory):
+    """One proxy and one scripted origin for all tests of a file, for those
+    that look at messages and not at numbers.  Nobody there holds a response:
+    the books must say so in the end."""
+    with contextlib.closing(Wire(authority)) as wire:
+        proxy = Proxy(tmp_path_factory.mktemp("shared"), *resolving(wire),
+                      *trusting(authority), "--workers", 1)
+        try:
+            yield proxy, wire
+            totals = proxy.check_totals()
+            assert totals["undrained"] == totals["suspected"] == 0, totals
+            proxy.stop()
+        finally:
+            proxy.kill()
+
+
+@pytest.fixture
+def wire(shared, request):
+    """The shared proxy's origin; its log is shown when the test fails."""
+    proxy, wire = shared
+    request.node.stash[PROXIES] = [proxy]
+    wire.forget()
+    return wire
+
+
+@pytest.fixture
+def connect(shared, wire, transport):
+    """Opens callers through the shared proxy; they are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        def connect(**more):
+            return stack.enter_context(Caller(shared[0], transport, **more))
+        yield connect
 
 
 @pytest.fixture(params=["plain", "intercepted"])

@@ -97,8 +97,9 @@ def test_half_sent_requests(start_proxy, origin, transport, rest, half_sent):
         caller.send(b"0123456789")
         assert caller.read(caller.read_head().length) == b"big\n"
     for caller in callers:
-        assert caller.read_to_end() == b""
         caller.send(rest)
+        if rest:
+            assert caller.read_to_end() == b""
         caller.close()
     wait_until(lambda: len(proxy.connections(state="closed")) == MANY,
                "all are closed")

@@ -820,6 +820,19 @@ test_a_failed_write_is_told_to_a_paused_owner(void **state)
 	}
 }
 
+/* What has come is not lost on an owner who takes it bit by bit. */
+static void
+take_the_rest(struct pair *pair)
+{
+	struct witness *witness = &pair->witness;
+
+	settle(pair->loop);
+	assert_told(witness, EVENT_ENDED, 0);
+	witness->takes = SIZE_MAX;
+	CALL(witness, stream_resume(witness->stream));
+	RUN_UNTIL(pair->loop, witness->told[EVENT_ENDED]);
+}
+
 /* An origin refuses a body that it does not read, and goes: a reset, behind
  * its answer. */
 static void
@@ -836,11 +849,13 @@ test_an_answer_is_shown_before_a_failed_write_is_told(void **state)
 		far_close(&pair);
 		stream_write_string(witness, "more body");
 		assert_true(stream_has_failed(witness->stream));
+		if (takes == 3)
+			take_the_rest(&pair);
 		RUN_UNTIL(pair.loop, witness->told[EVENT_ENDED]);
 		assert_int_equal(witness->how, STREAM_END_RST);
-		assert_received(witness, takes == 6 ? "answer" : "ans");
+		assert_received(witness, "answer");
 		settle(pair.loop);
-		assert_told(witness, EVENT_BYTES, 1);
+		assert_told(witness, EVENT_BYTES, takes == 3 ? 2 : 1);
 		assert_told(witness, EVENT_ENDED, 1);
 		pair_close(&pair);
 	}
@@ -883,6 +898,8 @@ test_a_write_that_fails_inside_on_bytes_is_told(void **state)
 		witness->hooks[EVENT_BYTES] = write_answer;
 		far_send(&pair, "hello");
 		far_close(&pair);
+		if (takes == 0)
+			take_the_rest(&pair);
 		RUN_UNTIL(pair.loop, witness->told[EVENT_ENDED]);
 		settle(pair.loop);
 		assert_told(witness, EVENT_ENDED, 1);

@@ -93,10 +93,13 @@ class Caller:
     def url(self, path):
         return f"{self.scheme}://{self.authority}{path}"
 
+    def target(self, path):
+        """A request target in the transport's form."""
+        return self.url(path) if self.transport == "plain" else path
+
     def request(self, path, *fields, method="GET"):
         """Sends a request's head in the transport's form."""
-        target = self.url(path) if self.transport == "plain" else path
-        self.send_head(f"{method} {target} HTTP/1.1",
+        self.send_head(f"{method} {self.target(path)} HTTP/1.1",
                        ("Host", self.authority), *self.fields, *fields)
 
     def get(self, path, *fields, method="GET"):

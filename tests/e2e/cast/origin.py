@@ -234,9 +234,11 @@ class Origin:
         with self._tls.wrap_socket(connection, server_side=True) as secured:
             with self._lock:
                 self._open.add(secured)
-            self._serve(secured, number)
-            with self._lock:
-                self._open.discard(secured)
+            try:
+                self._serve(secured, number)
+            finally:
+                with self._lock:
+                    self._open.discard(secured)
 
     def serve_instead(self, serve):
         """From now on, serve(connection, number) does, over both ports."""
