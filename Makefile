@@ -129,6 +129,7 @@ tsan:
 		build/tsan/tests/unit/loop_test \
 		build/tsan/tests/unit/leaf_cache_test \
 		build/tsan/tests/unit/callers_test \
+		build/tsan/tests/unit/marks_test \
 		build/tsan/tests/unit/suspicion_test \
 		build/tsan/tests/unit/admin_server_test
 	@tests/unit/run build/tsan/tests/unit/*_test

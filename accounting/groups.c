@@ -132,6 +132,10 @@ groups_judged(struct groups *groups, const struct exchange_record *exchange,
 	leak = &group->leak;
 	note_change(groups, group);
 	count(leak, before, -1);
+	if (!is_counted(before))
+		arrivals_add(&leak->arrivals, exchange->arrived_at);
+	else if (!is_counted(&exchange->judgement))
+		arrivals_remove(&leak->arrivals, exchange->arrived_at);
 	count(leak, &exchange->judgement, +1);
 	if (exchange->began_at < leak->first_seen)
 		leak->first_seen = exchange->began_at;
@@ -173,6 +177,7 @@ copy_leak(struct leak *to, const struct leak *from)
 	to->route = xstrdup(from->route);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
+	arrivals_copy(&to->arrivals, &from->arrivals);
 }
 
 struct leak *

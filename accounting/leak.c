@@ -182,6 +182,7 @@ leak_absorb(struct leak *into, struct leak *from)
 	into->releases.count += from->releases.count;
 	into->releases.sum_s += from->releases.sum_s;
 	into->releases.sum_squares_s += from->releases.sum_squares_s;
+	arrivals_absorb(&into->arrivals, &from->arrivals);
 	for (size_t i = 0; i < from->caller_count; i++)
 		take_caller(into, &from->callers[i]);
 	from->caller_count = 0;
@@ -235,4 +236,5 @@ leak_fini(struct leak *leak)
 	for (size_t i = 0; i < leak->caller_count; i++)
 		fini_caller(&leak->callers[i]);
 	free_example(leak);
+	arrivals_fini(&leak->arrivals);
 }

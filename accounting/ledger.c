@@ -50,6 +50,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	init_ring(&ledger->evidence, LEDGER_MAX_EVIDENCE);
 	ledger->since = wall;
 	ledger->since_mono = now;
+	timeline_begin(&ledger->timeline, now);
 	return ledger;
 }
 
@@ -207,7 +208,7 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	ledger_rejudge(x, now);
 	if (x->record.judgement.verdict == VERDICT_ABANDONED)
 		x->conn->reuse->early_closes++;
-	x->record.is_held = false;
+	ledger_set_held(x, false, now);
 	/* Also where the end itself was the proof (EVIDENCE_EXIT). */
 	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
 	    (before == VERDICT_UNDRAINED || facts->owner_exited))
@@ -313,6 +314,7 @@ ledger_request_began(struct ledger_conn *conn,
 	record->facts.unread_bytes = -1;
 	record->facts.progress_at = now;
 	record->began_at = wall;
+	record->arrived_at = now;
 	record->first_byte_us = -1;
 	record->duration_us = -1;
 	TAILQ_INSERT_TAIL(&conn->unproven, x, link);
@@ -325,6 +327,7 @@ ledger_request_began(struct ledger_conn *conn,
 	conn->reuse->exchanges++;
 	ledger->totals.exchanges++;
 	ledger->totals.by_verdict[VERDICT_OPEN]++;
+	timeline_request(&ledger->timeline, now);
 	return x;
 }
 

@@ -184,6 +184,27 @@ keep_for_store(struct ledger_exchange *x, const struct judgement *before)
 		ledger_note_change(ledger, x);
 }
 
+void
+ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
+{
+	if (x->record.is_held == is_held)
+		return;
+	x->record.is_held = is_held;
+	timeline_held(&x->conn->ledger->timeline, now, is_held ? 1 : -1);
+}
+
+static void
+note_undrained(struct ledger *ledger, const struct exchange_record *record,
+    const struct judgement *before)
+{
+	bool was = before->verdict == VERDICT_UNDRAINED;
+	bool is = record->judgement.verdict == VERDICT_UNDRAINED;
+
+	if (was != is)
+		timeline_undrained(
+		    &ledger->timeline, record->arrived_at, is ? 1 : -1);
+}
+
 /* The one writer of verdicts. */
 static void
 set_judgement(
@@ -218,8 +239,11 @@ set_judgement(
 		ledger_ensure_route(ledger, record);
 	if (record->route != NULL)
 		groups_judged(ledger->groups, record, &before);
-	record->is_held = judgement->verdict == VERDICT_UNDRAINED &&
-	    record->facts.ending == ENDING_NOT_YET;
+	note_undrained(ledger, record, &before);
+	ledger_set_held(x,
+	    judgement->verdict == VERDICT_UNDRAINED &&
+		record->facts.ending == ENDING_NOT_YET,
+	    now);
 	keep_for_store(x, &before);
 }
 

@@ -16,6 +16,7 @@
 #include "accounting/groups.h"
 #include "accounting/ledger.h"
 #include "accounting/reuse.h"
+#include "accounting/timeline.h"
 
 struct ledger_exchange {
 	struct exchange_record record;
@@ -76,6 +77,7 @@ struct ledger {
 	uint64_t conn_serial;
 	wall_us since;
 	mono_us since_mono;
+	struct timeline timeline;
 };
 
 /* Frees one that is in no list but that of the changes. */
@@ -99,6 +101,10 @@ void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
 
 /* The exchange is or was evidence, and the store should know how it is. */
 void ledger_note_change(struct ledger *ledger, struct ledger_exchange *x);
+
+/* The response holds its connection now, or does no more. */
+void ledger_set_held(
+    struct ledger_exchange *exchange, bool is_held, mono_us now);
 
 /* Takes the exchange off its connection: nothing more can be learned. */
 void ledger_finish(struct ledger_exchange *exchange);

@@ -109,6 +109,7 @@ open_admin(struct run *run)
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
+	    .marks = service_marks(run->service),
 	    .token = options->admin_token,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
@@ -355,7 +356,8 @@ static int
 exec(const struct options *options)
 {
 	struct run run = {.options = options};
-	struct snapshot_query query = {.wants_conns = true};
+	struct snapshot_query query = {
+	    .wants_conns = true, .wants_rhythm = true};
 	struct snapshot *snapshot;
 	int status;
 

@@ -21,6 +21,7 @@
 
 #include <event2/event.h>
 
+#include "accounting/marks.h"
 #include "accounting/memory.h"
 #include "accounting/store.h"
 #include "proxy/base/clock.h"
@@ -61,6 +62,7 @@ struct recorder {
 	mono_us tried_at; /* to open the store */
 	mono_us pruned_at;
 	size_t written; /* exchanges since then */
+	uint64_t marks_seen;
 	char host[HOST_BYTES];
 };
 
@@ -207,11 +209,26 @@ stop_if_idle(struct recorder *recorder)
 		loop_stop(recorder->loop);
 }
 
+/* What jobs have announced since the last time. */
+static void
+take_marks(struct recorder *recorder)
+{
+	size_t count;
+	struct mark *marks = marks_since(
+	    service_marks(recorder->service), &recorder->marks_seen, &count);
+
+	for (size_t i = 0; i < count; i++)
+		batch_add_mark(recorder->pending, marks[i].name,
+		    mark_phase_word(marks[i].phase), marks[i].at);
+	free(marks);
+}
+
 static void
 finish_collection(struct collection *collection)
 {
 	struct recorder *recorder = collection->recorder;
 
+	take_marks(recorder);
 	write_pending(recorder);
 	recorder->asked--;
 	if (collection->done != NULL)
@@ -327,40 +344,6 @@ recorder_gather(void *arg, struct loop *asker,
 	    recorder->service, recorder->loop, query, on_gathered, answer);
 }
 
-/* ---- marks ---- */
-
-struct mark {
-	struct recorder *recorder; /* borrowed */
-	char *name;
-	char *phase;
-	wall_us at;
-};
-
-static void
-take_mark(void *arg)
-{
-	struct mark *mark = arg;
-
-	batch_add_mark(
-	    mark->recorder->pending, mark->name, mark->phase, mark->at);
-	free(mark->name);
-	free(mark->phase);
-	free(mark);
-}
-
-void
-recorder_marked(
-    struct recorder *recorder, const char *name, const char *phase, wall_us at)
-{
-	struct mark *mark = xcalloc(1, sizeof(*mark));
-
-	mark->recorder = recorder;
-	mark->name = xstrdup(name);
-	mark->phase = xstrdup(phase);
-	mark->at = at;
-	loop_post(recorder->loop, take_mark, mark);
-}
-
 /* ---- life ---- */
 
 static void *
@@ -443,6 +426,7 @@ write_end(struct recorder *recorder)
 {
 	recorder->tried_at = 0; /* there is no later */
 	service_ask(recorder->service, take_directly, recorder);
+	take_marks(recorder);
 	write_pending(recorder);
 	if (recorder->has_run && recorder->state == RECORDER_WORKING &&
 	    !store_end_run(recorder->store, clock_wall()))

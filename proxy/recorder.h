@@ -44,8 +44,4 @@ void recorder_gather(void *recorder, struct loop *asker,
     const struct snapshot_query *query,
     void (*done)(struct snapshot *snapshot, void *arg), void *arg);
 
-/* A job's mark; any thread, while the thread runs. */
-void recorder_marked(
-    struct recorder *recorder, const char *name, const char *phase, wall_us at);
-
 #endif

@@ -56,6 +56,9 @@ const char *service_truststore_path(const struct service *service);
  * thread. */
 unsigned service_ask(struct service *service, worker_ask_cb ask, void *arg);
 
+/* What jobs announced; any thread.  Borrowed. */
+struct marks *service_marks(struct service *service);
+
 /* For admin_source: any thread. */
 bool service_is_ready(void *service);
 void service_gather(void *service, struct loop *asker,

@@ -81,12 +81,13 @@ def compare_text(state, *arguments):
 
 
 def without_what_moves(leak):
-    """A leak, less what depends on the moment of asking, and the choice of
-    its example."""
+    """A leak, less what depends on the moment of asking, the choice of its
+    example, and the analysis of its times, which are not stored."""
     for caller in leak["callers"]:
         caller["fds"].sort()
     return {key: value for key, value in leak.items()
-            if key not in ("per_hour", "example")}
+            if key not in ("per_hour", "example", "rhythm", "suspect",
+                           "suspect_note")}
 
 
 # ---- evidence lasts ----
@@ -318,6 +319,28 @@ def test_a_full_disk(start_proxy, state):
             assert report(state, "last")["totals"]["undrained"] == 25
         assert len(troubles(proxy)) == 2
         proxy.stop()
+
+
+def test_marks_are_kept(start_proxy, state):
+    """What jobs announced, by the API and by a field, is in the file, once
+    each, also after a kill -9."""
+    def stored():
+        with contextlib.closing(sqlite3.connect(state / DATABASE)) as database:
+            return database.execute(
+                "SELECT name, phase FROM mark ORDER BY at").fetchall()
+
+    proxy = start_proxy()
+    proxy.mark("imagecheck", "start")
+    drain(proxy, 1)
+    with Caller(proxy) as caller:
+        caller.get(MANIFEST, ("Leakproxy-Mark", "imagecheck;stop"))
+    wanted = [("imagecheck", "start"), ("imagecheck", "stop")]
+    wait_until(lambda: stored() == wanted, "both are stored")
+    kill_9(proxy)
+    proxy = start_proxy()
+    proxy.mark("other", "start")
+    wait_until(lambda: stored() == [*wanted, ("other", "start")],
+               "the next run's too")
 
 
 def test_a_file_that_is_locked(start_proxy, state):
