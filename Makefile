@@ -34,7 +34,7 @@ CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
 LDFLAGS  += $(if $(SAN),$(SAN_$(SAN)),-pie -Wl,-z,relro,-z,now)
 LDLIBS   += -levent_pthreads -levent_extra -levent_core -lssl -lcrypto \
-	-ljansson -lseccomp -lpthread -lresolv -lm
+	-ljansson -lsqlite3 -lseccomp -lpthread -lresolv -lm
 
 # bookworm ships llhttp's sources in node-llhttp; newer releases libllhttp-dev.
 ifneq ($(wildcard /usr/share/llhttp/llhttp.c),)
@@ -79,7 +79,7 @@ $(B)/tests/unit/%_test: $(B)/tests/unit/%_test.o $(LIB_OBJ) $(LLHTTP_OBJ)
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
-	libjansson-dev libseccomp-dev uthash-dev ca-certificates \
+	libjansson-dev libsqlite3-dev libseccomp-dev uthash-dev ca-certificates \
 	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3
@@ -129,6 +129,7 @@ tsan:
 		build/tsan/tests/unit/loop_test \
 		build/tsan/tests/unit/leaf_cache_test \
 		build/tsan/tests/unit/callers_test \
+		build/tsan/tests/unit/marks_test \
 		build/tsan/tests/unit/suspicion_test \
 		build/tsan/tests/unit/admin_server_test
 	@tests/unit/run build/tsan/tests/unit/*_test

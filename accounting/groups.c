@@ -13,13 +13,25 @@
 
 #include "accounting/memory.h"
 
+/* The counts of a leak, as they were taken last. */
+struct tally {
+	uint64_t undrained;
+	uint64_t suspected;
+	uint64_t held_to_exit;
+	uint64_t by_evidence[EVIDENCE_COUNT];
+	struct leak_releases releases;
+};
+
 struct group {
 	struct leak leak; /* counts; its key strings are owned */
+	struct tally taken;
+	bool is_changed; /* since groups_take_changes() */
 	UT_hash_handle hh;
 };
 
 struct groups {
 	struct group *table; /* by leak.id */
+	size_t changed_count;
 };
 
 struct groups *
@@ -40,6 +52,13 @@ groups_free(struct groups *groups)
 		free(group);
 	}
 	free(groups);
+}
+
+static void
+note_change(struct groups *groups, struct group *group)
+{
+	groups->changed_count += !group->is_changed;
+	group->is_changed = true;
 }
 
 static struct group *
@@ -104,12 +123,19 @@ void
 groups_judged(struct groups *groups, const struct exchange_record *exchange,
     const struct judgement *before)
 {
+	struct group *group;
 	struct leak *leak;
 
 	if (!is_counted(before) && !is_counted(&exchange->judgement))
 		return;
-	leak = &find_group(groups, exchange)->leak;
+	group = find_group(groups, exchange);
+	leak = &group->leak;
+	note_change(groups, group);
 	count(leak, before, -1);
+	if (!is_counted(before))
+		arrivals_add(&leak->arrivals, exchange->arrived_at);
+	else if (!is_counted(&exchange->judgement))
+		arrivals_remove(&leak->arrivals, exchange->arrived_at);
 	count(leak, &exchange->judgement, +1);
 	if (exchange->began_at < leak->first_seen)
 		leak->first_seen = exchange->began_at;
@@ -127,9 +153,11 @@ void
 groups_released(struct groups *groups, const struct exchange_record *exchange,
     double held_s)
 {
-	struct leak *leak = &find_group(groups, exchange)->leak;
+	struct group *group = find_group(groups, exchange);
+	struct leak *leak = &group->leak;
 	struct leak_releases *releases = &leak->releases;
 
+	note_change(groups, group);
 	/* The process let go of everything: no age of this leak's own. */
 	if (exchange->facts.owner_exited) {
 		leak->held_to_exit++;
@@ -149,6 +177,7 @@ copy_leak(struct leak *to, const struct leak *from)
 	to->route = xstrdup(from->route);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
+	arrivals_copy(&to->arrivals, &from->arrivals);
 }
 
 struct leak *
@@ -168,4 +197,56 @@ groups_copy(const struct groups *groups, size_t *count_out)
 	}
 	*count_out = copied;
 	return leaks;
+}
+
+static void
+subtract(struct leak *leak, const struct tally *taken)
+{
+	leak->undrained -= taken->undrained;
+	leak->suspected -= taken->suspected;
+	leak->held_to_exit -= taken->held_to_exit;
+	for (size_t i = 0; i < EVIDENCE_COUNT; i++)
+		leak->by_evidence[i] -= taken->by_evidence[i];
+	leak->releases.count -= taken->releases.count;
+	leak->releases.sum_s -= taken->releases.sum_s;
+	leak->releases.sum_squares_s -= taken->releases.sum_squares_s;
+}
+
+static void
+take_change(struct group *group, struct leak *change)
+{
+	const struct leak *leak = &group->leak;
+
+	copy_leak(change, leak);
+	subtract(change, &group->taken);
+	group->taken = (struct tally){
+	    .undrained = leak->undrained,
+	    .suspected = leak->suspected,
+	    .held_to_exit = leak->held_to_exit,
+	    .releases = leak->releases,
+	};
+	memcpy(group->taken.by_evidence, leak->by_evidence,
+	    sizeof(leak->by_evidence));
+	group->is_changed = false;
+}
+
+struct leak *
+groups_take_changes(struct groups *groups, size_t *count_out)
+{
+	struct leak *changes;
+	struct group *group;
+	struct group *next;
+	size_t taken = 0;
+
+	*count_out = 0;
+	if (groups->changed_count == 0)
+		return NULL;
+	changes = xcalloc(groups->changed_count, sizeof(*changes));
+	HASH_ITER (hh, groups->table, group, next) {
+		if (group->is_changed)
+			take_change(group, &changes[taken++]);
+	}
+	groups->changed_count = 0;
+	*count_out = taken;
+	return changes;
 }

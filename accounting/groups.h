@@ -41,4 +41,8 @@ void groups_released(struct groups *groups,
  * leak_fini() and the array with free(). */
 struct leak *groups_copy(const struct groups *groups, size_t *count);
 
+/* Returns the groups that have changed since the last call, with what their
+ * counts have changed by (batch.h); *count of them.  Free as above. */
+struct leak *groups_take_changes(struct groups *groups, size_t *count);
+
 #endif

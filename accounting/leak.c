@@ -28,22 +28,44 @@ hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-void
-leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange)
+/* The number's decimal text, without printf's price: this is asked of every
+ * response. */
+static uint64_t
+hash_status(uint64_t hash, int status)
+{
+	char text[16];
+	char *at = text + sizeof(text) - 1;
+	unsigned rest = (unsigned)status;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	return hash_text(hash, at);
+}
+
+uint64_t
+leak_hash(const struct exchange_record *exchange, const char *route)
 {
 	uint64_t hash = FNV_BASIS;
-	char status[16];
 
-	snprintf(status, sizeof(status), "%d", exchange->status);
 	hash = hash_text(hash, exchange->origin);
 	hash = hash_text(hash, exchange->method);
-	hash = hash_text(hash, exchange->route);
-	hash = hash_text(hash, status);
+	hash = hash_text(hash, route);
+	hash = hash_status(hash, exchange->status);
 	for (size_t i = 0; i < exchange->tags.count; i++) {
 		hash = hash_text(hash, exchange->tags.items[i].key);
 		hash = hash_text(hash, exchange->tags.items[i].value);
 	}
-	snprintf(id, LEAK_ID_BYTES, "%016" PRIx64, hash);
+	return hash;
+}
+
+void
+leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange)
+{
+	snprintf(id, LEAK_ID_BYTES, "%016" PRIx64,
+	    leak_hash(exchange, exchange->route));
 }
 
 static void
@@ -160,6 +182,7 @@ leak_absorb(struct leak *into, struct leak *from)
 	into->releases.count += from->releases.count;
 	into->releases.sum_s += from->releases.sum_s;
 	into->releases.sum_squares_s += from->releases.sum_squares_s;
+	arrivals_absorb(&into->arrivals, &from->arrivals);
 	for (size_t i = 0; i < from->caller_count; i++)
 		take_caller(into, &from->callers[i]);
 	from->caller_count = 0;
@@ -213,4 +236,5 @@ leak_fini(struct leak *leak)
 	for (size_t i = 0; i < leak->caller_count; i++)
 		fini_caller(&leak->callers[i]);
 	free_example(leak);
+	arrivals_fini(&leak->arrivals);
 }

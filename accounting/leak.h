@@ -11,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/arrivals.h"
 #include "accounting/record.h"
+#include "accounting/rhythm.h"
+#include "accounting/suspect.h"
 #include "accounting/tag.h"
 #include "accounting/units.h"
 #include "accounting/verdict.h"
@@ -58,10 +61,16 @@ struct leak {
 	wall_us first_seen;                   /* responses, by their arrival */
 	wall_us last_seen;
 	struct leak_releases releases;
+	struct arrivals arrivals; /* of the undrained and the suspected */
+	struct rhythm rhythm;     /* set by snapshot_seal(), as is suspect */
+	struct suspect suspect;
 	struct leak_caller callers[LEAK_MAX_CALLERS];
 	size_t caller_count;
 	struct exchange_record *example; /* owned; NULL if none is in memory */
 };
+
+/* Returns the number behind the id of the exchange's key, with this route. */
+uint64_t leak_hash(const struct exchange_record *exchange, const char *route);
 
 /* Writes the id of the key into `id`. */
 void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);

@@ -43,16 +43,20 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	ledger->reuse = reuse_table_new();
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
+	LIST_INIT(&ledger->changes);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
 	init_ring(&ledger->evidence, LEDGER_MAX_EVIDENCE);
 	ledger->since = wall;
 	ledger->since_mono = now;
+	timeline_begin(&ledger->timeline, now);
 	return ledger;
 }
 
 void
 ledger_free_exchange(struct ledger_exchange *x)
 {
+	if (x->is_changed)
+		LIST_REMOVE(x, change_link);
 	record_fini_exchange(&x->record);
 	free(x);
 }
@@ -89,6 +93,7 @@ ledger_free(struct ledger *ledger)
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
 	groups_free(ledger->groups);
+	exposures_fini(&ledger->exposures);
 	reuse_table_free(ledger->reuse);
 	free(ledger);
 }
@@ -200,7 +205,7 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	ledger_rejudge(x, now);
 	if (x->record.judgement.verdict == VERDICT_ABANDONED)
 		x->conn->reuse->early_closes++;
-	x->record.is_held = false;
+	ledger_set_held(x, false, now);
 	/* Also where the end itself was the proof (EVIDENCE_EXIT). */
 	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
 	    (before == VERDICT_UNDRAINED || facts->owner_exited))
@@ -305,6 +310,7 @@ ledger_request_began(struct ledger_conn *conn,
 	record->facts.unread_bytes = -1;
 	record->facts.progress_at = now;
 	record->began_at = wall;
+	record->arrived_at = now;
 	record->first_byte_us = -1;
 	record->duration_us = -1;
 	TAILQ_INSERT_TAIL(&conn->unproven, x, link);
@@ -317,6 +323,7 @@ ledger_request_began(struct ledger_conn *conn,
 	conn->reuse->exchanges++;
 	ledger->totals.exchanges++;
 	ledger->totals.by_verdict[VERDICT_OPEN]++;
+	timeline_request(&ledger->timeline, now);
 	return x;
 }
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/batch.h"
 #include "accounting/callers.h"
 #include "accounting/record.h"
 #include "accounting/route.h"
@@ -34,6 +35,7 @@ struct ledger_config {
 	const struct route_set *routes; /* borrowed, outlives the ledger */
 	struct callers *callers;        /* borrowed, outlives the ledger */
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
+	bool keeps_changes;             /* for ledger_take_changes() */
 	unsigned shard;                 /* of `shard_count`; makes ids unique */
 	unsigned shard_count;
 };
@@ -169,5 +171,9 @@ void ledger_conn_standing(
  * snapshot_free(). */
 struct snapshot *ledger_snapshot(struct ledger *ledger,
     const struct snapshot_query *query, wall_us wall, mono_us now);
+
+/* Returns what has changed since the last call, for the store.  Where nothing
+ * leaked, that is a few counts.  Free with batch_free(). */
+struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);
 
 #endif

@@ -45,15 +45,24 @@ path_of(const char *url)
 	return *path == '/' ? path : "/";
 }
 
+/* Returns the record's route, written into `route` where it has none. */
+static const char *
+find_route(const struct ledger *ledger, const struct exchange_record *record,
+    char route[ROUTE_MAX_BYTES])
+{
+	if (record->route != NULL)
+		return record->route;
+	route_of(ledger->config.routes, path_of(record->url), route);
+	return route;
+}
+
 void
 ledger_ensure_route(struct ledger *ledger, struct exchange_record *record)
 {
 	char route[ROUTE_MAX_BYTES];
 
-	if (record->route != NULL)
-		return;
-	route_of(ledger->config.routes, path_of(record->url), route);
-	record->route = xstrdup(route);
+	if (record->route == NULL)
+		record->route = xstrdup(find_route(ledger, record, route));
 }
 
 /*
@@ -91,11 +100,18 @@ ledger_wants_close(struct ledger_exchange *x, int status)
 	return wants;
 }
 
+static bool
+is_counted(const struct judgement *judgement)
+{
+	return judgement->verdict == VERDICT_UNDRAINED ||
+	    judgement->verdict == VERDICT_SUSPECTED;
+}
+
+/* One that is no evidence any more stays until the store has heard so. */
 static void
 put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 {
-	bool is_evidence = x->record.judgement.verdict == VERDICT_UNDRAINED ||
-	    x->record.judgement.verdict == VERDICT_SUSPECTED;
+	bool is_evidence = is_counted(&x->record.judgement) || x->is_changed;
 	struct ring *ring = is_evidence ? &ledger->evidence : &ledger->ordinary;
 
 	if (ring->count == ring->max) {
@@ -131,6 +147,45 @@ note_suspicion(struct ledger_exchange *x, mono_us now)
 	free(group);
 }
 
+/* What outlives the process is told of the new judgement. */
+static void
+keep_for_store(struct ledger_exchange *x, const struct judgement *before)
+{
+	struct ledger *ledger = x->conn->ledger;
+	struct exchange_record *record = &x->record;
+	char route[ROUTE_MAX_BYTES];
+
+	if (!ledger->config.keeps_changes)
+		return;
+	if (exposures_is_settled(before->verdict) !=
+	    exposures_is_settled(record->judgement.verdict))
+		exposures_judged(&ledger->exposures, record,
+		    find_route(ledger, record, route), before->verdict);
+	if (is_counted(before) || is_counted(&record->judgement))
+		ledger_note_change(ledger, x);
+}
+
+void
+ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
+{
+	if (x->record.is_held == is_held)
+		return;
+	x->record.is_held = is_held;
+	timeline_held(&x->conn->ledger->timeline, now, is_held ? 1 : -1);
+}
+
+static void
+note_undrained(struct ledger *ledger, const struct exchange_record *record,
+    const struct judgement *before)
+{
+	bool was = before->verdict == VERDICT_UNDRAINED;
+	bool is = record->judgement.verdict == VERDICT_UNDRAINED;
+
+	if (was != is)
+		timeline_undrained(
+		    &ledger->timeline, record->arrived_at, is ? 1 : -1);
+}
+
 /* The one writer of verdicts. */
 static void
 set_judgement(
@@ -160,13 +215,16 @@ set_judgement(
 	}
 	if (before.verdict != judgement->verdict)
 		note_suspicion(x, now);
-	if (judgement->verdict == VERDICT_UNDRAINED ||
-	    judgement->verdict == VERDICT_SUSPECTED)
+	if (is_counted(judgement))
 		ledger_ensure_route(ledger, record);
 	if (record->route != NULL)
 		groups_judged(ledger->groups, record, &before);
-	record->is_held = judgement->verdict == VERDICT_UNDRAINED &&
-	    record->facts.ending == ENDING_NOT_YET;
+	note_undrained(ledger, record, &before);
+	ledger_set_held(x,
+	    judgement->verdict == VERDICT_UNDRAINED &&
+		record->facts.ending == ENDING_NOT_YET,
+	    now);
+	keep_for_store(x, &before);
 }
 
 static bool
@@ -216,5 +274,7 @@ ledger_finish(struct ledger_exchange *x)
 	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
 		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
+	if (is_counted(&x->record.judgement))
+		ledger_note_change(conn->ledger, x);
 	put_in_ring(conn->ledger, x);
 }

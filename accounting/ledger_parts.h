@@ -4,7 +4,8 @@
 
 /*
  * What the ledger's files share, and nobody else sees: ledger.c (the life of
- * records), ledger_judge.c (verdicts) and ledger_view.c (snapshots).
+ * records), ledger_judge.c (verdicts), ledger_view.c (snapshots)
+ * and ledger_changes.c (what the store is told).
  */
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@
 #include "accounting/groups.h"
 #include "accounting/ledger.h"
 #include "accounting/reuse.h"
+#include "accounting/timeline.h"
 
 struct ledger_exchange {
 	struct exchange_record record;
@@ -22,6 +24,8 @@ struct ledger_exchange {
 	mono_us request_at;
 	mono_us response_at; /* 0: no head yet */
 	TAILQ_ENTRY(ledger_exchange) link;
+	bool is_changed; /* is among the ledger's changes */
+	LIST_ENTRY(ledger_exchange) change_link;
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
@@ -65,12 +69,17 @@ struct ledger {
 	size_t closed_count;
 	struct ring ordinary;
 	struct ring evidence;
+	/* for the next ledger_take_changes() */
+	LIST_HEAD(, ledger_exchange) changes; /* borrowed, newest first */
+	struct exposures exposures;
+	struct totals taken; /* the totals, when they were taken last */
 	uint64_t conn_serial;
 	wall_us since;
 	mono_us since_mono;
+	struct timeline timeline;
 };
 
-/* Frees one that is in no list. */
+/* Frees one that is in no list but that of the changes. */
 void ledger_free_exchange(struct ledger_exchange *exchange);
 
 /* ---- ledger_judge.c ---- */
@@ -88,6 +97,13 @@ void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 /* Judges by the facts as they are. */
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
+
+/* The exchange is or was evidence, and the store should know how it is. */
+void ledger_note_change(struct ledger *ledger, struct ledger_exchange *x);
+
+/* The response holds its connection now, or does no more. */
+void ledger_set_held(
+    struct ledger_exchange *exchange, bool is_held, mono_us now);
 
 /* Takes the exchange off its connection: nothing more can be learned. */
 void ledger_finish(struct ledger_exchange *exchange);

@@ -192,6 +192,9 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 
 	snapshot->taken_at = wall;
 	snapshot->since = ledger->since;
+	snapshot->taken_mono = now;
+	timeline_advance(&ledger->timeline, now);
+	snapshot->timeline = ledger->timeline;
 	snapshot->seconds_us = now - ledger->since_mono;
 	snapshot->totals = ledger->totals;
 	snapshot->counters = ledger->counters;

@@ -87,6 +87,7 @@ struct exchange_record {
 	int64_t body_bytes;      /* of the response body, as received so far */
 	int64_t delivered_bytes; /* of them, ACKed by the caller's kernel */
 	wall_us began_at;
+	mono_us arrived_at;    /* the same, by the clock that decides */
 	int64_t first_byte_us; /* request to response head; -1 until then */
 	int64_t duration_us;   /* request to end of response; -1 until then */
 	int64_t age_us;        /* time since the response head; set by the

@@ -30,6 +30,7 @@ snapshot_free(struct snapshot *snapshot)
 		record_fini_conn(&snapshot->conns[i]);
 	for (size_t i = 0; i < snapshot->exchange_count; i++)
 		record_fini_exchange(&snapshot->exchanges[i]);
+	free(snapshot->marks);
 	free(snapshot->leaks);
 	free(snapshot->reuse);
 	free(snapshot->conns);
@@ -147,6 +148,9 @@ snapshot_merge(struct snapshot *whole, struct snapshot **part)
 	}
 	if (from->taken_at > whole->taken_at)
 		whole->taken_at = from->taken_at;
+	if (from->taken_mono > whole->taken_mono)
+		whole->taken_mono = from->taken_mono;
+	timeline_absorb(&whole->timeline, &from->timeline);
 	add_totals(&whole->totals, &from->totals);
 	add_counters(&whole->counters, &from->counters);
 	add_gauges(&whole->gauges, &from->gauges);
@@ -182,6 +186,29 @@ newer_exchange_first(const void *a, const void *b)
 					      : left->ordinal < right->ordinal;
 }
 
+static void
+investigate(const struct snapshot *snapshot, struct leak *leak)
+{
+	struct bursts bursts;
+
+	rhythm_find(&leak->rhythm, &bursts,
+	    &(struct rhythm_facts){
+		.arrivals = &leak->arrivals,
+		.timeline = &snapshot->timeline,
+		.undrained = leak->undrained,
+		.watched_us = snapshot->seconds_us,
+	    });
+	suspect_find(&leak->suspect,
+	    &(struct suspect_facts){
+		.bursts = &bursts,
+		.is_partial = leak->arrivals.is_partial,
+		.marks = snapshot->marks,
+		.mark_count = snapshot->mark_count,
+		.until = snapshot->taken_mono,
+	    });
+	bursts_fini(&bursts);
+}
+
 void
 snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 {
@@ -197,6 +224,8 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	if (snapshot->exchange_count > 0)
 		qsort(snapshot->exchanges, snapshot->exchange_count,
 		    sizeof(*snapshot->exchanges), newer_exchange_first);
+	for (size_t i = 0; query->wants_rhythm && i < snapshot->leak_count; i++)
+		investigate(snapshot, &snapshot->leaks[i]);
 	if (query->max_exchanges == 0)
 		return;
 	while (snapshot->exchange_count > query->max_exchanges)

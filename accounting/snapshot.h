@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "accounting/leak.h"
+#include "accounting/marks.h"
 #include "accounting/record.h"
 #include "accounting/reuse.h"
+#include "accounting/timeline.h"
 #include "accounting/units.h"
 
 /* Counts by verdict, each exchange in exactly one: exchanges is their sum. */
@@ -44,7 +46,8 @@ struct gauges {
 struct snapshot_query {
 	bool wants_conns;
 	bool wants_exchanges;
-	bool has_verdict; /* filters, for exchanges: */
+	bool wants_rhythm; /* of each leak, and its suspect; and the marks */
+	bool has_verdict;  /* filters, for exchanges: */
 	enum verdict verdict;
 	char *tag_key;        /* owned; NULL: any */
 	char *tag_value;      /* owned; NULL: any value of tag_key */
@@ -56,11 +59,15 @@ struct snapshot_query {
 
 struct snapshot {
 	wall_us taken_at;
+	mono_us taken_mono;
 	wall_us since;      /* when the ledger was opened */
 	int64_t seconds_us; /* taken_at - since, by the monotonic clock */
 	struct totals totals;
 	struct counters counters;
 	struct gauges gauges;
+	struct timeline timeline;
+	struct mark *marks; /* owned, oldest first; given by the asker */
+	size_t mark_count;
 	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
 	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
@@ -80,7 +87,8 @@ void snapshot_free(struct snapshot *snapshot);
 void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
 /* Sorts what merging left unsorted: leaks by weight, connections and
- * exchanges by age; and applies max_exchanges.  Call once, at the end. */
+ * exchanges by age; applies max_exchanges; and finds each leak's rhythm and
+ * suspect where they are wanted.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
 

@@ -20,6 +20,7 @@
 
 #include "accounting/memory.h"
 #include "admin/habits.h"
+#include "admin/detective.h"
 #include "admin/text.h"
 
 #define US_PER_HOUR (3600.0 * (double)US_PER_S)
@@ -238,6 +239,7 @@ leak_json(const struct leak *leak, int64_t observed_us)
 {
 	json_t *json = json_object();
 	double hours = (double)observed_us / US_PER_HOUR;
+	char *note = detective_suspect_note(leak);
 
 	put_text(json, "id", leak->id);
 	put_text(json, "origin", leak->origin);
@@ -257,10 +259,12 @@ leak_json(const struct leak *leak, int64_t observed_us)
 	put_time(json, "last_seen", leak->last_seen);
 	json_object_set_new(json, "evidence", evidence_json(leak));
 	json_object_set_new(json, "release", release_json(leak));
-	json_object_set_new(json, "rhythm", json_null());
-	json_object_set_new(json, "suspect", json_null());
+	json_object_set_new(json, "rhythm", detective_rhythm(leak));
+	json_object_set_new(json, "suspect", detective_suspect(leak));
+	put_text(json, "suspect_note", note);
 	json_object_set_new(json, "callers", callers_json(leak));
 	json_object_set_new(json, "example", example_json(leak->example));
+	free(note);
 	return json;
 }
 
@@ -463,6 +467,35 @@ char *
 api_exchange(const struct exchange_record *exchange)
 {
 	return dump(exchange_json(exchange));
+}
+
+char *
+api_timeline(const struct snapshot *snapshot)
+{
+	const struct timeline *timeline = &snapshot->timeline;
+	json_t *json = frame_new(snapshot);
+	json_t *bins = json_array();
+	json_int_t held = 0;
+	size_t count = timeline->bin_us == 0 ? 0 : timeline->current + 1;
+
+	/* The ledgers' first moment, give or take the start of a thread. */
+	put_time(json, "start", count == 0 ? 0 : snapshot->since);
+	json_object_set_new(json, "bin_s",
+	    count == 0
+		? json_null()
+		: json_real((double)timeline->bin_us / (double)US_PER_S));
+	for (size_t i = 0; i < count; i++) {
+		const struct timeline_bin *bin = &timeline->bins[i];
+		json_t *item = json_object();
+
+		held += bin->held_change;
+		put_number(item, "requests", bin->requests);
+		put_number(item, "undrained", bin->undrained);
+		json_object_set_new(item, "held", json_integer(held));
+		json_array_append_new(bins, item);
+	}
+	json_object_set_new(json, "bins", bins);
+	return dump(json);
 }
 
 char *

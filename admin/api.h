@@ -26,6 +26,9 @@ char *api_exchange(const struct exchange_record *exchange);
  * usually causes what is seen. */
 char *api_reuse(const struct snapshot *snapshot);
 
+/* Requests, undrained and held ones over time. */
+char *api_timeline(const struct snapshot *snapshot);
+
 /* {"error":"..."} */
 char *api_error(const char *reason);
 

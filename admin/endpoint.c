@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "admin/announce.h"
 #include "admin/api.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
@@ -24,6 +25,8 @@
 #define API_PREFIX "/api/"
 #define READS (METHOD_GET | METHOD_HEAD)
 #define READS_ALLOW "GET, HEAD"
+#define POSTS_ALLOW "GET, HEAD, POST"
+#define MARKS_PATH API_PREFIX "marks"
 
 /* Takes `body`. */
 static void
@@ -51,6 +54,31 @@ static void
 render_reuse(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_JSON, api_reuse(visit->snapshot));
+}
+
+static void
+render_timeline(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_timeline(visit->snapshot));
+}
+
+static void
+render_marks(const struct visit *visit, struct document *document)
+{
+	const char *refusal;
+	char *text;
+	int status;
+
+	if (visit->body == NULL) {
+		fill(document, TYPE_JSON, announce_list(visit->marks));
+		return;
+	}
+	status = announce_take(
+	    visit->marks, visit->content_type, visit->body, &text, &refusal);
+	if (status == 200)
+		fill(document, TYPE_JSON, text);
+	else
+		endpoint_refuse(document, status, MARKS_PATH, refusal);
 }
 
 static void
@@ -124,13 +152,25 @@ static const struct endpoint endpoints[] = {
 	.params = VIEW_COLUMNS,
 	.gathers = true,
 	.wants_conns = true,
+	.wants_rhythm = true,
 	.render = render_report,
 	.help = "what leaks, how fast, and who does it; ?columns="},
     {.path = "/api/leaks",
 	.methods = READS,
 	.gathers = true,
+	.wants_rhythm = true,
 	.render = render_leaks,
 	.help = "totals, and every leak with its callers"},
+    {.path = "/api/timeline",
+	.methods = READS,
+	.gathers = true,
+	.render = render_timeline,
+	.help = "requests, undrained and held responses over time"},
+    {.path = MARKS_PATH,
+	.methods = READS | METHOD_POST,
+	.render = render_marks,
+	.help = "when jobs started and stopped; POST "
+		"{\"name\":\"imagecheck\",\"phase\":\"start\"}"},
     {.path = "/api/connections",
 	.methods = READS,
 	.params = VIEW_STATE | VIEW_TAG | VIEW_LIMIT,
@@ -253,6 +293,7 @@ set_query(struct visit *visit)
 
 	query->wants_conns = visit->endpoint->wants_conns;
 	query->wants_exchanges = visit->endpoint->wants_exchanges;
+	query->wants_rhythm = visit->endpoint->wants_rhythm;
 	/* One more, to know whether there are more. */
 	if (query->wants_exchanges)
 		query->max_exchanges = visit->view.limit + 1;
@@ -271,9 +312,12 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		return false;
 	}
 	if ((endpoint->methods & method) == 0) {
-		endpoint_refuse(
-		    document, 405, path, "this path takes " READS_ALLOW);
-		document->allow = READS_ALLOW;
+		bool posts = (endpoint->methods & METHOD_POST) != 0;
+
+		endpoint_refuse(document, 405, path,
+		    posts ? "this path takes " POSTS_ALLOW
+			  : "this path takes " READS_ALLOW);
+		document->allow = posts ? POSTS_ALLOW : READS_ALLOW;
 		return false;
 	}
 	visit->endpoint = endpoint;
@@ -316,4 +360,5 @@ endpoint_visit_fini(struct visit *visit)
 {
 	view_fini(&visit->view);
 	free(visit->accept);
+	free(visit->body);
 }

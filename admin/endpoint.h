@@ -13,10 +13,13 @@
 #include "accounting/snapshot.h"
 #include "admin/view.h"
 
+struct marks;
+
 enum method {
 	METHOD_GET = 1 << 0,
 	METHOD_HEAD = 1 << 1,
-	METHOD_OTHER = 1 << 2,
+	METHOD_POST = 1 << 2,
+	METHOD_OTHER = 1 << 3,
 };
 
 /* What is answered. */
@@ -34,10 +37,13 @@ struct visit {
 	const struct endpoint *endpoint;
 	struct view view;
 	char *accept; /* owned; NULL: none */
+	char *body;   /* owned; NULL where it is no POST */
 
 	/* borrowed for the call */
 	const struct snapshot *snapshot; /* NULL unless the endpoint gathers */
 	const char *ca_pem;              /* NULL: there is none */
+	const char *content_type;        /* of the body; NULL: none */
+	struct marks *marks;
 	bool is_ready;
 };
 
@@ -49,6 +55,7 @@ struct endpoint {
 	bool gathers;     /* renders a snapshot, taken by view.query */
 	bool wants_conns;
 	bool wants_exchanges;
+	bool wants_rhythm;
 	void (*render)(const struct visit *visit, struct document *document);
 	const char *help;
 };

@@ -30,10 +30,10 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include "accounting/memory.h"
+#include "admin/asked.h"
 #include "admin/endpoint.h"
 #include "admin/guard.h"
 #include "admin/guests.h"
@@ -249,67 +249,16 @@ begin_call(struct admin_server *server, struct evhttp_request *request,
 
 /* ---- requests ---- */
 
-static enum method
-method_of(struct evhttp_request *request)
-{
-	enum evhttp_cmd_type command = evhttp_request_get_command(request);
-
-	if (command == EVHTTP_REQ_GET)
-		return METHOD_GET;
-	return command == EVHTTP_REQ_HEAD ? METHOD_HEAD : METHOD_OTHER;
-}
-
-static const char *
-find_field(struct evhttp_request *request, const char *name)
-{
-	return evhttp_find_header(
-	    evhttp_request_get_input_headers(request), name);
-}
-
-static size_t
-count_fields(struct evhttp_request *request, const char *name)
-{
-	const struct evkeyvalq *fields =
-	    evhttp_request_get_input_headers(request);
-	size_t count = 0;
-
-	for (const struct evkeyval *field = fields->tqh_first; field != NULL;
-	     field = field->next.tqe_next)
-		count += strcasecmp(field->key, name) == 0;
-	return count;
-}
-
-/* Returns what makes of this no request to an origin server, or NULL. */
-static const char *
-find_mistake(struct evhttp_request *request)
-{
-	static const char *const singles[] = {
-	    "Host", "Origin", "Authorization"};
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-
-	if (evhttp_uri_get_scheme(uri) != NULL ||
-	    evhttp_request_get_command(request) == EVHTTP_REQ_CONNECT)
-		return "this is leakproxy's admin address, not the proxy: "
-		       "give callers the --listen address";
-	/* What we decide by must not be said twice (RFC 9112 §3.2). */
-	for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
-		if (count_fields(request, singles[i]) > 1)
-			return "Host, Origin and Authorization may be given "
-			       "once each";
-	}
-	return NULL;
-}
-
 static const char *
 refuse_site(const struct admin_server *server, struct evhttp_request *request)
 {
-	const char *host = find_field(request, "Host");
+	const char *host = asked_field(request, "Host");
 	const char *refusal =
 	    guard_refuse_host(host, server->config.token != NULL);
 
 	if (refusal != NULL)
 		return refusal;
-	return guard_refuse_origin(find_field(request, "Origin"), host);
+	return guard_refuse_origin(asked_field(request, "Origin"), host);
 }
 
 static bool
@@ -319,7 +268,7 @@ is_authorized(const struct admin_server *server, struct evhttp_request *request,
 	const char *token = server->config.token;
 
 	return token == NULL || endpoint_is_public(path) ||
-	    token_matches(token, find_field(request, "Authorization"));
+	    token_matches(token, asked_field(request, "Authorization"));
 }
 
 /* Returns whether nothing at all is answered to this request, and the refusal
@@ -330,7 +279,7 @@ refuse_early(const struct admin_server *server, struct evhttp_request *request,
 {
 	const char *path =
 	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
-	const char *mistake = find_mistake(request);
+	const char *mistake = asked_mistake(request);
 	const char *site = refuse_site(server, request);
 
 	if (mistake != NULL) {
@@ -366,7 +315,7 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 	struct visit visit = {0};
 	struct document document = {0};
 
-	if (!endpoint_visit(&visit, method_of(request), path,
+	if (!endpoint_visit(&visit, asked_method(request), path,
 		evhttp_uri_get_query(uri), &document)) {
 		reply(request, &document);
 	} else if (is_full(server, visit.endpoint)) {
@@ -374,10 +323,13 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 		    "too many requests are under way: try again");
 		reply(request, &document);
 	} else if (visit.endpoint->gathers) {
-		visit.accept = xstrdup_or_null(find_field(request, "Accept"));
+		visit.accept = xstrdup_or_null(asked_field(request, "Accept"));
 		begin_call(server, request, &visit);
 	} else {
 		visit.ca_pem = config->ca_pem;
+		visit.marks = config->marks;
+		visit.content_type = asked_field(request, "Content-Type");
+		visit.body = asked_body(request);
 		visit.is_ready =
 		    config->source.is_ready(config->source.source_arg);
 		endpoint_render(&visit, &document);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "accounting/marks.h"
 #include "accounting/snapshot.h"
 #include "proxy/base/loop.h"
 
@@ -32,8 +33,9 @@ struct admin_config {
 	const struct sockaddr *sockaddr;
 	socklen_t sockaddr_length;
 	/* borrowed for the life */
-	const char *ca_pem; /* served at /ca.pem */
-	const char *token;  /* who asks must know it; NULL: anybody may */
+	struct marks *marks; /* borrowed for the life */
+	const char *ca_pem;  /* served at /ca.pem */
+	const char *token;   /* who asks must know it; NULL: anybody may */
 	struct admin_source source;
 
 	/* 0: as is usual */

@@ -14,6 +14,7 @@
 
 #include "accounting/memory.h"
 #include "admin/advice.h"
+#include "admin/detective.h"
 #include "admin/text.h"
 
 #define FIELD_INDENT 12 /* where the values of the fields begin */
@@ -303,6 +304,28 @@ put_example(struct page *page, const struct exchange_record *example)
 	page_end(page);
 }
 
+/* Takes `text`, which may be NULL: then there is no such line. */
+static void
+put_words(struct page *page, const char *name, char *text)
+{
+	if (text == NULL)
+		return;
+	put_field(page, name);
+	page_words(page, "", text);
+	page_end(page);
+	free(text);
+}
+
+static void
+put_rhythm(struct page *page, const struct leak *leak)
+{
+	if (leak->rhythm.bursts == 0)
+		return;
+	put_words(page, "rhythm", detective_rhythm_text(leak));
+	put_words(page, "rate", detective_slope_text(leak));
+	put_words(page, "suspect", detective_suspect_text(leak));
+}
+
 /* Where to look in the caller's code. */
 static void
 put_advice(struct page *page, const struct leak *leak)
@@ -326,6 +349,7 @@ story_put(struct page *page, const struct leak *leak, wall_us now)
 	put_evidence(page, leak);
 	put_callers(page, leak);
 	put_times(page, leak, now);
+	put_rhythm(page, leak);
 	put_holding(page, leak);
 	put_example(page, leak->example);
 	if (story_is_proven(leak))

@@ -139,7 +139,8 @@ bool request_is_head(const struct client *client);
 /* Exactly one Host in HTTP/1.1 (RFC 9112 §3.2). */
 bool request_has_valid_host(const struct head *request);
 
-/* Adds the tags of a head to *tags, and counts the malformed. */
+/* Adds the tags of a head to *tags and its marks to the house's, and counts
+ * the malformed. */
 void request_read_tags(
     struct client *client, const struct head *request, struct tags *tags);
 void request_note_user_agent(struct client *client, const struct head *request);

@@ -17,8 +17,10 @@
 
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
+#include "accounting/store.h"
 #include "admin/report.h"
 #include "admin/server.h"
+#include "admin/stored.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
@@ -26,6 +28,7 @@
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/options.h"
+#include "proxy/recorder.h"
 #include "proxy/sandbox.h"
 #include "proxy/selftest.h"
 #include "proxy/service.h"
@@ -33,6 +36,7 @@
 #include "proxy/units.h"
 
 #define STATUS_MISTAKE 2
+#define STATUS_FAILS_ON 1
 
 /* A proxy that runs, with what stands around it. */
 struct run {
@@ -41,6 +45,7 @@ struct run {
 	struct loop *loop;
 	struct signals *signals;
 	struct service *service;
+	struct recorder *recorder; /* NULL: --store off */
 	struct admin_server *admin;
 	struct child *child; /* exec */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
@@ -102,6 +107,7 @@ open_admin(struct run *run)
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
 	    .ca_pem = service_ca_pem(run->service),
+	    .marks = service_marks(run->service),
 	    .token = options->admin_token,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
@@ -109,6 +115,10 @@ open_admin(struct run *run)
 	};
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 
+	if (run->recorder != NULL) {
+		config.source.gather = recorder_gather;
+		config.source.source_arg = run->recorder;
+	}
 	if (!options->has_admin)
 		return true;
 	units_address_text(&options->admin, text);
@@ -160,13 +170,17 @@ open_service(struct run *run)
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)
 		return complain(error);
+	if (run->options->keeps_store)
+		run->recorder = recorder_new(run->service, run->options);
 	if (!open_admin(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
-	return service_prepare(
-		   run->service, has_admin ? &admin : NULL, error) ||
-	    complain(error);
+	if (!service_prepare(run->service, has_admin ? &admin : NULL, error))
+		return complain(error);
+	if (run->recorder != NULL)
+		recorder_open(run->recorder);
+	return true;
 }
 
 static bool
@@ -174,6 +188,9 @@ start_threads(struct run *run)
 {
 	char error[SERVICE_ERROR_BYTES];
 
+	if (run->recorder != NULL && !recorder_start(run->recorder))
+		return complain("cannot start the store's thread: raise the "
+				"limit of processes, or --store off");
 	if (run->admin != NULL && !admin_server_start(run->admin))
 		return complain("cannot start the admin's thread: raise the "
 				"limit of processes");
@@ -225,15 +242,20 @@ start(struct run *run)
 	    start_threads(run) && tell_ready(run);
 }
 
-/* The admin server asks the workers, so it goes first. */
+/* The admin server asks the recorder, and that the workers. */
 static void
 stop(struct run *run)
 {
 	if (run->admin != NULL)
 		admin_server_stop(run->admin);
 	run->admin = NULL;
+	if (run->recorder != NULL)
+		recorder_stop(run->recorder);
 	if (run->service != NULL)
 		service_drain(run->service);
+	if (run->recorder != NULL)
+		recorder_finish(run->recorder);
+	run->recorder = NULL;
 }
 
 static void
@@ -332,7 +354,8 @@ static int
 exec(const struct options *options)
 {
 	struct run run = {.options = options};
-	struct snapshot_query query = {.wants_conns = true};
+	struct snapshot_query query = {
+	    .wants_conns = true, .wants_rhythm = true};
 	struct snapshot *snapshot;
 	int status;
 
@@ -354,6 +377,62 @@ exec(const struct options *options)
 	return status;
 }
 
+/* ---- runs, compare, report --run ---- */
+
+static bool
+put_out(const struct options *options, const char *text)
+{
+	const char *path = options->report_file;
+	FILE *file = path == NULL ? stdout : fopen(path, "we");
+	bool is_good =
+	    file != NULL && fputs(text, file) >= 0 && fflush(file) == 0;
+
+	if (!is_good)
+		fprintf(stderr, "leakproxy: cannot write to %s: %s\n",
+		    path == NULL ? "stdout" : path, strerror(errno));
+	if (path != NULL && file != NULL)
+		fclose(file);
+	return is_good;
+}
+
+/* Returns what the command asks of the store, or NULL. */
+static char *
+ask_store(const struct options *options, struct store *store, unsigned *found)
+{
+	struct stored_form form = {.is_json = options->wants_json,
+	    .columns = commands_columns(options, STDOUT_FILENO)};
+
+	if (options->command == COMMAND_RUNS)
+		return stored_runs(store, &form);
+	if (options->command == COMMAND_COMPARE)
+		return stored_comparison(store, options->runs, &form, found);
+	return stored_report(store, options->run, &form);
+}
+
+static int
+read_store(const struct options *options)
+{
+	struct store_error error;
+	struct store *store =
+	    store_open(options->state_dir, STORE_READ, &error);
+	unsigned found = 0;
+	int status = STATUS_MISTAKE;
+	char *text;
+
+	if (store == NULL) {
+		complain(error.text);
+		return status;
+	}
+	text = ask_store(options, store, &found);
+	if (text == NULL)
+		complain(store_error(store)->text);
+	else if (put_out(options, text))
+		status = (found & options->fail_on) != 0 ? STATUS_FAILS_ON : 0;
+	free(text);
+	store_close(store);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -371,7 +450,12 @@ main(int argc, char **argv)
 		status = exec(options);
 		break;
 	case COMMAND_REPORT:
-		status = commands_report(options);
+		status = options->run == NULL ? commands_report(options)
+					      : read_store(options);
+		break;
+	case COMMAND_RUNS:
+	case COMMAND_COMPARE:
+		status = read_store(options);
 		break;
 	case COMMAND_CA:
 		status = commands_ca(options);

@@ -44,4 +44,13 @@ option_reader option_read_text;
 option_reader option_read_upstream_proxy;
 option_reader option_read_workers;
 
+/* ---- option_store.c: what is about stored runs ---- */
+
+/* A list of changes, such as "new,worse". */
+option_reader option_read_fail_on;
+
+/* serve, exec: a name for a run; report: what a run is called. */
+option_reader option_read_run;
+option_reader option_read_store_size;
+
 #endif

@@ -17,6 +17,9 @@
 #define REPORT (1u << COMMAND_REPORT)
 #define CA (1u << COMMAND_CA)
 #define SELFTEST (1u << COMMAND_SELFTEST)
+#define RUNS (1u << COMMAND_RUNS)
+#define COMPARE (1u << COMMAND_COMPARE)
+#define ANY (SERVE | EXEC | REPORT | CA | SELFTEST | RUNS | COMPARE)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \

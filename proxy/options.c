@@ -220,6 +220,16 @@ read_option(struct parse *parse, const char *word)
 	    parse, row, equals == NULL ? NULL : equals + 1);
 }
 
+/* The runs that compare takes stand between its options. */
+static bool
+take_run(struct options *options, const char *word)
+{
+	if (options->command != COMMAND_COMPARE || options->run_count == 2)
+		return false;
+	options->runs[options->run_count++] = word;
+	return true;
+}
+
 /* Ends at exec's command: the first word that is no option, or all behind
  * "--". */
 static enum outcome
@@ -230,8 +240,12 @@ read_words(struct parse *parse)
 	while (outcome == OUTCOME_GO_ON && *parse->next != NULL) {
 		const char *word = *parse->next;
 
-		if (word[0] != '-' || word[1] == '\0')
-			break;
+		if (word[0] != '-' || word[1] == '\0') {
+			if (!take_run(parse->options, word))
+				break;
+			parse->next++;
+			continue;
+		}
 		parse->next++;
 		if (strcmp(word, "--") == 0)
 			break;
@@ -255,6 +269,13 @@ take_rest(struct parse *parse)
 		    "[options] -- COMMAND");
 		return OUTCOME_MISTAKE;
 	}
+	if (*parse->next == NULL && command == COMMAND_COMPARE &&
+	    parse->options->run_count < 2) {
+		complain("compare",
+		    "it takes two runs: write leakproxy compare BEFORE AFTER; "
+		    "leakproxy runs lists them");
+		return OUTCOME_MISTAKE;
+	}
 	if (*parse->next == NULL)
 		return OUTCOME_GO_ON;
 	complain(usage_command_word(command),
@@ -275,6 +296,15 @@ is_meant_for_report(const struct options *options, const struct option_row *row,
 	    strncmp(value, "http://", strlen("http://")) == 0;
 }
 
+/* LEAKPROXY_RUN names the run that begins; report is about the proxy that
+ * runs, unless told otherwise. */
+static bool
+is_meant_for_runs(const struct options *options, const struct option_row *row)
+{
+	return options->command == COMMAND_REPORT &&
+	    strcmp(row->name, "run") == 0;
+}
+
 /* Empty is unset: that is what compose files and manifests make of it. */
 static const char *
 environment_value(const struct options *options, const struct option_row *row)
@@ -285,7 +315,8 @@ environment_value(const struct options *options, const struct option_row *row)
 	option_table_environment_name(row, name);
 	value = getenv(name);
 	if (value == NULL || *value == '\0' ||
-	    is_meant_for_report(options, row, value))
+	    is_meant_for_report(options, row, value) ||
+	    is_meant_for_runs(options, row))
 		return NULL;
 	return value;
 }
@@ -330,8 +361,10 @@ fill_in_state_dir(struct options *options)
 	const char *state_home = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 
-	if (options->state_dir != NULL || options->command == COMMAND_REPORT ||
-	    options->command == COMMAND_SELFTEST)
+	bool needs_none = options->command == COMMAND_SELFTEST ||
+	    (options->command == COMMAND_REPORT && options->run == NULL);
+
+	if (options->state_dir != NULL || needs_none)
 		return OUTCOME_GO_ON;
 	if (state_home != NULL && *state_home == '/')
 		options->state_dir = xasprintf("%s/leakproxy", state_home);
@@ -388,8 +421,8 @@ read_command(const char *word, enum command *command)
 {
 	if (word == NULL) {
 		complain(NULL,
-		    "the command is missing: write serve, exec, report, ca or "
-		    "selftest; see leakproxy --help");
+		    "the command is missing: write serve, exec, report, "
+		    "runs, compare, ca or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -482,6 +515,7 @@ options_free(struct options *options)
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);
+	free(options->run);
 	free(options->ca_export);
 	free(options);
 }

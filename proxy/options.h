@@ -27,7 +27,9 @@ enum command {
 	COMMAND_REPORT,
 	COMMAND_CA,
 	COMMAND_SELFTEST,
-	COMMAND_REPLAY,
+	COMMAND_RUNS,
+	COMMAND_COMPARE,
+	COMMAND_REPLAY, /* the last */
 };
 
 struct strings {
@@ -81,6 +83,12 @@ struct options {
 	size_t max_header_bytes;
 	int log_level; /* enum log_level */
 
+	bool keeps_store; /* --store */
+	mono_us store_max_age_us;
+	size_t store_max_bytes;
+	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
+	              for the proxy that runs */
+
 	/* serve */
 	char *user; /* NULL: stay who we are */
 	bool wants_seccomp;
@@ -97,6 +105,11 @@ struct options {
 	/* selftest */
 	struct address proxy; /* where the proxy listens */
 	mono_us selftest_timeout_us;
+
+	/* compare */
+	const char *runs[2]; /* before and after; borrowed from main() */
+	unsigned run_count;
+	unsigned fail_on; /* a bit for each, 1 << enum change */
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "accounting/memory.h"
+#include "proxy/marking.h"
 #include "proxy/maxforwards.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
@@ -24,6 +25,8 @@ request_read_tags(
 	    tagging_read(request, client->worker->house->options, tags);
 
 	ledger_counters(client->worker->ledger)->malformed_tags += malformed;
+	malformed = marking_read(request, client->worker->house->marks);
+	ledger_counters(client->worker->ledger)->malformed_marks += malformed;
 }
 
 void

@@ -55,6 +55,7 @@ struct service {
 	struct tls_server *tls_server;
 	struct callers *callers;
 	struct suspicion *suspicion;
+	struct marks *marks;
 	struct door *doors;
 	size_t door_count;
 	struct address *own;
@@ -248,6 +249,7 @@ service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 	service->options = options;
 	service->callers = callers_new();
 	service->suspicion = suspicion_new();
+	service->marks = marks_new();
 	/* Its own name for each process: proxies in a chain are no loop. */
 	snprintf(service->via_name, sizeof(service->via_name), "leakproxy-%08x",
 	    (unsigned)(clock_wall() * 2654435761u));
@@ -293,6 +295,7 @@ furnish_house(struct service *service, const struct address *admin)
 	    .keylog = service->keylog,
 	    .callers = service->callers,
 	    .suspicion = service->suspicion,
+	    .marks = service->marks,
 	    .destinations = {.own = service->own,
 		.own_count = count,
 		.allowed = service->options->allowed_destinations,
@@ -399,12 +402,19 @@ service_close(struct service *service)
 		authority_free(service->authority);
 	callers_free(service->callers);
 	suspicion_free(service->suspicion);
+	marks_free(service->marks);
 	free(service->bundle_path);
 	free(service->truststore_path);
 	free(service);
 }
 
 /* ---- what others need to know ---- */
+
+struct marks *
+service_marks(struct service *service)
+{
+	return service->marks;
+}
 
 const char *
 service_listen_text(const struct service *service, size_t index)
@@ -444,11 +454,22 @@ service_is_ready(void *arg)
 	return atomic_load(&service->is_ready);
 }
 
+unsigned
+service_ask(struct service *service, worker_ask_cb ask, void *arg)
+{
+	if (!atomic_load(&service->is_ready))
+		return 0;
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_ask(service->workers[i], ask, arg);
+	return service->worker_count;
+}
+
 /* ---- snapshots ---- */
 
 /* One request for a snapshot; it lives until the last part is in. */
 struct gathering {
-	struct loop *asker; /* borrowed */
+	struct loop *asker;  /* borrowed */
+	struct marks *marks; /* borrowed */
 	struct snapshot_query query;
 	struct snapshot *whole;
 	unsigned missing;
@@ -461,12 +482,22 @@ struct part {
 	struct snapshot *snapshot;
 };
 
+/* Seals the whole, with the marks where they are wanted. */
+static void
+seal(struct marks *marks, struct snapshot *whole,
+    const struct snapshot_query *query)
+{
+	if (query->wants_rhythm)
+		whole->marks = marks_copy(marks, &whole->mark_count);
+	snapshot_seal(whole, query);
+}
+
 static void
 finish_gathering(void *arg)
 {
 	struct gathering *gathering = arg;
 
-	snapshot_seal(gathering->whole, &gathering->query);
+	seal(gathering->marks, gathering->whole, &gathering->query);
 	gathering->done(gathering->whole, gathering->arg);
 	snapshot_query_fini(&gathering->query);
 	free(gathering);
@@ -504,6 +535,7 @@ service_gather(void *arg, struct loop *asker,
 	struct gathering *gathering = xcalloc(1, sizeof(*gathering));
 
 	gathering->asker = asker;
+	gathering->marks = service->marks;
 	gathering->whole = snapshot_new();
 	gathering->done = done;
 	gathering->arg = done_arg;
@@ -543,6 +575,6 @@ service_snapshot(struct service *service, const struct snapshot_query *query)
 
 	for (unsigned i = 0; i < service->worker_count; i++)
 		worker_ask(service->workers[i], add_directly, &direct);
-	snapshot_seal(direct.whole, query);
+	seal(service->marks, direct.whole, query);
 	return direct.whole;
 }

@@ -13,6 +13,7 @@
 #include "accounting/snapshot.h"
 #include "proxy/base/loop.h"
 #include "proxy/options.h"
+#include "proxy/worker.h"
 
 #define SERVICE_ERROR_BYTES 600
 
@@ -49,6 +50,14 @@ const char *service_ca_pem(const struct service *service);
 const char *service_ca_path(const struct service *service);
 const char *service_bundle_path(const struct service *service);
 const char *service_truststore_path(const struct service *service);
+
+/* Asks each worker in its thread, or, after service_drain(), at once in the
+ * caller's.  Returns how many are asked: none before service_start().  Any
+ * thread. */
+unsigned service_ask(struct service *service, worker_ask_cb ask, void *arg);
+
+/* What jobs announced; any thread.  Borrowed. */
+struct marks *service_marks(struct service *service);
 
 /* For admin_source: any thread. */
 bool service_is_ready(void *service);

@@ -40,6 +40,7 @@ struct signals {
 	/* as they were */
 	sigset_t mask_before;
 	struct sigaction pipe_before;
+	struct sigaction limit_before;
 	struct sigaction child_before;
 };
 
@@ -72,6 +73,8 @@ set_dispositions(struct signals *signals)
 
 	/* A connection that has gone is an error of write(), no signal. */
 	sigaction(SIGPIPE, &ignore, &signals->pipe_before);
+	/* So is a file that has met its limit (ulimit -f). */
+	sigaction(SIGXFSZ, &ignore, &signals->limit_before);
 	/* Were SIGCHLD ignored, the kernel would throw the status away. */
 	sigaction(SIGCHLD, &standard, &signals->child_before);
 }
@@ -136,6 +139,7 @@ signals_close(struct signals *signals)
 		continue;
 	close(signals->fd);
 	sigaction(SIGPIPE, &signals->pipe_before, NULL);
+	sigaction(SIGXFSZ, &signals->limit_before, NULL);
 	sigaction(SIGCHLD, &signals->child_before, NULL);
 	pthread_sigmask(SIG_SETMASK, &signals->mask_before, NULL);
 	free(signals);
@@ -156,4 +160,6 @@ signals_before(
 	sigemptyset(to_default);
 	if (signals->pipe_before.sa_handler != SIG_IGN)
 		sigaddset(to_default, SIGPIPE);
+	if (signals->limit_before.sa_handler != SIG_IGN)
+		sigaddset(to_default, SIGXFSZ);
 }

@@ -108,6 +108,33 @@ static const struct command_row commands[] = {
 		"done;\n"
 		"     one line on stderr says what and how to mend it\n",
 	},
+    [COMMAND_RUNS] =
+	{
+	    .word = "runs",
+	    .synopsis = "leakproxy runs [options]",
+	    .summary = "list the runs that are stored",
+	    .story = "Lists the runs in the state directory, which report "
+		     "--run and compare take.\n",
+	    .example = "  leakproxy runs --json\n",
+	    .exit_statuses = success_or_mistake,
+	},
+    [COMMAND_COMPARE] =
+	{
+	    .word = "compare",
+	    .synopsis = "leakproxy compare [options] BEFORE AFTER",
+	    .summary = "say whether a fix worked, from two stored runs",
+	    .story = "Compares two stored runs leak by leak.  A run is its "
+		     "number or name\n"
+		     "(leakproxy runs), or \"last\"; behind it, @1.4 picks "
+		     "what came from\n"
+		     "version 1.4 of the service, by its tag \"version\".\n",
+	    .example = "  leakproxy compare --fail-on left before after\n",
+	    .exit_statuses =
+		"  0  no leak is what --fail-on names\n"
+		"  1  one is\n"
+		"  2  a mistake, or a run cannot be read; one line on stderr\n"
+		"     says what and how to mend it\n",
+	},
     [COMMAND_REPLAY] =
 	{
 	    .word = "replay",

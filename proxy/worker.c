@@ -282,6 +282,7 @@ furnish(struct worker_thread *thread, const struct house *house,
 	    .routes = options->routes,
 	    .callers = house->callers,
 	    .suspicion = house->suspicion,
+	    .keeps_changes = options->keeps_store,
 	    .shard = thread->index,
 	    .shard_count = options->workers,
 	};

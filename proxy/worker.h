@@ -15,6 +15,7 @@
 #include "accounting/callers.h"
 #include "accounting/evidence.h"
 #include "accounting/ledger.h"
+#include "accounting/marks.h"
 #include "accounting/suspicion.h"
 #include "proxy/base/loop.h"
 #include "proxy/destination.h"
@@ -35,6 +36,7 @@ struct house {
 	const struct tls_keylog *keylog; /* borrowed; NULL: none */
 	struct callers *callers;         /* borrowed */
 	struct suspicion *suspicion;     /* borrowed */
+	struct marks *marks;             /* borrowed */
 	struct destination_rules destinations;
 	const char *via_name;          /* borrowed */
 	atomic_uint *connection_count; /* of all workers; borrowed */

@@ -173,6 +173,7 @@ stop_source(void *arg)
 struct stage {
 	struct source source;
 	struct admin_server *server; /* NULL once stopped */
+	struct marks *marks;
 	const char *token;
 	size_t max_connections;
 	mono_us patience_us;
@@ -196,6 +197,7 @@ start(struct stage *stage, uint16_t port, const char *ca_pem)
 	    .sockaddr_length = sizeof(any),
 	    .ca_pem = ca_pem,
 	    .token = stage->token,
+	    .marks = stage->marks,
 	    .source = {gather, &stage->source, is_ready},
 	    .max_connections = stage->max_connections,
 	    .patience_us = stage->patience_us,
@@ -225,6 +227,7 @@ set_up(void **state)
 	pthread_mutex_init(&source->mutex, NULL);
 	pthread_cond_init(&source->changed, NULL);
 	pthread_create(&source->thread, NULL, run_source, source);
+	stage->marks = marks_new();
 	stage->server = start(stage, 0, "-----BEGIN CERTIFICATE-----\n");
 	assert_non_null(stage->server);
 	*state = stage;
@@ -244,6 +247,7 @@ tear_down(void **state)
 	pthread_join(source->thread, NULL);
 	loop_free(source->loop);
 	snapshot_query_fini(&source->last_query);
+	marks_free(stage->marks);
 	free(stage);
 	return 0;
 }
@@ -570,6 +574,62 @@ test_wrong_methods(void **state)
 		expect(*state, request, 405, "\r\nAllow: GET, HEAD\r\n");
 		free(request);
 	}
+}
+
+/* A job that starts and stops, and what is no job. */
+static void
+test_marks(void **state)
+{
+	static const struct {
+		const char *fields;
+		const char *body;
+		int status;
+		const char *expected;
+	} cases[] = {
+	    {"Content-Type: application/json\r\n",
+		"{\"name\":\"gc\",\"phase\":\"start\"}", 200,
+		"{\n \"name\": \"gc\",\n \"phase\": \"start\""},
+	    {"content-type: Application/JSON ; charset=utf-8\r\n",
+		"{\"name\":\"gc\",\"phase\":\"stop\",\"more\":1}", 200,
+		"\"stop\""},
+	    {"Content-Type: application/json\r\n", "", 400, "write {"},
+	    {"Content-Type: application/json\r\n",
+		"{\"name\":\"g c\",\"phase\":\"stop\"}", 400,
+		"a mark's name has"},
+	    {"Content-Type: application/jsonp\r\n", "{}", 415,
+		"send Content-Type: application/json"},
+	    {"", "{\"name\":\"gc\",\"phase\":\"start\"}", 415,
+		"send Content-Type: application/json"},
+	    {"Content-Type: application/json\r\nOrigin: http://evil\r\n",
+		"{\"name\":\"gc\",\"phase\":\"start\"}", 403, "another site"},
+	};
+	struct stage *stage = *state;
+	struct mark *marks;
+	size_t count;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *head = xasprintf("POST /api/marks HTTP/1.1\r\n"
+				       "Host: 127.0.0.1\r\n%s"
+				       "Content-Length: %zu\r\n"
+				       "Connection: close\r\n\r\n%s",
+		    cases[i].fields, strlen(cases[i].body), cases[i].body);
+		int fd = dial(stage);
+		char *answer;
+
+		say(fd, head);
+		answer = hear(fd);
+		assert_int_equal(status_of(answer), cases[i].status);
+		assert_has(answer, cases[i].expected);
+		free(answer);
+		free(head);
+	}
+	marks = marks_copy(stage->marks, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(marks[1].phase, MARK_STOP);
+	assert_true(marks[0].mono_at <= marks[1].mono_at);
+	free(marks);
+	expect(stage, "GET /api/marks", 200, "\"name\": \"gc\"");
+	expect(stage, "PUT /api/marks", 405, "\r\nAllow: GET, HEAD, POST\r\n");
 }
 
 static void
@@ -1148,6 +1208,7 @@ main(void)
 	    TEST(test_connections_are_filtered),
 	    TEST(test_limit_says_that_there_is_more),
 	    TEST(test_unknown_paths),
+	    TEST(test_marks),
 	    TEST(test_wrong_methods),
 	    TEST(test_bad_parameters),
 	    TEST(test_hosts),

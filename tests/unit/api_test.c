@@ -165,7 +165,69 @@ test_leak(void **state)
 	    "id origin method route status tags undrained suspected held_now "
 	    "held_to_exit "
 	    "held_bytes per_hour first_seen last_seen evidence release rhythm "
-	    "suspect callers example");
+	    "suspect suspect_note callers example");
+	ASSERT_VALUES(leak, expected);
+	json_decref(leak);
+}
+
+static void
+test_leak_with_a_rhythm_and_a_suspect(void **state)
+{
+	static const struct expected expected[] = {
+	    {"rhythm",
+		"{\"period_s\":2820.0,\"jitter_s\":9.0,\"bursts\":12,"
+		"\"load_correlation\":0.02,\"slope_per_hour\":12.0,"
+		"\"slope_low\":6.5,\"slope_high\":21.0}"},
+	    {"suspect",
+		"{\"mark\":\"imagecheck\",\"phase\":\"start\","
+		"\"bursts_explained\":12,\"chance\":0.04}"},
+	    {"suspect_note", "null"},
+	};
+	struct snapshot *snapshot = fixture_leaking();
+	json_t *leak;
+
+	snapshot->leaks[0].rhythm = (struct rhythm){.bursts = 12,
+	    .period = {.period_s = 2820, .jitter_s = 9},
+	    .has_correlation = true,
+	    .load_correlation = 0.02,
+	    .has_slope = true,
+	    .slope_per_hour = 12,
+	    .slope_low = 6.5,
+	    .slope_high = 21};
+	snapshot->leaks[0].suspect = (struct suspect){.outcome = SUSPECT_NAMED,
+	    .mark = "imagecheck",
+	    .phase = MARK_START,
+	    .bursts_explained = 12,
+	    .bursts = 12,
+	    .chance = 0.04};
+	leak = first_leak(snapshot);
+	ASSERT_VALUES(leak, expected);
+	json_decref(leak);
+}
+
+static void
+test_leak_of_unknown_rhythm(void **state)
+{
+	static const struct expected expected[] = {
+	    {"rhythm",
+		"{\"period_s\":null,\"jitter_s\":null,\"bursts\":1,"
+		"\"load_correlation\":null,\"slope_per_hour\":null,"
+		"\"slope_low\":null,\"slope_high\":null}"},
+	    {"suspect", "null"},
+	    {"suspect_note",
+		"\"cannot tell gc from sync: they run in step; "
+		"give the jobs intervals without a common factor (as 47, 53, "
+		"59 and 67 s) and watch again\""},
+	};
+	struct snapshot *snapshot = fixture_leaking();
+	json_t *leak;
+
+	snapshot->leaks[0].rhythm = (struct rhythm){.bursts = 1};
+	snapshot->leaks[0].suspect = (struct suspect){.outcome = SUSPECT_ALIKE,
+	    .mark = "gc",
+	    .rivals = {"sync"},
+	    .rival_count = 1};
+	leak = first_leak(snapshot);
 	ASSERT_VALUES(leak, expected);
 	json_decref(leak);
 }
@@ -499,6 +561,40 @@ test_long_strings_are_kept(void **state)
 	free(text);
 }
 
+/* What is held adds up over the bins; before the workers answer, there are
+ * none. */
+static void
+test_timeline(void **state)
+{
+	static const struct expected expected[] = {
+	    {"start", "\"2026-11-24T02:02:33.567Z\""}, {"bin_s", "0.1"},
+	    {"bins",
+		"[{\"requests\":2,\"undrained\":1,\"held\":0},"
+		"{\"requests\":0,\"undrained\":0,\"held\":2},"
+		"{\"requests\":0,\"undrained\":0,\"held\":1}]"}};
+	static const struct expected nothing[] = {
+	    {"start", "null"}, {"bin_s", "null"}, {"bins", "[]"}};
+	struct snapshot *snapshot = fixture_snapshot();
+	struct timeline *timeline = &snapshot->timeline;
+	json_t *json;
+
+	timeline_begin(timeline, US_PER_S);
+	timeline_request(timeline, US_PER_S);
+	timeline_request(timeline, US_PER_S + 1);
+	timeline_undrained(timeline, US_PER_S, 1);
+	timeline_held(timeline, US_PER_S + 150 * US_PER_MS, 1);
+	timeline_held(timeline, US_PER_S + 160 * US_PER_MS, 1);
+	timeline_held(timeline, US_PER_S + 250 * US_PER_MS, -1);
+	json = parse(api_timeline(snapshot), snapshot);
+	assert_names(json, "since seconds start bin_s bins");
+	ASSERT_VALUES(json, expected);
+	json_decref(json);
+	snapshot = fixture_snapshot();
+	json = parse(api_timeline(snapshot), snapshot);
+	ASSERT_VALUES(json, nothing);
+	json_decref(json);
+}
+
 static void
 test_error(void **state)
 {
@@ -515,6 +611,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_leaks_frame_and_totals),
 	    cmocka_unit_test(test_leak),
+	    cmocka_unit_test(test_leak_with_a_rhythm_and_a_suspect),
+	    cmocka_unit_test(test_leak_of_unknown_rhythm),
 	    cmocka_unit_test(test_leak_with_a_deadline),
 	    cmocka_unit_test(test_leak_of_which_little_is_known),
 	    cmocka_unit_test(test_exchange),
@@ -526,6 +624,7 @@ main(void)
 	    cmocka_unit_test(test_connections_are_filtered_newest_first),
 	    cmocka_unit_test(test_hostile_strings),
 	    cmocka_unit_test(test_long_strings_are_kept),
+	    cmocka_unit_test(test_timeline),
 	    cmocka_unit_test(test_error),
 	};
 

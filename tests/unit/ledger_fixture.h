@@ -102,6 +102,36 @@ scene_totals(const struct scene *scene)
 /* ---- the audit ---- */
 
 static inline void
+scene_audit_arrivals(const struct arrivals *arrivals, uint64_t responses)
+{
+	assert_int_equal(arrivals->count,
+	    responses < ARRIVALS_MAX ? responses : ARRIVALS_MAX);
+	for (size_t i = 1; i < arrivals->count; i++)
+		assert_true(arrivals->at[i - 1] <= arrivals->at[i]);
+}
+
+static inline void
+scene_audit_timeline(const struct snapshot *snapshot)
+{
+	const struct timeline *timeline = &snapshot->timeline;
+	uint64_t requests = 0;
+	uint64_t undrained = 0;
+	int64_t held = 0;
+
+	assert_true(timeline->current < TIMELINE_BINS);
+	for (size_t i = 0; i <= timeline->current; i++) {
+		requests += timeline->bins[i].requests;
+		undrained += timeline->bins[i].undrained;
+		held += timeline->bins[i].held_change;
+		assert_true(held >= 0);
+	}
+	assert_int_equal(requests, snapshot->totals.exchanges);
+	assert_int_equal(
+	    undrained, snapshot->totals.by_verdict[VERDICT_UNDRAINED]);
+	assert_int_equal(held, snapshot->totals.held_now);
+}
+
+static inline void
 scene_audit_leaks(const struct snapshot *snapshot)
 {
 	uint64_t undrained = 0;
@@ -119,6 +149,8 @@ scene_audit_leaks(const struct snapshot *snapshot)
 		assert_true(leak->held_bytes >= 0);
 		assert_true(leak->first_seen <= leak->last_seen);
 		assert_true(leak->undrained + leak->suspected > 0);
+		scene_audit_arrivals(
+		    &leak->arrivals, leak->undrained + leak->suspected);
 		undrained += leak->undrained;
 		suspected += leak->suspected;
 		held += leak->held_now;
@@ -128,6 +160,7 @@ scene_audit_leaks(const struct snapshot *snapshot)
 	assert_int_equal(
 	    suspected, snapshot->totals.by_verdict[VERDICT_SUSPECTED]);
 	assert_int_equal(held, snapshot->totals.held_now);
+	scene_audit_timeline(snapshot);
 }
 
 static inline void

@@ -31,8 +31,8 @@ struct mistake {
 
 static const struct mistake mistakes[] = {
     {"",
-	"the command is missing: write serve, exec, report, ca or "
-	"selftest; see leakproxy --help"},
+	"the command is missing: write serve, exec, report, runs, compare, ca "
+	"or selftest; see leakproxy --help"},
     {"serv",
 	"\"serv\" is no command; did you mean serve? See "
 	"leakproxy --help"},
@@ -62,8 +62,30 @@ static const struct mistake mistakes[] = {
 	"--listen: the value is missing: write --listen "
 	"ADDR:PORT"},
     {"serve --json",
-	"--json: serve takes no such option, it is for report: "
-	"see leakproxy serve --help"},
+	"--json: serve takes no such option, it is for report or runs or "
+	"compare: see leakproxy serve --help"},
+    {"serve --run 12",
+	"--run: \"12\" is no name for a run: write up to 64 characters without "
+	"blanks and @, not digits alone, such as before-fix"},
+    {"exec --run last x", "--run: \"last\" is no name for a run…"},
+    {"serve --run a@b", "--run: \"a@b\" is no name for a run…"},
+    {"serve --store maybe", "--store: \"maybe\" is neither on nor off…"},
+    {"serve --store-max-age 0", "--store-max-age: \"0\" is too short…"},
+    {"serve --store-max-bytes 1000",
+	"--store-max-bytes: \"1000\" is no such size: write 1MiB or more, "
+	"such as 256MiB"},
+    {"compare",
+	"compare: it takes two runs: write leakproxy compare BEFORE AFTER; "
+	"leakproxy runs lists them"},
+    {"compare --json 1",
+	"compare: it takes two runs: write leakproxy compare BEFORE AFTER; "
+	"leakproxy runs lists them"},
+    {"compare 1 2 3",
+	"compare: \"3\" is no option: see leakproxy compare --help"},
+    {"compare --fail-on bad 1 2",
+	"--fail-on: \"bad\" is no list of changes: write new, worse, "
+	"unchanged, better, not-exercised and gone with commas between, left, "
+	"or none"},
     {"report --stall-after 5s",
 	"--stall-after: report takes no such option, "
 	"it is for serve or exec: see leakproxy "

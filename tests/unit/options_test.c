@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "accounting/compare.h"
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
 #include "proxy/option_table.h"
@@ -252,6 +253,46 @@ test_options_of_the_other_commands(void **state)
 	result_fini(&result);
 }
 
+/* The runs may stand before, between and behind the options. */
+static void
+test_options_of_stored_runs(void **state)
+{
+	struct result result;
+
+	parse_good(&result, "compare 12 --json after@1.4 --fail-on left");
+	assert_int_equal(result.options->run_count, 2);
+	assert_string_equal(result.options->runs[0], "12");
+	assert_string_equal(result.options->runs[1], "after@1.4");
+	assert_true(result.options->wants_json);
+	assert_int_equal(result.options->fail_on,
+	    ((1u << CHANGE_COUNT) - 1) & ~(1u << CHANGE_GONE));
+	result_fini(&result);
+
+	parse_good(&result, "compare 12 13");
+	assert_int_equal(
+	    result.options->fail_on, 1u << CHANGE_NEW | 1u << CHANGE_WORSE);
+	assert_string_equal(
+	    result.options->state_dir, "/home/me/.local/state/leakproxy");
+	result_fini(&result);
+
+	/* The name of the run that begins is none that is asked for. */
+	setenv("LEAKPROXY_RUN", "before-fix", 1);
+	parse_good(&result, "report");
+	assert_null(result.options->run);
+	result_fini(&result);
+	parse_good(&result, "serve");
+	assert_string_equal(result.options->run, "before-fix");
+	assert_true(result.options->keeps_store);
+	result_fini(&result);
+
+	parse_good(&result, "report --run last");
+	assert_string_equal(result.options->run, "last");
+	result_fini(&result);
+	parse_good(&result, "exec --store off x");
+	assert_false(result.options->keeps_store);
+	result_fini(&result);
+}
+
 static void
 test_environment_comes_before_defaults(void **state)
 {
@@ -316,7 +357,7 @@ test_every_option_is_read_from_the_environment(void **state)
 		option_table_environment_name(row, name);
 		setenv(name, nonsense, 1);
 		for (const char *command =
-			 "serve\0exec x\0report\0ca\0selftest\0";
+			 "serve\0exec x\0report\0ca\0selftest\0compare a b\0";
 		     *command != '\0'; command += strlen(command) + 1) {
 			parse(&result, command);
 			if (result.options == NULL)
@@ -508,6 +549,7 @@ main(void)
 	    TEST(test_rules_of_resolve),
 	    TEST(test_command_of_exec),
 	    TEST(test_options_of_the_other_commands),
+	    TEST(test_options_of_stored_runs),
 	    TEST(test_environment_comes_before_defaults),
 	    TEST(test_command_line_comes_before_environment),
 	    TEST(test_every_option_is_read_from_the_environment),

@@ -106,6 +106,130 @@ test_one_leak_at_80_columns(void **state)
 	    "descriptor.\n");
 }
 
+/* Returns the line of the leak's field, with what hangs below it. */
+static void
+assert_says(const struct rhythm *rhythm, const struct suspect *suspect,
+    const char *expected)
+{
+	struct snapshot *snapshot = fixture_leaking();
+	char *text;
+
+	snapshot->leaks[0].rhythm = *rhythm;
+	snapshot->leaks[0].suspect = *suspect;
+	text = report_text(snapshot, 160);
+	if (strstr(text, expected) == NULL)
+		print_error("%s\n", text);
+	assert_non_null(strstr(text, expected));
+	free(text);
+	snapshot_free(snapshot);
+}
+
+static void
+test_rhythm_in_words(void **state)
+{
+	static const struct {
+		struct rhythm rhythm;
+		const char *expected;
+	} cases[] = {
+	    {{.bursts = 12,
+		 .period = {.period_s = 47.2, .jitter_s = 1.1},
+		 .has_correlation = true,
+		 .load_correlation = 0.02},
+		"  rhythm    every 47 s \302\261 1.1 s, 12 bursts: a "
+		"background job, not load (r = 0.02)\n"},
+	    {{.bursts = 12, .period = {.period_s = 0.43, .jitter_s = 0.01}},
+		"  rhythm    every 430 ms \302\261 10 ms, 12 bursts: a "
+		"background job\n"},
+	    {{.bursts = 12,
+		 .period = {.period_s = 2820, .jitter_s = 9},
+		 .has_correlation = true,
+		 .follows_load = true,
+		 .load_correlation = 0.9},
+		"  rhythm    every 47.0 min \302\261 9.0 s, 12 bursts: a "
+		"background job, and other requests come and go with it "
+		"(r = 0.90)\n"},
+	    {{.bursts = 40,
+		 .has_correlation = true,
+		 .follows_load = true,
+		 .load_correlation = 0.93},
+		"  rhythm    follows the load (r = 0.93)\n"},
+	    {{.bursts = 40, .has_correlation = true, .load_correlation = 0.1},
+		"  rhythm    no period in 40 bursts, and not the load's (r = "
+		"0.10)\n"},
+	    {{.bursts = 13,
+		 .period = {.period_s = 0.4, .jitter_s = 0.003},
+		 .has_correlation = true,
+		 .load_correlation = 0.79},
+		"  rhythm    every 400 ms \302\261 3 ms, 13 bursts: a "
+		"background job (r = 0.79)\n"},
+	    {{.bursts = 9, .has_correlation = true, .load_correlation = 0.7},
+		"  rhythm    no period in 9 bursts, and perhaps the load's (r "
+		"= "
+		"0.70)\n"},
+	    {{.bursts = 1}, "  rhythm    nothing known yet, of 1 burst\n"},
+	    {{.bursts = 12,
+		 .has_slope = true,
+		 .slope_per_hour = 12,
+		 .slope_low = 6.2,
+		 .slope_high = 20.96},
+		"  rate      12 per hour, between 6.2 and 21 (95 % sure)\n"},
+	    {{.bursts = 12,
+		 .has_slope = true,
+		 .slope_per_hour = 3660.4,
+		 .slope_low = 99.96,
+		 .slope_high = 52900},
+		"  rate      3660 per hour, between 100 and 52900 (95 % "
+		"sure)\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_says(
+		    &cases[i].rhythm, &(struct suspect){0}, cases[i].expected);
+}
+
+static void
+test_suspect_in_words(void **state)
+{
+	static const struct {
+		struct suspect suspect;
+		const char *expected;
+	} cases[] = {
+	    {{.outcome = SUSPECT_NAMED,
+		 .mark = "imagecheck",
+		 .bursts_explained = 12,
+		 .bursts = 13,
+		 .chance = 3e-9},
+		"  suspect   imagecheck: 12 of 13 bursts begin soon after its "
+		"start (by chance: under 1 in a million)\n"},
+	    {{.outcome = SUSPECT_NAMED,
+		 .mark = "gc",
+		 .phase = MARK_STOP,
+		 .bursts_explained = 3,
+		 .bursts = 3,
+		 .chance = 0.004},
+		"  suspect   gc: 3 of 3 bursts begin soon after its stop (by "
+		"chance: 1 in 250)\n"},
+	    {{.outcome = SUSPECT_ALIKE,
+		 .mark = "gc",
+		 .rivals = {"a", "b", "c"},
+		 .rival_count = 4},
+		"  suspect   cannot tell gc from a, b, c and others: they run "
+		"in step; give the jobs intervals without a common factor"},
+	    {{.outcome = SUSPECT_UNLIKELY},
+		"  suspect   none of the marked jobs: the bursts follow no "
+		"mark oftener than by chance\n"},
+	    {{.outcome = SUSPECT_TOO_FEW},
+		"  suspect   too early to tell: it takes 3 bursts and 3 marks "
+		"of a job\n"},
+	    {{.outcome = SUSPECT_UNMARKED},
+		"  rhythm    nothing known yet, of 12 bursts\n  holding"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_says(&(struct rhythm){.bursts = 12}, &cases[i].suspect,
+		    cases[i].expected);
+}
+
 static void
 test_one_leak_at_160_columns(void **state)
 {
@@ -661,6 +785,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_leak_at_80_columns),
+	    cmocka_unit_test(test_rhythm_in_words),
+	    cmocka_unit_test(test_suspect_in_words),
 	    cmocka_unit_test(test_one_leak_at_160_columns),
 	    cmocka_unit_test(test_nothing_seen),
 	    cmocka_unit_test(test_first_line_without_leaks),

@@ -185,6 +185,48 @@ test_the_same_leak_of_two_shards_is_one(void **state)
 	snapshot_free(whole);
 }
 
+/* Each worker saw every other run of the job, and neither the whole rhythm. */
+static void
+test_the_rhythm_of_two_shards(void **state)
+{
+	const struct snapshot_query query = {.wants_rhythm = true};
+	struct snapshot *whole = snapshot_new();
+	struct snapshot *parts[2] = {snapshot_new(), snapshot_new()};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct snapshot *part = parts[i];
+
+		part->since = 1;
+		part->seconds_us = 3600 * US_PER_S;
+		part->taken_mono = (4000 + (mono_us)i) * US_PER_S;
+		timeline_begin(&part->timeline, 400 * US_PER_S);
+		add_leak(part, "aa", 10);
+		for (size_t j = i; j < 20; j += 2) {
+			mono_us at = (500 + 150 * (mono_us)j) * US_PER_S;
+
+			timeline_request(&part->timeline, at);
+			arrivals_add(&part->leaks[0].arrivals, at);
+		}
+		snapshot_merge(whole, &parts[i]);
+	}
+	whole->marks = xcalloc(20, sizeof(*whole->marks));
+	for (size_t i = 0; i < 20; i++) {
+		struct mark *mark = &whole->marks[whole->mark_count++];
+
+		strcpy(mark->name, "gc");
+		mark->mono_at = (499 + 150 * (mono_us)i) * US_PER_S;
+	}
+	snapshot_seal(whole, &query);
+	assert_int_equal(whole->leak_count, 1);
+	assert_int_equal(whole->taken_mono, 4001 * US_PER_S);
+	assert_int_equal(whole->leaks[0].rhythm.bursts, 20);
+	assert_float_equal(whole->leaks[0].rhythm.period.period_s, 150, 0.001);
+	assert_float_equal(whole->leaks[0].rhythm.slope_per_hour, 20, 0.001);
+	assert_int_equal(whole->leaks[0].suspect.outcome, SUSPECT_NAMED);
+	assert_string_equal(whole->leaks[0].suspect.mark, "gc");
+	snapshot_free(whole);
+}
+
 static void
 test_merging_nothing(void **state)
 {
@@ -361,6 +403,7 @@ main(void)
 	    cmocka_unit_test(test_every_number_is_added),
 	    cmocka_unit_test(test_the_oldest_shard_says_since_when),
 	    cmocka_unit_test(test_the_same_leak_of_two_shards_is_one),
+	    cmocka_unit_test(test_the_rhythm_of_two_shards),
 	    cmocka_unit_test(test_merging_nothing),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_the_newest_are_kept),

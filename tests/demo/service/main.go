@@ -59,6 +59,7 @@ type registry struct {
 	mu       sync.Mutex
 	outcomes map[string]map[string]int // job -> "404" -> count
 	logged   map[string]bool
+	starting map[string]bool // jobs whose run has made no request yet
 
 	etags map[string]string // by path; sync's alone
 }
@@ -69,6 +70,10 @@ func (r *registry) do(job, method, path string, header ...string) (*http.Respons
 		return nil, err
 	}
 	req.Header.Set("Leakproxy-Tag", "job="+job)
+	if r.takeStart(job) {
+		// So that leakproxy knows when the job runs.
+		req.Header.Set("Leakproxy-Mark", job+";start")
+	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -88,6 +93,21 @@ func (r *registry) count(job, outcome string) {
 		r.outcomes[job] = map[string]int{}
 	}
 	r.outcomes[job][outcome]++
+}
+
+// start notes that a run of the job begins; takeStart, that it was told.
+func (r *registry) start(job string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.starting[job] = true
+}
+
+func (r *registry) takeStart(job string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	isFirst := r.starting[job]
+	delete(r.starting, job)
+	return isFirst
 }
 
 // Logs each complaint once: a job repeats itself.
@@ -263,7 +283,7 @@ func (r *registry) inventory() error {
 
 // every runs the work at its interval.  It ends between two runs, never within
 // one: a request cut short would be a different story.
-func (r *registry) every(interval time.Duration, over <-chan struct{}, work func() error) {
+func (r *registry) every(job string, interval time.Duration, over <-chan struct{}, work func() error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -271,6 +291,7 @@ func (r *registry) every(interval time.Duration, over <-chan struct{}, work func
 		case <-over:
 			return
 		case <-ticker.C:
+			r.start(job)
 			if err := work(); err != nil {
 				r.complain(err)
 			}
@@ -315,25 +336,26 @@ func main() {
 		outcomes: map[string]map[string]int{},
 		etags:    map[string]string{},
 		logged:   map[string]bool{},
+		starting: map[string]bool{},
 	}
 
 	var working sync.WaitGroup
 	over := make(chan struct{})
-	start := func(interval time.Duration, work func() error) {
+	start := func(job string, interval time.Duration, work func() error) {
 		working.Add(1)
 		go func() {
-			r.every(interval, over, work)
+			r.every(job, interval, over, work)
 			working.Done()
 			// Stays, so that it is in both counts of goroutines.
 			select {}
 		}()
 	}
-	start(700*time.Millisecond, r.imagecheck)
-	start(1100*time.Millisecond, r.prune)
-	start(1300*time.Millisecond, r.metrics)
-	start(1700*time.Millisecond, r.sync)
-	start(230*time.Millisecond, r.inventory)
-	start(310*time.Millisecond, r.inventory)
+	start("imagecheck", 700*time.Millisecond, r.imagecheck)
+	start("prune", 1100*time.Millisecond, r.prune)
+	start("metrics", 1300*time.Millisecond, r.metrics)
+	start("sync", 1700*time.Millisecond, r.sync)
+	start("", 230*time.Millisecond, r.inventory)
+	start("", 310*time.Millisecond, r.inventory)
 	before := runtime.NumGoroutine()
 	fmt.Printf("goroutines: %d\n", before)
 

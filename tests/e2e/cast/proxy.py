@@ -142,6 +142,21 @@ class Proxy:
             response = connection.getresponse()
             return response.status, response.headers, response.read().decode()
 
+    def post(self, path, body, content_type="application/json", **fields):
+        """Returns status and text."""
+        connection = http.client.HTTPConnection(*self.admin, timeout=20)
+        with contextlib.closing(connection):
+            connection.request(
+                "POST", path, body if isinstance(body, str | bytes)
+                else json.dumps(body),
+                self.admin_fields | {"Content-Type": content_type} | fields)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def mark(self, name, phase):
+        status, text = self.post("/api/marks", {"name": name, "phase": phase})
+        assert status == 200, text
+
     def get(self, path, **parameters):
         status, _, text = self.ask(path, **parameters)
         assert status == 200, f"{path}: {status} {text}"

@@ -9,6 +9,8 @@ import ssl
 import threading
 import time
 
+from cast.waiting import wait_until
+
 PLAIN = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n"
          b"\r\nok")
 
@@ -68,7 +70,8 @@ def read_request(data):
 class Recording:
     """One connection."""
 
-    def __init__(self):
+    def __init__(self, caller):
+        self.caller = caller
         self.data = b""
         self.requests = []
         self.has_ended = False
@@ -103,10 +106,10 @@ class Recorder:
     def _accept(self, listener, secure):
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, caller = listener.accept()
             except OSError:
                 return
-            recording = Recording()
+            recording = Recording(caller)
             self.recordings.append(recording)
             threading.Thread(target=self._run,
                              args=(secure, connection, recording),
@@ -144,9 +147,25 @@ class Recorder:
                 connection.sendall(piece)
 
     def take(self):
-        """What was recorded since the last time."""
+        """What was recorded since the last time.  Connections are taken in
+        the order in which they came, so behind one of our own there is none
+        left over."""
+        for port in self.port, self.tls_port:
+            with socket.create_connection(("127.0.0.1", port)) as last:
+                self._wait_for(last.getsockname())
         taken, self.recordings = self.recordings, []
         return taken
+
+    def _wait_for(self, caller):
+        """Until it was accepted; it is none of the recordings."""
+        def is_there():
+            ours = [each for each in list(self.recordings)
+                    if each.caller == caller]
+            for each in ours:
+                self.recordings.remove(each)
+            return ours
+
+        wait_until(is_there, "it is accepted", every_s=0.001)
 
     def close(self):
         for listener in self._listeners:
