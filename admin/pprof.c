@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <event2/buffer.h>
 #include <event2/dns.h>
@@ -38,21 +37,6 @@ struct pprof {
 };
 
 /* ---- the URL ---- */
-
-bool
-pprof_is_url(const char *url)
-{
-	struct evhttp_uri *uri = evhttp_uri_parse(url);
-	bool is_good = uri != NULL && evhttp_uri_get_scheme(uri) != NULL &&
-	    strcasecmp(evhttp_uri_get_scheme(uri), "http") == 0 &&
-	    evhttp_uri_get_host(uri) != NULL &&
-	    evhttp_uri_get_host(uri)[0] != '\0' &&
-	    evhttp_uri_get_userinfo(uri) == NULL;
-
-	if (uri != NULL)
-		evhttp_uri_free(uri);
-	return is_good;
-}
 
 /* "/", "/debug/pprof" and "/debug/pprof/goroutine" are all meant. */
 static char *

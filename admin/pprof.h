@@ -14,12 +14,11 @@
 
 struct pprof;
 
-/* Whether this is a URL to be read: http://host:port, with or without the
- * path of the profile. */
-bool pprof_is_url(const char *url);
-
-/* Begins to read, soon after the loop runs, and again every few seconds.
- * Borrows the loop.  Free with pprof_free() before the loop. */
+/*
+ * Begins to read, soon after the loop runs, and again every few seconds.
+ * `url` is http://host:port, with or without a path, and without user
+ * information.  Borrows the loop.  Free with pprof_free() before the loop.
+ */
 struct pprof *pprof_new(struct loop *loop, const char *url);
 void pprof_free(struct pprof *pprof);
 
