@@ -268,8 +268,36 @@ leak_json(const struct leak *leak, int64_t observed_us)
 	return json;
 }
 
+static json_t *
+goroutines_json(
+    const struct goroutines *goroutines, const struct snapshot *snapshot)
+{
+	json_t *json;
+	char *sentence;
+
+	if (goroutines == NULL)
+		return json_null();
+	json = json_object();
+	if (goroutines->is_known) {
+		put_number(json, "goroutines", goroutines->total);
+		put_number(json, "read_loops", goroutines->read_loops);
+		put_number(json, "write_loops", goroutines->write_loops);
+	}
+	sentence = goroutines_sentence(goroutines, snapshot);
+	put_text(json, "says", sentence);
+	free(sentence);
+	return json;
+}
+
 char *
 api_leaks(const struct snapshot *snapshot)
+{
+	return api_leaks_beside(snapshot, NULL);
+}
+
+char *
+api_leaks_beside(
+    const struct snapshot *snapshot, const struct goroutines *goroutines)
 {
 	json_t *json = frame_new(snapshot);
 	json_t *leaks = json_array();
@@ -278,6 +306,8 @@ api_leaks(const struct snapshot *snapshot)
 		json_array_append_new(leaks,
 		    leak_json(&snapshot->leaks[i], snapshot->seconds_us));
 	json_object_set_new(json, "totals", totals_json(&snapshot->totals));
+	json_object_set_new(
+	    json, "pprof", goroutines_json(goroutines, snapshot));
 	json_object_set_new(json, "leaks", leaks);
 	return dump(json);
 }

@@ -8,9 +8,14 @@
  */
 
 #include "accounting/snapshot.h"
+#include "admin/goroutines.h"
 #include "admin/view.h"
 
 char *api_leaks(const struct snapshot *snapshot);
+
+/* The same with what the service says of its goroutines; NULL: not asked. */
+char *api_leaks_beside(
+    const struct snapshot *snapshot, const struct goroutines *goroutines);
 
 /* The connections that pass the view's filters, newest first, at most its
  * limit of them; "more" says whether others were left out. */

@@ -43,13 +43,15 @@ static void
 render_report(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_TEXT,
-	    report_text(visit->snapshot, visit->view.columns));
+	    report_text_beside(
+		visit->snapshot, visit->goroutines, visit->view.columns));
 }
 
 static void
 render_leaks(const struct visit *visit, struct document *document)
 {
-	fill(document, TYPE_JSON, api_leaks(visit->snapshot));
+	fill(document, TYPE_JSON,
+	    api_leaks_beside(visit->snapshot, visit->goroutines));
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "accounting/snapshot.h"
+#include "admin/goroutines.h"
 #include "admin/view.h"
 
 struct marks;
@@ -44,6 +45,7 @@ struct visit {
 	const char *ca_pem;              /* NULL: there is none */
 	const char *content_type;        /* of the body; NULL: none */
 	struct marks *marks;
+	const struct goroutines *goroutines; /* NULL: not asked for */
 	bool is_ready;
 };
 

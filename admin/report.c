@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin/distrust.h"
@@ -285,8 +286,31 @@ put_next(struct page *page, const struct snapshot *snapshot)
 	page_end(page);
 }
 
+/* What the service says of itself (--pprof). */
+static void
+put_goroutines(struct page *page, const struct goroutines *goroutines,
+    const struct snapshot *snapshot)
+{
+	char *sentence;
+
+	if (goroutines == NULL)
+		return;
+	sentence = goroutines_sentence(goroutines, snapshot);
+	page_begin(page, "pprof", TOTALS_INDENT);
+	page_words(page, "", sentence);
+	page_end(page);
+	free(sentence);
+}
+
 char *
 report_text(const struct snapshot *snapshot, unsigned columns)
+{
+	return report_text_beside(snapshot, NULL, columns);
+}
+
+char *
+report_text_beside(const struct snapshot *snapshot,
+    const struct goroutines *goroutines, unsigned columns)
 {
 	struct page *page;
 
@@ -298,6 +322,7 @@ report_text(const struct snapshot *snapshot, unsigned columns)
 	put_head(page, snapshot);
 	page_blank(page);
 	put_totals(page, snapshot);
+	put_goroutines(page, goroutines, snapshot);
 	put_leaks(page, snapshot);
 	put_suspects(page, snapshot);
 	habits_put(page, snapshot);

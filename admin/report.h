@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "accounting/snapshot.h"
+#include "admin/goroutines.h"
 
 #define REPORT_MIN_COLUMNS 60
 #define REPORT_MAX_COLUMNS 240
@@ -21,5 +22,9 @@
  * Free with free().
  */
 char *report_text(const struct snapshot *snapshot, unsigned columns);
+
+/* The same with what the service says of its goroutines; NULL: not asked. */
+char *report_text_beside(const struct snapshot *snapshot,
+    const struct goroutines *goroutines, unsigned columns);
 
 #endif

@@ -37,6 +37,7 @@
 #include "admin/endpoint.h"
 #include "admin/guard.h"
 #include "admin/guests.h"
+#include "admin/pprof.h"
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
 
@@ -78,6 +79,7 @@ struct admin_server {
 	struct loop *loop;
 	struct evhttp *http;
 	struct guests *guests;
+	struct pprof *pprof; /* NULL: none is asked */
 	struct event *linger_over;
 	pthread_t thread;
 
@@ -220,6 +222,8 @@ on_gathered(struct snapshot *snapshot, void *arg)
 	assert(call->state == CALL_GATHERING);
 	server->gathering_count--;
 	call->visit.snapshot = snapshot;
+	if (server->pprof != NULL)
+		call->visit.goroutines = pprof_last(server->pprof);
 	answer_call(call);
 	snapshot_free(snapshot);
 	stop_if_done(server);
@@ -424,6 +428,8 @@ set_up_http(struct admin_server *server)
 	struct event_base *base = loop_base(server->loop);
 	const struct admin_config *config = &server->config;
 
+	if (config->pprof_url != NULL)
+		server->pprof = pprof_new(server->loop, config->pprof_url);
 	server->guests = guests_new(base,
 	    config->max_connections == 0 ? DEFAULT_MAX_CONNECTIONS
 					 : config->max_connections,
@@ -448,6 +454,7 @@ server_free(struct admin_server *server)
 {
 	evhttp_free(server->http); /* its close callbacks end the last calls */
 	guests_free(server->guests);
+	pprof_free(server->pprof);
 	event_free(server->linger_over);
 	loop_free(server->loop);
 	free(server);

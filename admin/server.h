@@ -33,9 +33,10 @@ struct admin_config {
 	const struct sockaddr *sockaddr;
 	socklen_t sockaddr_length;
 	/* borrowed for the life */
-	struct marks *marks; /* borrowed for the life */
-	const char *ca_pem;  /* served at /ca.pem */
-	const char *token;   /* who asks must know it; NULL: anybody may */
+	struct marks *marks;   /* borrowed for the life */
+	const char *ca_pem;    /* served at /ca.pem */
+	const char *token;     /* who asks must know it; NULL: anybody may */
+	const char *pprof_url; /* of a Go service; NULL: none is asked */
 	struct admin_source source;
 
 	/* 0: as is usual */

@@ -111,6 +111,7 @@ open_admin(struct run *run)
 	    .ca_pem = service_ca_pem(run->service),
 	    .marks = service_marks(run->service),
 	    .token = options->admin_token,
+	    .pprof_url = options->pprof_url,
 	    .source = {.gather = service_gather,
 		.source_arg = run->service,
 		.is_ready = service_is_ready},

@@ -506,6 +506,28 @@ option_read_route(
 	return reason == NULL || refuse(why, text, reason);
 }
 
+bool
+option_read_pprof(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct chain url = {0};
+	bool is_good = strchr(text, '@') == NULL &&
+	    strncasecmp(text, URL_SCHEME, strlen(URL_SCHEME)) == 0;
+	char *origin = is_good
+	    ? xstrndup(text,
+		  strlen(URL_SCHEME) +
+		      strcspn(text + strlen(URL_SCHEME), "/?#"))
+	    : NULL;
+
+	is_good = is_good && chain_parse(origin, &url);
+	free(origin);
+	chain_fini(&url);
+	if (!is_good)
+		return refuse(
+		    why, text, "is no such URL: write http://127.0.0.1:6060");
+	return option_read_text(options, field, text, why);
+}
+
 static bool
 add_cidr(struct cidr **list, size_t *count, const char *text, char *why)
 {

@@ -35,6 +35,7 @@ option_reader option_read_max_connections;
 option_reader option_read_passthrough;
 option_reader option_read_pem_file;
 option_reader option_read_positive_duration;
+option_reader option_read_pprof;
 option_reader option_read_proxy;
 option_reader option_read_ready_fd;
 option_reader option_read_resolve;

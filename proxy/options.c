@@ -525,6 +525,7 @@ options_free(struct options *options)
 	free(options->allow);
 	free(options->allowed_destinations);
 	chain_fini(&options->chain);
+	free(options->pprof_url);
 	free(options->admin_token_path);
 	if (options->admin_token != NULL)
 		explicit_bzero(

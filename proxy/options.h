@@ -81,6 +81,7 @@ struct options {
 	mono_us total_timeout_us; /* 0: off */
 	unsigned max_connections; /* 0: as many as descriptors allow */
 	bool is_strict;
+	char *pprof_url; /* NULL: none */
 	size_t max_header_bytes;
 	int log_level;               /* enum log_level */
 	size_t capture_bytes;        /* of each body; 0: none */
