@@ -121,6 +121,7 @@ open_admin(struct run *run)
 	if (run->recorder != NULL) {
 		config.source.gather = recorder_gather;
 		config.source.source_arg = run->recorder;
+		config.source.is_ready = recorder_is_ready;
 	}
 	if (!options->has_admin)
 		return true;

@@ -328,6 +328,14 @@ on_gathered(struct snapshot *snapshot, void *arg)
 	collect(answer->recorder, on_collected, answer);
 }
 
+bool
+recorder_is_ready(void *arg)
+{
+	struct recorder *recorder = arg;
+
+	return service_is_ready(recorder->service);
+}
+
 void
 recorder_gather(void *arg, struct loop *asker,
     const struct snapshot_query *query,

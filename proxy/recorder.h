@@ -39,7 +39,8 @@ void recorder_stop(struct recorder *recorder);
  * service_drain(), or where that was never started. */
 void recorder_finish(struct recorder *recorder);
 
-/* For admin_source, as service_gather(). */
+/* For admin_source, as service_is_ready() and service_gather(). */
+bool recorder_is_ready(void *recorder);
 void recorder_gather(void *recorder, struct loop *asker,
     const struct snapshot_query *query,
     void (*done)(struct snapshot *snapshot, void *arg), void *arg);
