@@ -142,24 +142,27 @@ FRAMINGS = {
 }
 
 
-@pytest.mark.parametrize("path", FRAMINGS)
-def test_a_response_is_replayed_as_it_was(start_proxy, replay, path):
+def test_responses_are_replayed_as_they_were(start_proxy, replay):
     """Status, fields, body and framing."""
     proxy = start_proxy(*KEEP_BODIES)
-    with Caller(proxy) as caller:
-        caller.get(path)
-        wait_until(lambda: proxy.exchange(path)["duration_s"] is not None,
-                   "it is complete")
+    with contextlib.ExitStack() as stack:
+        for path in FRAMINGS:
+            stack.enter_context(Caller(proxy)).get(path)
+        wait_until(lambda: all(each["duration_s"] is not None
+                               for each in proxy.exchanges()),
+                   "they are complete")
         text = proxy.get("/api/har")
-    [entry] = har.read(text)
-    response, body = ask_replay(replay(text), path)
-    assert body == FRAMINGS[path]
-    assert response.status == entry["response"]["status"]
-    assert entry["response"]["content"]["size"] == len(body)
-    recorded = {(field["name"], field["value"])
-                for field in entry["response"]["headers"]}
-    assert set(response.fields) - {("Connection", "close")} <= recorded
-    assert recorded <= set(response.fields)
+    replayed = replay(text)
+    for entry, (path, expected) in zip(har.read(text), FRAMINGS.items(),
+                                       strict=True):
+        response, body = ask_replay(replayed, path)
+        assert body == expected
+        assert response.status == entry["response"]["status"]
+        assert entry["response"]["content"]["size"] == len(body)
+        recorded = {(field["name"], field["value"])
+                    for field in entry["response"]["headers"]}
+        assert set(response.fields) - {("Connection", "close")} <= recorded
+        assert recorded <= set(response.fields)
 
 
 def test_bodies_that_are_no_text(start_proxy, replay):
@@ -320,16 +323,20 @@ def test_filters(start_proxy):
         assert "limit" in json.loads(text)["log"]["comment"]
 
 
-@pytest.mark.parametrize("path, status", [
-    ("/api/har?verdict=leaky", 400), ("/api/exchanges/c999x1/har", 404),
-    ("/api/exchanges/c999x1/curl", 404), ("/api/exchanges/none/curl", 400),
-    ("/api/exchanges/c1x1/other", 404), ("/api/exchanges/c1x1/har/", 404),
-    ("/api/exchanges//har", 404), ("/api/exchanges/c1x1/har?limit=1", 400)])
-def test_refusals(proxy, path, status):
+def test_refusals(proxy):
     """Misspelt, gone, or nothing at all."""
-    answered, fields, text = proxy.ask(path)
-    assert (answered, fields["Content-Type"]) == (status, "application/json")
-    assert json.loads(text)["error"]
+    for path, status in (
+            ("/api/har?verdict=leaky", 400),
+            ("/api/exchanges/c999x1/har", 404),
+            ("/api/exchanges/c999x1/curl", 404),
+            ("/api/exchanges/none/curl", 400),
+            ("/api/exchanges/c1x1/other", 404),
+            ("/api/exchanges/c1x1/har/", 404), ("/api/exchanges//har", 404),
+            ("/api/exchanges/c1x1/har?limit=1", 400)):
+        answered, fields, text = proxy.ask(path)
+        assert (answered, fields["Content-Type"]) \
+            == (status, "application/json"), path
+        assert json.loads(text)["error"]
 
 
 def test_hostile_bytes(start_proxy, origin):
@@ -588,16 +595,16 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("kind", MISTAKES)
-def test_a_file_that_cannot_be_replayed(tmp_path, kind):
+def test_files_that_cannot_be_replayed(tmp_path):
     """One line, with the file and what is wrong in it."""
-    expected, text = MISTAKES[kind]
     path = tmp_path / "bad.har"
-    path.write_text(text)
-    done = run("replay", str(path))
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"leakproxy: replay: {path}: {expected}")
-    assert done.stderr.count("\n") == 1 and done.stdout == ""
+    for expected, text in MISTAKES.values():
+        path.write_text(text)
+        done = run("replay", str(path))
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            f"leakproxy: replay: {path}: {expected}"), done.stderr
+        assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
 def test_no_file(tmp_path):
