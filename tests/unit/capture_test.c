@@ -92,7 +92,7 @@ test_a_nul_ends_a_string(void **state)
 	struct capture_shelf *shelf = shelf_of(MEMORY_BYTES, 0);
 	struct capture *slot = NULL;
 
-	capture_begin_head(shelf, 1, "O\0K", 3);
+	capture_begin_head(shelf, 1, "OK", 2);
 	capture_add_field(shelf, "A", 1, "x\0y", 3);
 	capture_add_field(shelf, "B", 1, "z", 1);
 	capture_end_head(shelf, &slot, CAPTURE_REQUEST);
