@@ -19,6 +19,7 @@
 #include "accounting/snapshot.h"
 #include "accounting/store.h"
 #include "admin/har_read.h"
+#include "admin/headline.h"
 #include "admin/report.h"
 #include "admin/server.h"
 #include "admin/stored.h"
@@ -35,6 +36,7 @@
 #include "proxy/selftest.h"
 #include "proxy/service.h"
 #include "proxy/signals.h"
+#include "proxy/status.h"
 #include "proxy/units.h"
 
 #define STATUS_MISTAKE 2
@@ -49,7 +51,8 @@ struct run {
 	struct service *service;
 	struct recorder *recorder; /* NULL: --store off */
 	struct admin_server *admin;
-	struct child *child; /* exec */
+	struct child *child;   /* exec */
+	struct status *status; /* NULL: nobody watches */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
 	int child_status;
 	struct rlimit files_before;
@@ -246,10 +249,21 @@ start(struct run *run)
 	    start_threads(run) && tell_ready(run);
 }
 
+/* For who watches; not where a program reads. */
+static void
+show_status(struct run *run, enum status_manner manner)
+{
+	if (isatty(STDERR_FILENO))
+		run->status = status_start(
+		    run->loop, run->service, manner, headline_text);
+}
+
 /* The admin server asks the recorder, and that the workers. */
 static void
 stop(struct run *run)
 {
+	if (run->status != NULL)
+		status_stop(run->status);
 	if (run->admin != NULL)
 		admin_server_stop(run->admin);
 	run->admin = NULL;
@@ -268,6 +282,7 @@ release(struct run *run)
 	stop(run);
 	if (run->child != NULL)
 		child_free(run->child);
+	status_free(run->status);
 	if (run->service != NULL)
 		service_close(run->service);
 	signals_close(run->signals);
@@ -283,6 +298,7 @@ serve(const struct options *options)
 	int status = STATUS_MISTAKE;
 
 	if (start(&run)) {
+		show_status(&run, STATUS_IN_PLACE);
 		loop_run(run.loop);
 		status = 0;
 	}
@@ -367,6 +383,7 @@ exec(const struct options *options)
 		release(&run);
 		return STATUS_MISTAKE;
 	}
+	show_status(&run, STATUS_IN_LINES);
 	run_child(&run);
 	stop(&run);
 	snapshot = service_snapshot(run.service, &query);

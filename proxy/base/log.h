@@ -22,6 +22,9 @@ enum log_level {
 
 void log_set_level(enum log_level level);
 
+/* Keeps this line below the others, for a terminal; NULL: none any more. */
+void log_set_status(const char *line);
+
 /* The operator must act. */
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
 

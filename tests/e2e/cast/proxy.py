@@ -54,7 +54,7 @@ class Proxy:
     def __init__(self, directory, *options, command=("serve",), child=(),
                  stdin=subprocess.DEVNULL, environment=(), program=LEAKPROXY,
                  prefix=(), listen="127.0.0.1:0", admin="127.0.0.1:0",
-                 log_level="debug"):
+                 log_level="debug", stderr=None):
         self.directory = Path(directory)
         self.is_killed = False  # by us
         self.state_dir = self.directory / "state"
@@ -66,7 +66,7 @@ class Proxy:
                  "--admin", admin, "--ready-fd", str(writable),
                  "--state-dir", self.state_dir, "--log-level", log_level,
                  *map(str, options), *child],
-                stdin=stdin, stderr=log, pass_fds=[writable],
+                stdin=stdin, stderr=stderr or log, pass_fds=[writable],
                 env=plain_environment(**dict(environment)))
         os.close(writable)
         with open(readable, "rb") as ready:
