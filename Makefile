@@ -1,5 +1,5 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, soak, bench, fuzz, format, install, clean.
+# replay, tsan, soak, story, bench, fuzz, format, install, clean.
 # SAN=address|thread|fuzz builds the same targets into build/asan, build/tsan or
 # build/fuzz.
 
@@ -149,6 +149,12 @@ check: deps
 # Debian's peers have to be installed for it: nginx, haproxy, squid.
 bench: all
 	@tests/bench/run $(BENCH_ARGS)
+
+# The founding story, two hours' worth at a hundredth of the time.
+.PHONY: story
+story: deps-build deps-demo
+	@$(MAKE) --no-print-directory all
+	@tests/story/run
 
 # ---- fuzzing ----
 

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
+	"math/rand"
 	"net/http"
 	"os"
 	"os/signal"
@@ -53,8 +55,9 @@ type manifest struct {
 // A registry remembers what each job was answered, for the last page of the
 // log.
 type registry struct {
-	url    string
-	client *http.Client
+	url     string
+	client  *http.Client
+	isFixed bool
 
 	mu       sync.Mutex
 	outcomes map[string]map[string]int // job -> "404" -> count
@@ -158,6 +161,9 @@ func (r *registry) checkImage(img image) error {
 		"/v2/"+img.name+"/manifests/"+img.tag, "Accept", manifestType)
 	if err != nil {
 		return err
+	}
+	if r.isFixed {
+		defer resp.Body.Close() // the one-line fix
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("imagecheck: %s: %s", img, resp.Status)
@@ -279,6 +285,18 @@ func (r *registry) inventory() error {
 	return nil
 }
 
+// byDay returns visits as a working day has them: none at night, most at noon.
+func (r *registry) byDay(day time.Duration) func() error {
+	began := time.Now()
+	return func() error {
+		at := float64(time.Since(began)%day) / float64(day)
+		if rand.Float64() > math.Sin(math.Pi*at) {
+			return nil
+		}
+		return r.inventory()
+	}
+}
+
 // ---- running them ----
 
 // every runs the work at its interval.  It ends between two runs, never within
@@ -321,13 +339,17 @@ func main() {
 	url := flag.String("registry", "https://registry.test", "registry's `URL`")
 	work := flag.Duration("for", 20*time.Second, "how long to work")
 	idle := flag.Duration("idle", 30*time.Second, "how long to idle afterwards, at most")
+	unit := flag.Duration("unit", 0, "jobs at 47, 53, 59 and 67 of it; 0: at 0.7, 1.1, 1.3 and 1.7 s")
+	day := flag.Duration("day", 0, "length of a day that the foreground load follows; 0: none")
+	isFixed := flag.Bool("fixed", false, "with the one-line fix")
 	flag.Parse()
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 
 	r := &registry{
-		url: *url,
+		url:     *url,
+		isFixed: *isFixed,
 		// A clone of the default: proxy from the environment, two idle
 		// connections a host.
 		client: &http.Client{
@@ -350,12 +372,22 @@ func main() {
 			select {}
 		}()
 	}
-	start("imagecheck", 700*time.Millisecond, r.imagecheck)
-	start("prune", 1100*time.Millisecond, r.prune)
-	start("metrics", 1300*time.Millisecond, r.metrics)
-	start("sync", 1700*time.Millisecond, r.sync)
-	start("", 230*time.Millisecond, r.inventory)
-	start("", 310*time.Millisecond, r.inventory)
+	interval := func(units, millis time.Duration) time.Duration {
+		if *unit > 0 {
+			return units * *unit
+		}
+		return millis * time.Millisecond
+	}
+	visits := r.inventory
+	if *day > 0 {
+		visits = r.byDay(*day)
+	}
+	start("imagecheck", interval(47, 700), r.imagecheck)
+	start("prune", interval(53, 1100), r.prune)
+	start("metrics", interval(59, 1300), r.metrics)
+	start("sync", interval(67, 1700), r.sync)
+	start("", 230*time.Millisecond, visits)
+	start("", 310*time.Millisecond, visits)
 	before := runtime.NumGoroutine()
 	fmt.Printf("goroutines: %d\n", before)
 
