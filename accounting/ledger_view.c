@@ -106,10 +106,24 @@ find_leak(struct snapshot *snapshot, struct groups *groups,
 	return NULL;
 }
 
+static void
+show_example(struct leak *leak, const struct exchange_record *record,
+    const struct snapshot_query *query)
+{
+	if (leak->example != NULL)
+		record_fini_exchange(leak->example);
+	else
+		leak->example = xcalloc(1, sizeof(*leak->example));
+	record_copy_exchange(leak->example, record);
+	if (query->wants_captures)
+		leak->example->capture = capture_copy(record->capture);
+}
+
 /* Adds to its leak what only the exchange in memory knows. */
 static void
-illustrate(struct snapshot *snapshot, struct groups *groups,
-    const struct ledger_exchange *x, mono_us now)
+illustrate(struct snapshot *snapshot, struct ledger *ledger,
+    const struct ledger_exchange *x, const struct snapshot_query *query,
+    mono_us now)
 {
 	const struct exchange_record *record = &x->record;
 	const struct ledger_conn *conn = x->conn;
@@ -119,7 +133,7 @@ illustrate(struct snapshot *snapshot, struct groups *groups,
 	if (record->judgement.verdict != VERDICT_UNDRAINED &&
 	    record->judgement.verdict != VERDICT_SUSPECTED)
 		return;
-	leak = find_leak(snapshot, groups, record);
+	leak = find_leak(snapshot, ledger->groups, record);
 	if (leak == NULL)
 		return;
 	seen = *record;
@@ -133,20 +147,17 @@ illustrate(struct snapshot *snapshot, struct groups *groups,
 		if (record->facts.unread_bytes > 0)
 			leak->held_bytes += record->facts.unread_bytes;
 	}
-	if (leak->example == NULL ||
-	    (record->judgement.verdict == VERDICT_UNDRAINED &&
-		leak->example->judgement.verdict != VERDICT_UNDRAINED)) {
-		if (leak->example != NULL)
-			record_fini_exchange(leak->example);
-		else
-			leak->example = xcalloc(1, sizeof(*leak->example));
-		record_copy_exchange(leak->example, &seen);
-		leak->example->age_us = now - x->response_at;
-	}
+	if (leak->example != NULL &&
+	    (record->judgement.verdict != VERDICT_UNDRAINED ||
+		leak->example->judgement.verdict == VERDICT_UNDRAINED))
+		return;
+	show_example(leak, &seen, query);
+	leak->example->age_us = now - x->response_at;
 }
 
 static void
-copy_leaks(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
+copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
+    const struct snapshot_query *query, mono_us now)
 {
 	struct ledger_conn *conn;
 	struct ledger_exchange *x;
@@ -156,10 +167,10 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
 		return;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		TAILQ_FOREACH (x, &conn->unproven, link)
-			illustrate(snapshot, ledger->groups, x, now);
+			illustrate(snapshot, ledger, x, query, now);
 	}
 	TAILQ_FOREACH (x, &ledger->evidence.list, link)
-		illustrate(snapshot, ledger->groups, x, now);
+		illustrate(snapshot, ledger, x, query, now);
 	for (size_t i = 0; i < snapshot->leak_count; i++)
 		snapshot->totals.held_now += snapshot->leaks[i].held_now;
 }
@@ -201,7 +212,7 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	snapshot->totals = ledger->totals;
 	snapshot->counters = ledger->counters;
 	count_gauges(snapshot, ledger);
-	copy_leaks(snapshot, ledger, now);
+	copy_leaks(snapshot, ledger, query, now);
 	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
 	if (query->wants_conns)
 		copy_conns(snapshot, ledger, now);

@@ -46,7 +46,7 @@ struct gauges {
 struct snapshot_query {
 	bool wants_conns;
 	bool wants_exchanges;
-	bool wants_captures; /* with the exchanges */
+	bool wants_captures; /* with the exchanges, and the examples */
 	bool wants_rhythm;   /* of each leak, and its suspect; and the marks */
 	bool has_verdict;    /* filters, for exchanges: */
 	enum verdict verdict;

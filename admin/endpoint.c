@@ -190,6 +190,7 @@ static const struct endpoint endpoints[] = {
 	.params = VIEW_COLUMNS,
 	.gathers = true,
 	.wants_conns = true,
+	.wants_captures = true,
 	.wants_rhythm = true,
 	.render = render_report,
 	.help = "what leaks, how fast, and who does it; ?columns="},

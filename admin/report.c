@@ -255,7 +255,9 @@ put_next_of_leaks(struct page *page, const struct leak *worst)
 	if (worst->example != NULL) {
 		record_exchange_id(worst->example, id);
 		page_printf(page, ", ", "/api/exchanges/%s", id);
-		page_words(page, " ", "is the example in full");
+		page_words(page, " ",
+		    "is the example in full (with /curl behind it a command "
+		    "that asks again, with /har a file for leakproxy replay)");
 	}
 	page_item(page, ", ", "/api/leaks");
 	page_words(page, " ", "has every caller and descriptor.");

@@ -17,6 +17,7 @@
 #include "admin/detective.h"
 #include "admin/text.h"
 
+#define FIELDS_SHOWN 12 /* of a head; it is whole in the API */
 #define FIELD_INDENT 12 /* where the values of the fields begin */
 #define CALLERS_SHOWN 4
 #define FDS_SHOWN 12
@@ -326,6 +327,32 @@ put_rhythm(struct page *page, const struct leak *leak)
 	put_words(page, "suspect", detective_suspect_text(leak));
 }
 
+/* What came back: its head, as far as it was kept. */
+static void
+put_answer(struct page *page, const struct exchange_record *example)
+{
+	const struct capture_message *response;
+	struct capture_field field;
+	const char *gap = "   ";
+	size_t at = 0;
+
+	if (example == NULL || example->capture == NULL)
+		return;
+	response = capture_message(example->capture, CAPTURE_RESPONSE);
+	if (response->head == NULL)
+		return;
+	put_field(page, "answer");
+	page_printf(page, "", "HTTP/1.%u %d %s", response->http_minor,
+	    example->status, capture_reason(response));
+	for (int shown = 0;
+	     shown < FIELDS_SHOWN && capture_next_field(response, &at, &field);
+	     shown++) {
+		page_printf(page, gap, "%s: %s", field.name, field.value);
+		gap = ", ";
+	}
+	page_end(page);
+}
+
 /* Where to look in the caller's code. */
 static void
 put_advice(struct page *page, const struct leak *leak)
@@ -352,6 +379,7 @@ story_put(struct page *page, const struct leak *leak, wall_us now)
 	put_rhythm(page, leak);
 	put_holding(page, leak);
 	put_example(page, leak->example);
+	put_answer(page, leak->example);
 	if (story_is_proven(leak))
 		put_advice(page, leak);
 }

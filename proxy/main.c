@@ -375,7 +375,7 @@ exec(const struct options *options)
 {
 	struct run run = {.options = options};
 	struct snapshot_query query = {
-	    .wants_conns = true, .wants_rhythm = true};
+	    .wants_conns = true, .wants_captures = true, .wants_rhythm = true};
 	struct snapshot *snapshot;
 	int status;
 

@@ -4,6 +4,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -139,3 +140,22 @@ def test_secrets_are_not_shown(proxy, call):
     for path in "/api/exchanges", "/api/leaks", "/api/connections", "/report":
         assert "s3cr3t" not in proxy.get(path)
     assert "s3cr3t" not in proxy.log
+
+
+def test_what_came_back(proxy, call, origin):
+    """The example's response head, without its secrets: enough to see which
+    path in the caller's code it took."""
+    def refuse(exchange):
+        exchange.head(401, "Content-Length: 20",
+                      'WWW-Authenticate: Bearer realm="https://auth.test"',
+                      "Set-Cookie: id=confidential")
+        time.sleep(0.15)
+        exchange.body(b"x" * 20)
+
+    origin.script["/v2/"] = refuse
+    call().get("/v2/")
+    proxy.wait_for("/v2/", "undrained")
+    report = " ".join(proxy.report().split())
+    assert "answer HTTP/1.1 401 Unauthorized Content-Length: 20" in report
+    assert 'Bearer realm="https://auth.test"' in report
+    assert "confidential" not in report

@@ -102,8 +102,11 @@ test_one_leak_at_80_columns(void **state)
 	    "\n"
 	    "Next: /api/exchanges?verdict=undrained lists them, "
 	    "/api/exchanges/c17x3 is the\n"
-	    "      example in full, /api/leaks has every caller and "
-	    "descriptor.\n");
+	    "      example in full (with /curl behind it a command that asks "
+	    "again, with\n"
+	    "      /har a file for leakproxy replay), /api/leaks has every "
+	    "caller and\n"
+	    "      descriptor.\n");
 }
 
 /* Returns the line of the leak's field, with what hangs below it. */
@@ -266,8 +269,10 @@ test_one_leak_at_160_columns(void **state)
 	    "status and the Close.\n"
 	    "\n"
 	    "Next: /api/exchanges?verdict=undrained lists them, "
-	    "/api/exchanges/c17x3 is the example in full, /api/leaks has "
-	    "every caller and descriptor.\n");
+	    "/api/exchanges/c17x3 is the example in full (with /curl behind it "
+	    "a command that asks again, with /har a\n"
+	    "      file for leakproxy replay), /api/leaks has every caller and "
+	    "descriptor.\n");
 }
 
 static void
@@ -390,8 +395,11 @@ test_suspects_stand_apart(void **state)
 	    "\n"
 	    "Next: /api/exchanges?verdict=suspected lists them, "
 	    "/api/exchanges/c17x3 is the\n"
-	    "      example in full, /api/leaks has every caller and "
-	    "descriptor.\n");
+	    "      example in full (with /curl behind it a command that asks "
+	    "again, with\n"
+	    "      /har a file for leakproxy replay), /api/leaks has every "
+	    "caller and\n"
+	    "      descriptor.\n");
 }
 
 static void
