@@ -105,9 +105,21 @@ add_end_to_end(const struct head *head, const char *replaced, struct text *out)
 }
 
 static void
+add_number(struct text *out, const char *before, uint64_t number)
+{
+	text_add_string(out, before);
+	text_add_number(out, number);
+	text_add(out, "\r\n", 2);
+}
+
+static void
 add_via(const struct head *head, const char *via_name, struct text *out)
 {
-	text_addf(out, "Via: 1.%u %s\r\n", head->http_minor, via_name);
+	text_add_string(out, "Via: 1.");
+	text_add_number(out, head->http_minor);
+	text_add(out, " ", 1);
+	text_add_string(out, via_name);
+	text_add(out, "\r\n", 2);
 }
 
 static void
@@ -120,8 +132,8 @@ add_framing(
 	if (framing == BODY_CHUNKED)
 		text_add_field(out, "Transfer-Encoding", "chunked");
 	else if (head->content_length >= 0 && framing != BODY_TO_EOF)
-		text_addf(out, "Content-Length: %lld\r\n",
-		    (long long)head->content_length);
+		add_number(
+		    out, "Content-Length: ", (uint64_t)head->content_length);
 }
 
 /* A signature may cover Host, so what agrees passes as it came. */
@@ -197,15 +209,16 @@ add_persistence(const struct response_rewrite *rewrite, struct text *out)
 	if (rewrite->says_keep_alive)
 		text_add_field(out, "Connection", "keep-alive");
 	if (rewrite->keep_alive_s > 0)
-		text_addf(
-		    out, "Keep-Alive: timeout=%u\r\n", rewrite->keep_alive_s);
+		add_number(out, "Keep-Alive: timeout=", rewrite->keep_alive_s);
 }
 
 void
 rewrite_response(const struct head *head,
     const struct response_rewrite *rewrite, struct text *out)
 {
-	text_addf(out, "HTTP/1.1 %03d ", head->status);
+	text_add_string(out, "HTTP/1.1 ");
+	text_add_number(out, (uint64_t)head->status);
+	text_add(out, " ", 1);
 	text_add_span(out, head->reason);
 	text_add(out, "\r\n", 2);
 	add_end_to_end(head, "", out);

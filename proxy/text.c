@@ -52,6 +52,19 @@ text_add_span(struct text *text, struct span span)
 }
 
 void
+text_add_number(struct text *text, uint64_t number)
+{
+	char digits[20]; /* of UINT64_MAX */
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	text_add(text, digits + at, sizeof(digits) - at);
+}
+
+void
 text_addf(struct text *text, const char *format, ...)
 {
 	va_list args;

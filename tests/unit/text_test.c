@@ -106,6 +106,22 @@ test_a_long_format_is_not_cut(void **state)
 }
 
 static void
+test_numbers_at_their_ends(void **state)
+{
+	struct text text = {0};
+
+	text_add_number(&text, 0);
+	text_add(&text, " ", 1);
+	text_add_number(&text, 100);
+	text_add(&text, " ", 1);
+	text_add_number(&text, INT64_MAX);
+	text_add(&text, " ", 1);
+	text_add_number(&text, UINT64_MAX);
+	assert_text(&text, "0 100 9223372036854775807 18446744073709551615");
+	text_fini(&text);
+}
+
+static void
 test_clearing_keeps_the_memory(void **state)
 {
 	struct text text = {0};
@@ -140,6 +156,7 @@ main(void)
 	    cmocka_unit_test(test_bytes_may_be_nul),
 	    cmocka_unit_test(test_it_grows_and_keeps_what_it_has),
 	    cmocka_unit_test(test_a_long_format_is_not_cut),
+	    cmocka_unit_test(test_numbers_at_their_ends),
 	    cmocka_unit_test(test_clearing_keeps_the_memory),
 	};
 
