@@ -237,11 +237,12 @@ def test_told_to_close_and_drained_is_never_abandoned(start_proxy, transport):
 
 
 def test_the_pipelined_one_before_it_is_not_accused(proxy, call):
-    """Two requests at once; the first response is read, the second held.
-    What lies unread is the second's."""
+    """Two requests in one segment; the first response is read, the second
+    held.  What lies unread is the second's."""
     caller = call()
-    caller.request(f"{SMALL}?one")
-    caller.request(f"{SMALL}?two")
+    caller.send("".join(
+        f"GET {caller.target(path)} HTTP/1.1\r\nHost: {caller.authority}\r\n\r\n"
+        for path in (f"{SMALL}?one", f"{SMALL}?two")).encode())
     caller.read(caller.read_head().length)
     caller.read_head()
     proxy.wait_for("?two", "undrained", held=True)
