@@ -137,18 +137,4 @@ struct snapshot *store_read_snapshot(
 bool store_read_kinds(struct store *store, const struct store_run *run,
     const char *version, struct compare_run *kinds) MUST_CHECK;
 
-/* Reads the marks and the timeline of a run; what is returned is the
- * caller's, free with store_marks_free() and free(). */
-struct store_bin {
-	wall_us at; /* it begins; STORE_BIN_US long */
-	int64_t requests;
-	int64_t undrained; /* verdicts given in it, less those taken back */
-};
-
-struct batch_mark *store_read_marks(
-    struct store *store, int64_t run, size_t *count);
-void store_marks_free(struct batch_mark *marks, size_t count);
-struct store_bin *store_read_timeline(
-    struct store *store, int64_t run, size_t *count);
-
 #endif

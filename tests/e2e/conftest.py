@@ -5,6 +5,7 @@ Each test has a proxy and an origin of its own, so that its numbers are exact;
 they end with it, and the proxy must end well."""
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -31,6 +32,8 @@ SHORT = patience("400ms", "300ms", "300ms")
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "threads: load for ThreadSanitizer (make tsan)")
+    # A shell's "&" has it ignored, and programs that heed that keep it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

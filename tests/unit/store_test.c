@@ -207,14 +207,14 @@ test_versions_are_told_apart(void **state)
 	desk_fini(&desk);
 }
 
+#define BIN(column, order) \
+	"SELECT " column " FROM timeline WHERE run = 1 ORDER BY at " order
+
 static void
 test_marks_and_timeline(void **state)
 {
 	struct desk desk;
 	struct batch *batch = batch_new();
-	struct batch_mark *marks;
-	struct store_bin *bins;
-	size_t count;
 
 	desk_init(&desk);
 	desk_open(&desk);
@@ -227,18 +227,19 @@ test_marks_and_timeline(void **state)
 	batch_free(batch);
 	desk_write(&desk, 1, 1, 4);  /* in the first 5 s */
 	desk_write(&desk, 12, 2, 0); /* in the next bin */
-	marks = store_read_marks(desk.store, 1, &count);
-	assert_int_equal(count, 2);
-	assert_string_equal(marks[1].phase, "stop");
-	store_marks_free(marks, count);
-	bins = store_read_timeline(desk.store, 1, &count);
-	assert_int_equal(count, 2);
-	assert_int_equal(bins[0].at, DESK_EPOCH);
-	assert_int_equal(bins[0].requests, 5);
-	assert_int_equal(bins[0].undrained, 1);
-	assert_int_equal(bins[1].at, DESK_EPOCH + STORE_BIN_US);
-	assert_int_equal(bins[1].undrained, 2);
-	free(bins);
+	assert_int_equal(desk_number(&desk, "SELECT count(*) FROM mark"), 2);
+	assert_int_equal(desk_number(&desk,
+			     "SELECT count(*) FROM mark WHERE run = 1 AND"
+			     " name = 'imagecheck' AND phase = 'stop'"),
+	    1);
+	assert_int_equal(
+	    desk_number(&desk, "SELECT count(*) FROM timeline"), 2);
+	assert_int_equal(desk_number(&desk, BIN("at", "ASC")), DESK_EPOCH);
+	assert_int_equal(desk_number(&desk, BIN("requests", "ASC")), 5);
+	assert_int_equal(desk_number(&desk, BIN("undrained", "ASC")), 1);
+	assert_int_equal(
+	    desk_number(&desk, BIN("at", "DESC")), DESK_EPOCH + STORE_BIN_US);
+	assert_int_equal(desk_number(&desk, BIN("undrained", "DESC")), 2);
 	desk_fini(&desk);
 }
 
