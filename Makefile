@@ -46,7 +46,7 @@ endif
 
 PROXY_SRC      := $(filter-out proxy/main.c,$(wildcard proxy/*.c proxy/base/*.c))
 LIB_SRC        := $(wildcard accounting/*.c certs/*.c admin/*.c) $(PROXY_SRC)
-LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o) $(B)/admin/board/board.o
 UNIT_SRC       := $(wildcard tests/unit/*_test.c)
 UNIT_BIN       := $(UNIT_SRC:%.c=$(B)/%)
 
@@ -66,6 +66,20 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $@"
 	$(Q)$(CC) $(CPPFLAGS) $(LLHTTP_INC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The dashboard: one page, embedded with the policy that names its hashes.
+BOARD_JS  := $(addprefix admin/board/,text.js dom.js server.js chart.js \
+	parts.js leaks.js leak.js lists.js main.js)
+BOARD_SRC := admin/board/board.html admin/board/board.css $(BOARD_JS)
+
+$(B)/board/page.html: admin/board/assemble $(BOARD_SRC) Makefile
+	$(SAY) "  GEN $@"
+	$(Q)admin/board/assemble $(@D) $(BOARD_JS)
+
+$(B)/admin/board/board.o: admin/board/board.S $(B)/board/page.html Makefile
+	@mkdir -p $(@D)
+	$(SAY) "  AS  $@"
+	$(Q)$(CC) -Wa,-I$(B)/board -c -o $@ $<
 
 $(B)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)

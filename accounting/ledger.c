@@ -39,7 +39,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 
 	assert(config->shard < config->shard_count);
 	ledger->config = *config;
-	ledger->groups = groups_new();
+	ledger->groups = groups_new(now);
 	ledger->reuse = reuse_table_new();
 	if (config->capture.memory_bytes > 0)
 		ledger->captures = capture_shelf_new(&config->capture);

@@ -187,10 +187,13 @@ keep_for_store(struct ledger_exchange *x, const struct judgement *before)
 void
 ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
 {
+	struct ledger *ledger = x->conn->ledger;
+
 	if (x->record.is_held == is_held)
 		return;
 	x->record.is_held = is_held;
-	timeline_held(&x->conn->ledger->timeline, now, is_held ? 1 : -1);
+	timeline_held(&ledger->timeline, now, is_held ? 1 : -1);
+	groups_held(ledger->groups, &x->record, now, is_held ? 1 : -1);
 }
 
 static void

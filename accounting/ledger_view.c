@@ -75,7 +75,22 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
 }
 
 static void
-copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
+copy_conn(struct snapshot *snapshot, const struct ledger_conn *conn,
+    const struct snapshot_query *query)
+{
+	/* The origin is known by the count of its connections. */
+	struct conn_record seen = conn->record;
+
+	if (conn->reuse != NULL && !reuse_is_other(conn->reuse))
+		seen.origin = conn->reuse->origin;
+	if (snapshot_query_matches_conn(query, &seen))
+		record_copy_conn(
+		    &snapshot->conns[snapshot->conn_count++], &seen);
+}
+
+static void
+copy_conns(struct snapshot *snapshot, struct ledger *ledger,
+    const struct snapshot_query *query, mono_us now)
 {
 	struct ledger_conn *conn;
 	size_t live;
@@ -85,12 +100,10 @@ copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
 	    xcalloc(live + ledger->closed_count + 1, sizeof(*snapshot->conns));
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		conn->record.age_us = now - conn->opened_at;
-		record_copy_conn(
-		    &snapshot->conns[snapshot->conn_count++], &conn->record);
+		copy_conn(snapshot, conn, query);
 	}
 	TAILQ_FOREACH (conn, &ledger->closed, link)
-		record_copy_conn(
-		    &snapshot->conns[snapshot->conn_count++], &conn->record);
+		copy_conn(snapshot, conn, query);
 }
 
 static struct leak *
@@ -141,7 +154,6 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 		seen.owner = conn->record.owner;
 	leak_add_caller(leak, &seen);
 	if (record->is_held) {
-		leak->held_now++;
 		leak->held_bytes +=
 		    record->body_bytes - record->delivered_bytes;
 		if (record->facts.unread_bytes > 0)
@@ -162,8 +174,11 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
 	struct ledger_conn *conn;
 	struct ledger_exchange *x;
 
-	snapshot->leaks = groups_copy(ledger->groups, &snapshot->leak_count);
-	if (snapshot->leak_count == 0)
+	snapshot->leaks =
+	    groups_copy(ledger->groups, now, &snapshot->leak_count);
+	for (size_t i = 0; i < snapshot->leak_count; i++)
+		snapshot->totals.held_now += snapshot->leaks[i].held_now;
+	if (snapshot->leak_count == 0 || query->is_brief)
 		return;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		TAILQ_FOREACH (x, &conn->unproven, link)
@@ -171,8 +186,6 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
 	}
 	TAILQ_FOREACH (x, &ledger->evidence.list, link)
 		illustrate(snapshot, ledger, x, query, now);
-	for (size_t i = 0; i < snapshot->leak_count; i++)
-		snapshot->totals.held_now += snapshot->leaks[i].held_now;
 }
 
 static void
@@ -215,7 +228,7 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	copy_leaks(snapshot, ledger, query, now);
 	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
 	if (query->wants_conns)
-		copy_conns(snapshot, ledger, now);
+		copy_conns(snapshot, ledger, query, now);
 	if (query->wants_exchanges)
 		copy_exchanges(snapshot, ledger, query, now);
 	return snapshot;

@@ -61,6 +61,7 @@ record_copy_conn(struct conn_record *to, const struct conn_record *from)
 	*to = *from;
 	to->client_address = xstrdup_or_null(from->client_address);
 	to->target = xstrdup_or_null(from->target);
+	to->origin = xstrdup_or_null(from->origin);
 	to->user_agent = xstrdup_or_null(from->user_agent);
 	to->tls_version = xstrdup_or_null(from->tls_version);
 	to->tls_fingerprint = xstrdup_or_null(from->tls_fingerprint);
@@ -94,6 +95,7 @@ record_fini_conn(struct conn_record *conn)
 {
 	free(conn->client_address);
 	free(conn->target);
+	free(conn->origin);
 	free(conn->user_agent);
 	free(conn->tls_version);
 	free(conn->tls_fingerprint);

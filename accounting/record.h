@@ -45,6 +45,7 @@ struct conn_record {
 	uint64_t id;
 	char *client_address; /* "127.0.0.1:41234", "[::1]:41234" */
 	char *target;         /* CONNECT's authority; NULL without CONNECT */
+	char *origin;         /* of its first exchange; set by the snapshot */
 	char *user_agent;     /* of the last request that had one */
 	char *tls_version;
 	char *tls_fingerprint; /* of the ClientHello, hex */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "accounting/paging.h"
 
 struct snapshot *
 snapshot_new(void)
@@ -224,13 +225,11 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	if (snapshot->exchange_count > 0)
 		qsort(snapshot->exchanges, snapshot->exchange_count,
 		    sizeof(*snapshot->exchanges), newer_exchange_first);
+	paging_leaks(snapshot, query);
+	paging_conns(snapshot, query);
+	paging_exchanges(snapshot, query);
 	for (size_t i = 0; query->wants_rhythm && i < snapshot->leak_count; i++)
 		investigate(snapshot, &snapshot->leaks[i]);
-	if (query->max_exchanges == 0)
-		return;
-	while (snapshot->exchange_count > query->max_exchanges)
-		record_fini_exchange(
-		    &snapshot->exchanges[--snapshot->exchange_count]);
 }
 
 void
@@ -251,8 +250,17 @@ snapshot_query_fini(struct snapshot_query *query)
 	free(query->origin);
 }
 
-static bool
-matches_tag(const struct snapshot_query *query, const struct tags *tags)
+bool
+snapshot_query_matches_origin(
+    const struct snapshot_query *query, const char *origin)
+{
+	return query->origin == NULL ||
+	    (origin != NULL && strcmp(query->origin, origin) == 0);
+}
+
+bool
+snapshot_query_matches_tags(
+    const struct snapshot_query *query, const struct tags *tags)
 {
 	const char *value;
 
@@ -268,14 +276,25 @@ bool
 snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange)
 {
+	if (query->wants_errors && exchange->error == NULL)
+		return false;
 	if (query->has_verdict && exchange->judgement.verdict != query->verdict)
 		return false;
-	if (query->origin != NULL &&
-	    strcmp(query->origin, exchange->origin) != 0)
+	if (!snapshot_query_matches_origin(query, exchange->origin))
 		return false;
 	if (query->conn_id != 0 && query->conn_id != exchange->conn_id)
 		return false;
 	if (query->ordinal != 0 && query->ordinal != exchange->ordinal)
 		return false;
-	return matches_tag(query, &exchange->tags);
+	return snapshot_query_matches_tags(query, &exchange->tags);
+}
+
+bool
+snapshot_query_matches_conn(
+    const struct snapshot_query *query, const struct conn_record *conn)
+{
+	if (query->has_state && conn->state != query->state)
+		return false;
+	return snapshot_query_matches_origin(query, conn->origin) &&
+	    snapshot_query_matches_tags(query, &conn->tags);
 }

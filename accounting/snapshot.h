@@ -42,20 +42,42 @@ struct gauges {
 	uint64_t upstream_idle;
 };
 
+/* The orders in which a list can be asked for. */
+enum snapshot_sort {
+#define SORT(name, word, list) SORT_##name,
+#include "accounting/sorts.def"
+#undef SORT
+	SORT_COUNT
+};
+
+/* One page of the list that is asked for: of the connections or exchanges where
+ * these are wanted, else of the leaks.  All zero: the whole list. */
+struct snapshot_page {
+	size_t limit; /* 0: all */
+	size_t offset;
+	enum snapshot_sort sort;
+};
+
 /* What to copy.  All zero: totals, counters, gauges and leaks alone. */
 struct snapshot_query {
+	bool is_brief; /* of leaks the counts and series alone: costs little */
 	bool wants_conns;
 	bool wants_exchanges;
 	bool wants_captures; /* with the exchanges, and the examples */
 	bool wants_rhythm;   /* of each leak, and its suspect; and the marks */
 	bool has_verdict;    /* filters, for exchanges: */
 	enum verdict verdict;
-	char *tag_key;        /* owned; NULL: any */
-	char *tag_value;      /* owned; NULL: any value of tag_key */
-	char *origin;         /* owned; NULL: any */
-	uint64_t conn_id;     /* 0: any */
-	uint32_t ordinal;     /* 0: any */
-	size_t max_exchanges; /* newest first are kept; 0: no bound */
+	bool wants_errors; /* those alone that the proxy answered itself */
+	bool has_state;    /* and for connections: */
+	enum conn_state state;
+	char *tag_key;               /* owned; NULL: any */
+	char *tag_value;             /* owned; NULL: any value of tag_key */
+	char *origin;                /* owned; NULL: any */
+	uint64_t conn_id;            /* 0: any */
+	uint32_t ordinal;            /* 0: any */
+	bool filters_leaks;          /* by tag, origin and this: */
+	char leak_id[LEAK_ID_BYTES]; /* "": any */
+	struct snapshot_page page;   /* of what was filtered */
 };
 
 struct snapshot {
@@ -71,12 +93,16 @@ struct snapshot {
 	size_t mark_count;
 	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
+	size_t leak_total;   /* before they were paged; likewise below */
 	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
 	size_t reuse_count;
-	struct conn_record *conns; /* owned, oldest first */
+	struct conn_record *conns; /* owned, oldest first; a page is in the
+	                              order that was asked for */
 	size_t conn_count;
+	size_t conn_total;
 	struct exchange_record *exchanges; /* owned, newest first */
 	size_t exchange_count;
+	size_t exchange_total;
 };
 
 /* Returns an empty snapshot.  Free with snapshot_free(). */
@@ -88,8 +114,9 @@ void snapshot_free(struct snapshot *snapshot);
 void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
 /* Sorts what merging left unsorted: leaks by weight, connections and
- * exchanges by age; applies max_exchanges; and finds each leak's rhythm and
- * suspect where they are wanted.  Call once, at the end. */
+ * exchanges by age; leaves the page that is asked for, the newest
+ * connection first; and finds each leak's rhythm and suspect where they are
+ * wanted.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
 
@@ -100,5 +127,15 @@ void snapshot_query_fini(struct snapshot_query *query);
 /* Returns whether the exchange passes the query's filters. */
 bool snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange);
+
+/* Likewise the connection: state, tag and origin. */
+bool snapshot_query_matches_conn(
+    const struct snapshot_query *query, const struct conn_record *conn);
+
+/* The parts of that.  An origin that is not known (NULL) passes no filter. */
+bool snapshot_query_matches_origin(
+    const struct snapshot_query *query, const char *origin);
+bool snapshot_query_matches_tags(
+    const struct snapshot_query *query, const struct tags *tags);
 
 #endif

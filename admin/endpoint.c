@@ -14,10 +14,13 @@
 #include "accounting/memory.h"
 #include "admin/announce.h"
 #include "admin/api.h"
+#include "admin/board/board.h"
 #include "admin/curl.h"
 #include "admin/har.h"
+#include "admin/live.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
+#include "admin/sse.h"
 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_TEXT "text/plain; charset=utf-8"
@@ -51,7 +54,36 @@ static void
 render_leaks(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_JSON,
-	    api_leaks_beside(visit->snapshot, visit->goroutines));
+	    api_leaks_beside(visit->snapshot, visit->goroutines, &visit->view));
+}
+
+static void
+render_leak(const struct visit *visit, struct document *document)
+{
+	if (visit->snapshot->leak_count > 0)
+		fill(document, TYPE_JSON, api_leak(visit->snapshot));
+	else
+		endpoint_refuse(document, 404, API_PREFIX, "no such leak");
+}
+
+static void
+render_health_json(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_health(visit->snapshot));
+}
+
+static void
+render_events(const struct visit *visit, struct document *document)
+{
+	fill(document, SSE_CONTENT_TYPE, xstrdup(LIVE_OPENING));
+	document->is_endless = true;
+}
+
+static void
+render_board(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_HTML, xstrdup(board_page));
+	document->policy = board_policy;
 }
 
 static void
@@ -101,7 +133,7 @@ render_exchanges(const struct visit *visit, struct document *document)
 static void
 render_har(const struct visit *visit, struct document *document)
 {
-	fill(document, TYPE_JSON, har_of_many(visit->snapshot, &visit->view));
+	fill(document, TYPE_JSON, har_of_many(visit->snapshot));
 	document->file_name = "leakproxy.har";
 }
 
@@ -183,8 +215,14 @@ static void render_index(const struct visit *visit, struct document *document);
 static const struct endpoint endpoints[] = {
     {.path = "/",
 	.methods = READS,
+	.is_public = true,
+	.render = render_board,
+	.help = "the dashboard; it holds no data, and asks for the token"},
+    {.path = "/api",
+	.methods = READS,
+	.is_public = true,
 	.render = render_index,
-	.help = "this page"},
+	.help = "this list"},
     {.path = "/report",
 	.methods = READS,
 	.params = VIEW_COLUMNS,
@@ -196,15 +234,43 @@ static const struct endpoint endpoints[] = {
 	.help = "what leaks, how fast, and who does it; ?columns="},
     {.path = "/api/leaks",
 	.methods = READS,
+	.params = VIEW_TAG | VIEW_ORIGIN | VIEW_SORT_LEAKS | VIEW_SERIES |
+	    VIEW_LIMIT | VIEW_OFFSET,
 	.gathers = true,
+	.filters_leaks = true,
 	.wants_rhythm = true,
 	.render = render_leaks,
-	.help = "totals, and every leak with its callers"},
+	.help = "totals, and every leak with its callers; ?tag=key=value "
+		"?origin= ?sort= ?series=held ?limit= ?offset="},
+    {.path = "/api/leaks/*",
+	.segment = SEGMENT_LEAK,
+	.methods = READS,
+	.gathers = true,
+	.filters_leaks = true,
+	.wants_rhythm = true,
+	.render = render_leak,
+	.help = "one of them whole, by its id, with its timeline"},
     {.path = "/api/timeline",
 	.methods = READS,
 	.gathers = true,
+	.is_brief = true,
 	.render = render_timeline,
 	.help = "requests, undrained and held responses over time"},
+    {.path = "/api/events",
+	.methods = READS,
+	.is_endless = true,
+	.render = render_events,
+	.help = "server-sent events: a summary each second"},
+    {.path = "/api/health",
+	.methods = READS,
+	.gathers = true,
+	.is_brief = true,
+	.wants_conns = true,
+	.wants_exchanges = true,
+	.wants_errors = true,
+	.render = render_health_json,
+	.help = "what the proxy counts of itself, who does not trust its CA, "
+		"which origins fail"},
     {.path = MARKS_PATH,
 	.methods = READS | METHOD_POST,
 	.render = render_marks,
@@ -212,11 +278,15 @@ static const struct endpoint endpoints[] = {
 		"{\"name\":\"imagecheck\",\"phase\":\"start\"}"},
     {.path = "/api/connections",
 	.methods = READS,
-	.params = VIEW_STATE | VIEW_TAG | VIEW_LIMIT,
+	.params = VIEW_STATE | VIEW_TAG | VIEW_ORIGIN | VIEW_SORT_CONNS |
+	    VIEW_LIMIT | VIEW_OFFSET,
 	.gathers = true,
+	.is_brief = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_conns = true,
 	.render = render_connections,
-	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+	.help = "callers' connections; ?state= ?tag=key=value ?origin= ?sort= "
+		"?limit= ?offset="},
     {.path = "/api/reuse",
 	.methods = READS,
 	.gathers = true,
@@ -224,19 +294,24 @@ static const struct endpoint endpoints[] = {
 	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params =
+	    VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT | VIEW_OFFSET,
 	.gathers = true,
+	.is_brief = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.render = render_exchanges,
 	.help = "requests and responses, newest first; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?limit= ?offset="},
     {.path = "/api/exchanges/*",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
 	.render = render_exchange,
 	.help = "one of them, by its id, as c17x3"},
     {.path = "/api/exchanges/*/har",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
@@ -244,6 +319,7 @@ static const struct endpoint endpoints[] = {
 	.render = render_exchange_har,
 	.help = "the same as HTTP Archive 1.2, with what was captured"},
     {.path = "/api/exchanges/*/curl",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
@@ -254,6 +330,7 @@ static const struct endpoint endpoints[] = {
 	.methods = READS,
 	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
 	.gathers = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.wants_captures = true,
 	.render = render_har,
@@ -341,17 +418,42 @@ matches(const struct endpoint *endpoint, const char *path)
 	    strcmp(path + start + length, endpoint->path + start + 1) == 0;
 }
 
-/* Reads the exchange's id in a path that matches. */
 static bool
+read_leak_id(struct snapshot_query *query, const char *id)
+{
+	if (strlen(id) != LEAK_ID_BYTES - 1 ||
+	    strspn(id, "0123456789abcdef") != LEAK_ID_BYTES - 1)
+		return false;
+	memcpy(query->leak_id, id, LEAK_ID_BYTES);
+	return true;
+}
+
+/* Reads the id in a path that matches.  Returns what such an id looks like
+ * where it is none, else NULL. */
+static const char *
 read_segment(struct visit *visit, const char *path)
 {
+	struct snapshot_query *query = &visit->view.query;
 	const char *start = path + segment_start(visit->endpoint);
 	char *id = xstrndup(start, strcspn(start, "/"));
-	bool is_id = record_parse_exchange_id(
-	    id, &visit->view.query.conn_id, &visit->view.query.ordinal);
+	const char *refusal = NULL;
 
+	switch (visit->endpoint->segment) {
+	case SEGMENT_NONE:
+		break;
+	case SEGMENT_EXCHANGE:
+		if (!record_parse_exchange_id(
+			id, &query->conn_id, &query->ordinal))
+			refusal = "an exchange id looks like c17x3";
+		break;
+	case SEGMENT_LEAK:
+		if (!read_leak_id(query, id))
+			refusal = "a leak's id is 16 hexadecimal digits, as "
+				  "/api/leaks has it";
+		break;
+	}
 	free(id);
-	return is_id;
+	return refusal;
 }
 
 static const struct endpoint *
@@ -377,13 +479,17 @@ set_query(struct visit *visit)
 {
 	struct snapshot_query *query = &visit->view.query;
 
-	query->wants_conns = visit->endpoint->wants_conns;
-	query->wants_exchanges = visit->endpoint->wants_exchanges;
-	query->wants_captures = visit->endpoint->wants_captures;
-	query->wants_rhythm = visit->endpoint->wants_rhythm;
-	/* One more, to know whether there are more. */
-	if (query->wants_exchanges)
-		query->max_exchanges = visit->view.limit + 1;
+	const struct endpoint *endpoint = visit->endpoint;
+
+	query->is_brief = endpoint->is_brief;
+	query->filters_leaks = endpoint->filters_leaks;
+	query->wants_conns = endpoint->wants_conns;
+	query->wants_exchanges = endpoint->wants_exchanges;
+	query->wants_errors = endpoint->wants_errors;
+	query->wants_captures = endpoint->wants_captures;
+	query->wants_rhythm = endpoint->wants_rhythm;
+	if (query->page.limit == 0)
+		query->page.limit = endpoint->usual_limit;
 }
 
 bool
@@ -391,11 +497,12 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
     const char *query_string, struct document *document)
 {
 	const struct endpoint *endpoint = find(path);
+	const char *mistake;
 	char *refusal;
 
 	if (endpoint == NULL) {
 		endpoint_refuse(document, 404, path,
-		    "no such path: / lists those there are");
+		    "no such path: /api lists those there are");
 		return false;
 	}
 	if ((endpoint->methods & method) == 0) {
@@ -414,9 +521,9 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		free(refusal);
 		return false;
 	}
-	if (has_segment(endpoint) && !read_segment(visit, path)) {
-		endpoint_refuse(
-		    document, 400, path, "an exchange id looks like c17x3");
+	mistake = read_segment(visit, path);
+	if (mistake != NULL) {
+		endpoint_refuse(document, 400, path, mistake);
 		return false;
 	}
 	set_query(visit);

@@ -424,15 +424,13 @@ har_of_one(const struct exchange_record *exchange)
 }
 
 char *
-har_of_many(const struct snapshot *snapshot, const struct view *view)
+har_of_many(const struct snapshot *snapshot)
 {
 	json_t *entries = json_array();
-	size_t count = snapshot->exchange_count;
 
-	if (count > view->limit)
-		count = view->limit;
-	for (size_t i = count; i-- > 0;)
+	for (size_t i = snapshot->exchange_count; i-- > 0;)
 		json_array_append_new(
 		    entries, entry_json(&snapshot->exchanges[i]));
-	return finish(entries, count < snapshot->exchange_count);
+	return finish(
+	    entries, snapshot->exchange_count < snapshot->exchange_total);
 }

@@ -10,11 +10,10 @@
  */
 
 #include "accounting/snapshot.h"
-#include "admin/view.h"
 
 char *har_of_one(const struct exchange_record *exchange);
 
-/* At most the view's limit of them, oldest first, as they happened. */
-char *har_of_many(const struct snapshot *snapshot, const struct view *view);
+/* Oldest first, as they happened; says so where others were left out. */
+char *har_of_many(const struct snapshot *snapshot);
 
 #endif

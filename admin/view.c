@@ -88,8 +88,69 @@ set_limit(struct view *view, const char *value)
 	if (!parse_number(value, 1, VIEW_MAX_LIMIT, &limit))
 		return xasprintf(
 		    "limit must be a number from 1 to %d", VIEW_MAX_LIMIT);
-	view->limit = limit;
+	view->query.page.limit = limit;
 	return NULL;
+}
+
+static char *
+set_offset(struct view *view, const char *value)
+{
+	unsigned long offset;
+
+	if (!parse_number(value, 0, VIEW_MAX_OFFSET, &offset))
+		return xasprintf(
+		    "offset must be a number from 0 to %d", VIEW_MAX_OFFSET);
+	view->query.page.offset = offset;
+	return NULL;
+}
+
+struct sort_word {
+	enum snapshot_sort sort;
+	enum view_param list;
+	const char *word;
+};
+
+/* Finds the word among the orders of its list.  Returns false for another. */
+static bool
+find_sort(struct view *view, const char *value, enum view_param list)
+{
+	static const struct sort_word words[] = {
+#define SORT(name, word, list) {SORT_##name, VIEW_SORT_##list, word},
+#include "accounting/sorts.def"
+#undef SORT
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (words[i].list == list &&
+		    strcmp(words[i].word, value) == 0) {
+			view->query.page.sort = words[i].sort;
+			return true;
+		}
+	}
+	return false;
+}
+
+static char *
+set_sort_leaks(struct view *view, const char *value)
+{
+	if (find_sort(view, value, VIEW_SORT_LEAKS))
+		return NULL;
+	return xstrdup("sort must be undrained, held, last_seen or route");
+}
+
+static char *
+set_sort_conns(struct view *view, const char *value)
+{
+	if (find_sort(view, value, VIEW_SORT_CONNS))
+		return NULL;
+	return xstrdup("sort must be newest, oldest, exchanges or sent_bytes");
+}
+
+static char *
+set_series(struct view *view, const char *value)
+{
+	view->wants_series = strcmp(value, "held") == 0;
+	return view->wants_series ? NULL : xstrdup("series must be held");
 }
 
 static char *
@@ -110,8 +171,8 @@ set_state(struct view *view, const char *value)
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		if (strcmp(value, record_conn_state_word(states[i])) == 0) {
-			view->has_state = true;
-			view->state = states[i];
+			view->query.has_state = true;
+			view->query.state = states[i];
 			return NULL;
 		}
 	}
@@ -156,7 +217,11 @@ static const struct {
 } params[] = {
     {"columns", VIEW_COLUMNS, set_columns},
     {"limit", VIEW_LIMIT, set_limit},
+    {"offset", VIEW_OFFSET, set_offset},
     {"origin", VIEW_ORIGIN, set_origin},
+    {"series", VIEW_SERIES, set_series},
+    {"sort", VIEW_SORT_LEAKS, set_sort_leaks},
+    {"sort", VIEW_SORT_CONNS, set_sort_conns},
     {"state", VIEW_STATE, set_state},
     {"tag", VIEW_TAG, set_tag},
     {"verdict", VIEW_VERDICT, set_verdict},
@@ -220,7 +285,6 @@ view_parse(struct view *view, const char *query_string, unsigned allowed)
 	char *refusal = NULL;
 	unsigned seen = 0;
 
-	view->limit = VIEW_DEFAULT_LIMIT;
 	view->columns = REPORT_DEFAULT_COLUMNS;
 	while (rest != NULL && refusal == NULL) {
 		char *pair = strsep(&rest, "&");
@@ -236,19 +300,4 @@ void
 view_fini(struct view *view)
 {
 	snapshot_query_fini(&view->query);
-}
-
-bool
-view_matches_conn(const struct view *view, const struct conn_record *conn)
-{
-	const char *value;
-
-	if (view->has_state && conn->state != view->state)
-		return false;
-	if (view->query.tag_key == NULL)
-		return true;
-	value = tags_get(&conn->tags, view->query.tag_key);
-	return value != NULL &&
-	    (view->query.tag_value == NULL ||
-		strcmp(value, view->query.tag_value) == 0);
 }

@@ -14,6 +14,7 @@
 
 #define VIEW_DEFAULT_LIMIT 1000
 #define VIEW_MAX_LIMIT 10000
+#define VIEW_MAX_OFFSET 1000000
 
 /* The parameters that an endpoint may take. */
 enum view_param {
@@ -23,14 +24,16 @@ enum view_param {
 	VIEW_STATE = 1 << 3,
 	VIEW_TAG = 1 << 4,
 	VIEW_VERDICT = 1 << 5,
+	VIEW_OFFSET = 1 << 6,
+	VIEW_SORT_LEAKS = 1 << 7,
+	VIEW_SORT_CONNS = 1 << 8,
+	VIEW_SERIES = 1 << 9,
 };
 
 struct view {
-	struct snapshot_query query; /* verdict, tag, origin */
-	size_t limit;
+	struct snapshot_query query; /* verdict, state, tag, origin, page */
 	unsigned columns;
-	bool has_state;
-	enum conn_state state;
+	bool wants_series; /* of each leak */
 };
 
 /*
@@ -41,8 +44,5 @@ struct view {
 char *view_parse(
     struct view *view, const char *query_string, unsigned allowed) MUST_CHECK;
 void view_fini(struct view *view);
-
-/* Returns whether the connection passes the filters. */
-bool view_matches_conn(const struct view *view, const struct conn_record *conn);
 
 #endif

@@ -61,8 +61,9 @@ make_answer(const struct source *source, const struct snapshot_query *query)
 	struct snapshot *snapshot = fixture_leaking();
 	size_t count = source->is_big ? BIG_EXCHANGES : 1;
 
-	if (query->wants_conns)
-		fixture_add_conn(snapshot, 17);
+	if (query->wants_conns &&
+	    !snapshot_query_matches_conn(query, fixture_add_conn(snapshot, 17)))
+		record_fini_conn(&snapshot->conns[--snapshot->conn_count]);
 	for (size_t i = 0; query->wants_exchanges && i < count; i++) {
 		struct exchange_record *x = fixture_add_exchange(snapshot);
 
@@ -381,7 +382,11 @@ test_every_endpoint_answers(void **state)
 		const char *type;
 		const char *part;
 	} cases[] = {
-	    {"/", "text/html", "<a href=\"/api/leaks\">"},
+	    {"/", "text/html", "<a href=\"/api\">"},
+	    {"/api", "text/html", "<a href=\"/api/leaks\">"},
+	    {"/api/leaks/00c0ffee00c0ffee", "application/json",
+		"\"intervals_s\": []"},
+	    {"/api/health", "application/json", "\"probes_sent\": 0"},
 	    {"/report", "text/plain; charset=utf-8", "1 LEAK:"},
 	    {"/report?columns=160", "text/plain", "1 LEAK:"},
 	    {"/api/leaks", "application/json", "\"undrained\": 12"},
@@ -422,7 +427,7 @@ test_index_lists_the_table(void **state)
 	static const char *const paths[] = {"/report", "/api/leaks",
 	    "/api/connections", "/api/exchanges", "/api/exchanges/*",
 	    "/metrics", "/ca.pem", "/healthz", "/readyz"};
-	char *response = ask(*state, "GET", "/");
+	char *response = ask(*state, "GET", "/api");
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
 		assert_has(body_of(response), paths[i]);
@@ -508,12 +513,12 @@ test_filters_reach_the_source(void **state)
 	assert_string_equal(query->tag_key, "job");
 	assert_string_equal(query->tag_value, "image+check x");
 	assert_string_equal(query->origin, "https://a");
-	assert_int_equal(query->max_exchanges, 8);
+	assert_int_equal(query->page.limit, 7);
 	assert_true(query->wants_exchanges);
 	assert_false(query->wants_conns);
 
 	expect(stage, "GET /api/exchanges", 200, "c17x3");
-	assert_int_equal(query->max_exchanges, 1001);
+	assert_int_equal(query->page.limit, 1000);
 	assert_null(query->tag_key);
 
 	expect(stage, "GET /api/exchanges/c18x9", 404, "no longer in memory");
@@ -647,7 +652,7 @@ test_bad_parameters(void **state)
 	    {"GET /report?columns=80x", "from 60 to 240"},
 	    {"GET /report?columns=80&columns=80", "columns is given twice"},
 	    {"GET /report?colums=80", "takes columns"},
-	    {"GET /api/leaks?x=1", "takes no parameters"},
+	    {"GET /api/leaks?x=1", "takes limit, offset, origin, series, sort"},
 	    {"GET /healthz?x", "takes no parameters"},
 	    {"GET /api/exchanges?limit=0", "from 1 to 10000"},
 	    {"GET /api/exchanges?limit=10001", "from 1 to 10000"},
@@ -655,7 +660,8 @@ test_bad_parameters(void **state)
 		"from 1 to 10000"},
 	    {"GET /api/exchanges?limit=-1", "from 1 to 10000"},
 	    {"GET /api/exchanges?verdict=leaky", "none open drained"},
-	    {"GET /api/exchanges?state=idle", "takes limit, origin, tag"},
+	    {"GET /api/exchanges?state=idle",
+		"takes limit, offset, origin, tag"},
 	    {"GET /api/exchanges?tag==x", "key=value"},
 	    {"GET /api/exchanges?tag=a%zz", "broken percent-encoding"},
 	    {"GET /api/exchanges?tag=a%0", "broken percent-encoding"},
@@ -663,6 +669,13 @@ test_bad_parameters(void **state)
 	    {"GET /api/exchanges?origin=", "origin must be"},
 	    {"GET /api/connections?state=dead", "active, idle, watched"},
 	    {"GET /api/exchanges/17", "looks like c17x3"},
+	    {"GET /api/leaks/c0ffee", "16 hexadecimal digits"},
+	    {"GET /api/leaks/00C0FFEE00C0FFEE", "16 hexadecimal digits"},
+	    {"GET /api/leaks?sort=age", "undrained, held, last_seen"},
+	    {"GET /api/leaks?series=all", "must be held"},
+	    {"GET /api/connections?sort=held", "newest, oldest"},
+	    {"GET /api/connections?offset=-1", "from 0 to 1000000"},
+	    {"GET /api/events?limit=1", "takes no parameters"},
 	    {"GET /api/exchanges/c1x1?limit=1", "takes no parameters"},
 	};
 
@@ -997,11 +1010,11 @@ expect_fields(
 static void
 test_token_is_asked_for(void **state)
 {
-	static const char *const secret[] = {"/", "/report", "/api/leaks",
+	static const char *const secret[] = {"/report", "/api/leaks",
 	    "/api/connections", "/api/exchanges", "/api/exchanges/c1x1",
-	    "/metrics", "/nothing", "/healthz/", "/%68ealthz"};
+	    "/api/events", "/metrics", "/nothing", "/healthz/", "/%68ealthz"};
 	static const char *const public[] = {
-	    "/healthz", "/readyz", "/ca.pem", "/healthz?x"};
+	    "/", "/api", "/healthz", "/readyz", "/ca.pem", "/healthz?x"};
 	struct stage *stage = *state;
 
 	stage->token = TOKEN;

@@ -118,7 +118,7 @@ test_leaks_frame_and_totals(void **state)
 
 	snapshot->totals.recovered = 3;
 	json = parse(api_leaks(snapshot), snapshot);
-	assert_names(json, "since seconds totals pprof leaks");
+	assert_names(json, "since seconds totals pprof total offset leaks");
 	assert_value(json, "since", "\"2026-11-24T02:02:33.567Z\"");
 	assert_value(json, "seconds", "31.0");
 	assert_names(json_object_get(json, "totals"),
@@ -406,16 +406,19 @@ static void
 test_exchanges_and_their_limit(void **state)
 {
 	for (size_t limit = 1; limit <= 3; limit++) {
-		const struct view view = {.limit = limit};
+		const struct view view = {.query.page.limit = limit};
 		struct snapshot *snapshot = fixture_snapshot();
 		json_t *json;
 		json_t *list;
 
 		fixture_add_exchange(snapshot);
 		fixture_add_exchange(snapshot)->ordinal = 4;
+		snapshot_seal(snapshot, &view.query);
 		json = parse(api_exchanges(snapshot, &view), snapshot);
 		list = json_object_get(json, "exchanges");
-		assert_names(json, "since seconds more exchanges");
+		assert_names(
+		    json, "since seconds more total offset exchanges");
+		assert_value(json, "total", "2");
 		assert_value(json, "more", limit < 2 ? "true" : "false");
 		assert_int_equal(json_array_size(list), limit < 2 ? limit : 2);
 		assert_value(json_array_get(list, 0), "id", "\"c17x3\"");
@@ -434,6 +437,7 @@ test_connection(void **state)
 	    {"local", "true"},
 	    {"transport", "\"intercepted\""},
 	    {"target", "\"registry.test:5000\""},
+	    {"origin", "null"},
 	    {"state", "\"idle\""},
 	    {"close_reason", "null"},
 	    {"tags", "{\"job\":\"imagecheck\"}"},
@@ -452,17 +456,17 @@ test_connection(void **state)
 	    {"fd", "37"},
 	    {"uid", "1000"},
 	};
-	const struct view view = {.limit = 10};
+	const struct view view = {.query.page.limit = 10};
 	struct snapshot *snapshot = fixture_snapshot();
 	json_t *json;
 	json_t *conn;
 
 	fixture_add_conn(snapshot, UINT64_MAX);
 	json = parse(api_connections(snapshot, &view), snapshot);
-	assert_names(json, "since seconds more connections");
+	assert_names(json, "since seconds more total offset connections");
 	conn = json_array_get(json_object_get(json, "connections"), 0);
 	assert_names(conn,
-	    "id client_address local transport target state close_reason "
+	    "id client_address local transport target origin state close_reason "
 	    "tags exchanges received_bytes sent_bytes opened_at closed_at "
 	    "age_s user_agent tls_version tls_fingerprint trust_refused pid "
 	    "command command_line container fd uid");
@@ -473,7 +477,7 @@ test_connection(void **state)
 static void
 test_closed_connection(void **state)
 {
-	const struct view view = {.limit = 10};
+	const struct view view = {.query.page.limit = 10};
 	struct snapshot *snapshot = fixture_snapshot();
 	struct conn_record *record = fixture_add_conn(snapshot, 1);
 	json_t *json;
@@ -493,24 +497,23 @@ test_closed_connection(void **state)
 }
 
 static void
-test_connections_are_filtered_newest_first(void **state)
+test_connections_newest_first(void **state)
 {
-	struct view view = {.limit = 2};
+	const struct view view = {.query.page.limit = 2};
 	struct snapshot *snapshot = fixture_snapshot();
 	json_t *json;
 	json_t *list;
 
 	for (uint64_t id = 1; id <= 5; id++)
-		fixture_add_conn(snapshot, id)->state =
-		    id == 5 ? CONN_CLOSED : CONN_IDLE;
-	view.has_state = true;
-	view.state = CONN_IDLE;
+		fixture_add_conn(snapshot, id);
+	snapshot_seal(snapshot, &view.query);
 	json = parse(api_connections(snapshot, &view), snapshot);
 	list = json_object_get(json, "connections");
 	assert_value(json, "more", "true");
+	assert_value(json, "total", "5");
 	assert_int_equal(json_array_size(list), 2);
-	assert_value(json_array_get(list, 0), "id", "\"c4\"");
-	assert_value(json_array_get(list, 1), "id", "\"c3\"");
+	assert_value(json_array_get(list, 0), "id", "\"c5\"");
+	assert_value(json_array_get(list, 1), "id", "\"c4\"");
 	json_decref(json);
 }
 
@@ -621,7 +624,7 @@ main(void)
 	    cmocka_unit_test(test_exchanges_and_their_limit),
 	    cmocka_unit_test(test_connection),
 	    cmocka_unit_test(test_closed_connection),
-	    cmocka_unit_test(test_connections_are_filtered_newest_first),
+	    cmocka_unit_test(test_connections_newest_first),
 	    cmocka_unit_test(test_hostile_strings),
 	    cmocka_unit_test(test_long_strings_are_kept),
 	    cmocka_unit_test(test_timeline),

@@ -410,7 +410,7 @@ test_a_snapshot_shows_what_was_asked_for(void **state)
 	assert_int_equal(snapshot->exchanges[0].ordinal, 1);
 	snapshot_free(snapshot);
 	query.has_verdict = false;
-	query.max_exchanges = 1;
+	query.page.limit = 1;
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
 	assert_int_equal(snapshot->exchanges[0].ordinal, 2);

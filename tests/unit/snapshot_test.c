@@ -235,7 +235,7 @@ test_merging_nothing(void **state)
 
 	snapshot_merge(whole, &part);
 	assert_null(part);
-	snapshot_seal(whole, &(struct snapshot_query){.max_exchanges = 1});
+	snapshot_seal(whole, &(struct snapshot_query){.page = {.limit = 1}});
 	assert_int_equal(whole->leak_count, 0);
 	assert_int_equal(whole->conn_count, 0);
 	assert_int_equal(whole->exchange_count, 0);
@@ -297,7 +297,7 @@ test_the_newest_are_kept(void **state)
 		for (uint32_t j = 1; j <= 5; j++)
 			add_exchange(snapshot, 1, j, 100 + j);
 		snapshot_seal(snapshot,
-		    &(struct snapshot_query){.max_exchanges = rows[i].max});
+		    &(struct snapshot_query){.page = {.limit = rows[i].max}});
 		assert_int_equal(snapshot->exchange_count, rows[i].kept);
 		for (size_t j = 0; j < rows[i].kept; j++)
 			assert_int_equal(snapshot->exchanges[j].ordinal, 5 - j);
@@ -320,7 +320,7 @@ test_filters(void **state)
 		bool matches;
 	} rows[] = {
 	    {{0}, true},
-	    {{.wants_exchanges = true, .max_exchanges = 1}, true},
+	    {{.wants_exchanges = true, .page = {.limit = 1}}, true},
 	    {{.has_verdict = true, .verdict = VERDICT_UNDRAINED}, true},
 	    {{.has_verdict = true, .verdict = VERDICT_NONE}, false},
 	    {{.has_verdict = false, .verdict = VERDICT_DRAINED}, true},
@@ -378,7 +378,7 @@ test_a_query_is_copied_deeply(void **state)
 	    .origin = xstrdup("http://a:80"),
 	    .conn_id = 5,
 	    .ordinal = 6,
-	    .max_exchanges = 7};
+	    .page = {.limit = 7}};
 	struct snapshot_query copy;
 
 	snapshot_query_copy(&copy, &query);
@@ -392,7 +392,7 @@ test_a_query_is_copied_deeply(void **state)
 	assert_string_equal(copy.origin, "http://a:80");
 	assert_int_equal(copy.conn_id, 5);
 	assert_int_equal(copy.ordinal, 6);
-	assert_int_equal(copy.max_exchanges, 7);
+	assert_int_equal(copy.page.limit, 7);
 	snapshot_query_fini(&copy);
 }
 
