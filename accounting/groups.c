@@ -156,12 +156,12 @@ groups_leak_id(struct groups *groups, const struct exchange_record *exchange)
 
 void
 groups_held(struct groups *groups, const struct exchange_record *exchange,
-    mono_us now, int step)
+    mono_us at, int step)
 {
 	struct leak *leak = &find_group(groups, exchange)->leak;
 
 	leak->held_now += (uint64_t)step;
-	levels_step(&leak->held, now, step);
+	levels_step(&leak->held, at, step);
 }
 
 void

@@ -32,10 +32,10 @@ void groups_judged(struct groups *groups,
 const char *groups_leak_id(
     struct groups *groups, const struct exchange_record *exchange);
 
-/* One more response of the exchange's leak is held (step 1), or one less
- * (-1): this one. */
+/* Since `at` one more response of the exchange's leak is held (step 1), or one
+ * less (-1): this one. */
 void groups_held(struct groups *groups, const struct exchange_record *exchange,
-    mono_us now, int step);
+    mono_us at, int step);
 
 /* A held response's connection ended after `held_s` seconds. */
 void groups_released(struct groups *groups,

@@ -188,12 +188,15 @@ void
 ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
 {
 	struct ledger *ledger = x->conn->ledger;
+	int step = is_held ? 1 : -1;
+	/* It was held before that was proven: since it came. */
+	mono_us at = is_held ? x->response_at : now;
 
 	if (x->record.is_held == is_held)
 		return;
 	x->record.is_held = is_held;
-	timeline_held(&ledger->timeline, now, is_held ? 1 : -1);
-	groups_held(ledger->groups, &x->record, now, is_held ? 1 : -1);
+	timeline_held(&ledger->timeline, at, step);
+	groups_held(ledger->groups, &x->record, at, step);
 }
 
 static void

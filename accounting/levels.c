@@ -37,11 +37,11 @@ levels_advance(struct levels *levels, mono_us now)
 }
 
 void
-levels_step(struct levels *levels, mono_us now, int step)
+levels_step(struct levels *levels, mono_us at, int step)
 {
-	if (now >= levels->axis.current_ends_at)
-		levels_advance(levels, now);
-	levels->changes[axis_bin(&levels->axis, now)] += step;
+	if (at >= levels->axis.current_ends_at)
+		levels_advance(levels, at);
+	levels->changes[axis_bin(&levels->axis, at)] += step;
 }
 
 void

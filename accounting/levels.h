@@ -27,8 +27,9 @@ void levels_begin(struct levels *levels, mono_us now);
 /* Opens bins up to the one in which `now` is; none of one not begun. */
 void levels_advance(struct levels *levels, mono_us now);
 
-/* The number grew by `step`, which may be negative. */
-void levels_step(struct levels *levels, mono_us now, int step);
+/* The number grew by `step`, which may be negative, at a moment that may be
+ * past. */
+void levels_step(struct levels *levels, mono_us at, int step);
 
 /* Adds the numbers of `from`, another shard's over much the same time. */
 void levels_absorb(struct levels *into, const struct levels *from);

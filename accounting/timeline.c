@@ -56,9 +56,9 @@ timeline_undrained(struct timeline *timeline, mono_us at, int step)
 }
 
 void
-timeline_held(struct timeline *timeline, mono_us now, int step)
+timeline_held(struct timeline *timeline, mono_us at, int step)
 {
-	bin_at(timeline, now)->held_change += step;
+	bin_at(timeline, at)->held_change += step;
 }
 
 void

@@ -43,8 +43,8 @@ timeline_request(struct timeline *timeline, mono_us now)
 /* One that came at `at` was called undrained (step 1), or no more (-1). */
 void timeline_undrained(struct timeline *timeline, mono_us at, int step);
 
-/* One more response is held (step 1), or one less (-1). */
-void timeline_held(struct timeline *timeline, mono_us now, int step);
+/* Since `at` one more response is held (step 1), or one less (-1). */
+void timeline_held(struct timeline *timeline, mono_us at, int step);
 
 /* Adds the counts of `from`, another shard's over much the same time. */
 void timeline_absorb(struct timeline *into, const struct timeline *from);

@@ -220,6 +220,9 @@ live_listen(struct live *live, struct evhttp_request *request)
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(request), on_closed, listener);
 	guests_asked(live->guests, connection_of(listener));
+	/* Its timeouts are not for requests any more. */
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(request), "Connection", "close");
 	evhttp_send_reply_start(request, 200, NULL);
 	bufferevent_set_timeouts(connection_of(listener), NULL, &patience);
 	send_text(listener, LIVE_OPENING);

@@ -315,7 +315,6 @@ begin_stream(struct admin_server *server, struct evhttp_request *request,
     struct document *document)
 {
 	put_headers(request, document);
-	put_header(request, "Connection", "close");
 	live_listen(server->live, request);
 	free(document->body);
 	document->body = NULL;

@@ -86,7 +86,7 @@ function lanesOf(marks, startMs, seconds) {
     .slice(0, MOST_LANES);
 }
 
-function lane([name, ticks], y, xAt) {
+function lane([name, ticks], isSuspect, y, xAt) {
   const drawn = new Set();
   const lines = [];
   for (const { at, isStart } of ticks) {
@@ -98,7 +98,7 @@ function lane([name, ticks], y, xAt) {
     lines.push(svg('line', { x1: x, x2: x, y1: y + (isStart ? 2 : 6),
       y2: y + LANE_HEIGHT - 2, class: isStart ? 'start' : 'stop' }));
   }
-  return svg('g', { class: 'lane' },
+  return svg('g', { class: isSuspect ? 'lane suspect' : 'lane' },
     svg('text', { x: 4, y: y + LANE_HEIGHT - 3 },
       shorten(visible(name), 14)), lines);
 }
@@ -117,14 +117,15 @@ function axes(box, max, time) {
     svg('line', { x1: box.xAt(at), x2: box.xAt(at), y1: box.bottom,
       y2: box.bottom + 4, class: 'axis' }),
     svg('text', { x: box.xAt(at), y: box.bottom + 16,
-      'text-anchor': 'middle' }, timeLabel(time.startMs + at * 1000, step))]);
+      'text-anchor': box.xAt(at) > box.right - 28 ? 'end' : 'middle' },
+    timeLabel(time.startMs + at * 1000, step))]);
   return [rows, columns].flat(2);
 }
 
 // `bands`: {name, color, values}, the lowest first; `time`: {startMs, seconds,
-// binS}.
+// binS}; `marks`: {list, suspects}, of which the suspects stand out.
 function stairs(bands, time, marks, width, summary) {
-  const lanes = lanesOf(marks, time.startMs, time.seconds);
+  const lanes = lanesOf(marks.list, time.startMs, time.seconds);
   const left = lanes.length > 0 ? Math.min(NAME_WIDTH, width / 4) : MARGIN.left;
   const height = CHART_HEIGHT + lanes.length * LANE_HEIGHT;
   const right = width - MARGIN.right;
@@ -136,13 +137,17 @@ function stairs(bands, time, marks, width, summary) {
   const box = { left, right, bottom, xAt,
     yOf: (value) => round(bottom - value / (max * 1.05) *
       (bottom - MARGIN.top)) };
-  const xOf = (bin) => xAt(Math.min(bin * time.binS, time.seconds));
+  // What changed within a bin did so, by and large, in the middle of it.
+  const count = tops[0].length;
+  const xOf = (bin) => xAt(bin === 0 ? 0 : bin === count ? time.seconds
+    : Math.min((bin + 0.5) * time.binS, time.seconds));
   const shapes = bands.map((band, i) => svg('path', { class: band.color,
     d: stepPath(xOf, box.yOf, tops[i - 1] ?? tops[i].map(() => 0), tops[i]) }));
   return svg('svg', { role: 'img', 'aria-label': summary, width, height,
     viewBox: `0 0 ${width} ${height}`, class: 'stairs' },
-  svg('g', { class: 'bands' }, shapes), axes(box, max, time),
-  lanes.map((one, i) => lane(one, CHART_HEIGHT + i * LANE_HEIGHT, xAt)));
+  axes(box, max, time), svg('g', { class: 'bands' }, shapes),
+  lanes.map((one, i) => lane(one, marks.suspects.has(one[0]),
+    CHART_HEIGHT + i * LANE_HEIGHT, xAt)));
 }
 
 // ---- small ones ----

@@ -2,6 +2,9 @@
 
 // Elements.  Text becomes a text node, always; nothing is parsed.
 
+// Longer than this, and it may be broken anywhere.
+const LONG_CHARACTERS = 32;
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 function fill(node, attributes, children) {
@@ -27,7 +30,8 @@ function foreign(text, most = SHORT_CHARACTERS) {
   if (text === null || text === undefined)
     return el('span', { class: 'none' }, '–');
   const shown = shorten(visible(text), most);
-  return el('bdi', {}, shown.split(/(\\u(?:[0-9a-f]{4}|\{[0-9a-f]+\}))/)
+  return el('bdi', { class: shown.length > LONG_CHARACTERS && 'long' },
+    shown.split(/(\\u(?:[0-9a-f]{4}|\{[0-9a-f]+\}))/)
     .map((part, i) =>
       i % 2 === 1 ? el('span', { class: 'escape' }, part) : part));
 }
@@ -35,7 +39,7 @@ function foreign(text, most = SHORT_CHARACTERS) {
 function tagList(tags) {
   const names = Object.keys(tags);
   if (names.length === 0)
-    return el('span', { class: 'none' }, 'no tags');
+    return el('span', { class: 'none' }, '–');
   return el('span', { class: 'tags' }, names.map((name) =>
     el('span', { class: 'tag' }, foreign(`${name}=${tags[name]}`, 60))));
 }

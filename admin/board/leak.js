@@ -137,7 +137,7 @@ function leakTimeline(leak, marks) {
     values: leak.held_series.values }];
   return el('section', { 'aria-labelledby': 'over-time' },
     el('h3', { id: 'over-time' }, 'Held over time'),
-    chartFigure(bands, time, marks, 'Responses held'),
+    chartFigure(bands, time, marks, 'Responses held, each since it came'),
     chartTable(bands, time));
 }
 
@@ -147,7 +147,7 @@ const leakView = {
     const [leak, marks] = await Promise.all([
       askJson(`/api/leaks/${id}`), askJson('/api/marks')]);
     const example = leak.example && await loadExample(leak.example.exchange);
-    return { leak, example, marks: marks.marks };
+    return { leak, example, marks: marksFor(marks, [leak]) };
   },
   render({ leak, example, marks }) {
     return [

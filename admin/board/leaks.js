@@ -37,8 +37,8 @@ function legend(bands) {
     svg('svg', { width: 10, height: 10, class: 'swatch',
       'aria-hidden': 'true' },
     svg('rect', { width: 10, height: 10, class: band.color })),
-    band.leak ? leakName(band.leak) : band.name,
-    el('b', {}, number(band.values.at(-1))))));
+    el('b', {}, number(band.values.at(-1))),
+    band.leak ? leakName(band.leak) : band.name)));
 }
 
 // As many rows as one can read.
@@ -68,12 +68,17 @@ function summarize(bands, time) {
     parts.join('; ');
 }
 
+function marksFor({ marks }, leaks) {
+  return { list: marks,
+    suspects: new Set(leaks.map((leak) => leak.suspect?.mark)) };
+}
+
 function chartWidth() {
   return Math.max(280, document.getElementById('view').clientWidth);
 }
 
 function chartFigure(bands, time, marks, title) {
-  const hasMarks = lanesOf(marks, time.startMs, time.seconds).length > 0;
+  const hasMarks = lanesOf(marks.list, time.startMs, time.seconds).length > 0;
   const figure = el('figure', {},
     el('figcaption', {}, title, hasMarks
       ? '; ticks below: jobs that announced their start (long) and stop' : ''),
@@ -90,7 +95,8 @@ function timelineFigure(timeline, marks) {
     seconds: timeline.seconds, binS: held.leaks[0].held_series.bin_s };
   return el('section', { 'aria-labelledby': 'over-time' },
     el('h3', { id: 'over-time' }, 'Held over time'),
-    chartFigure(bands, time, marks, 'Responses held, stacked by leak'),
+    chartFigure(bands, time, marks, 'Responses held, stacked by leak, each ' +
+      'since it came; it is proven a little later'),
     legend(bands), chartTable(bands, time));
 }
 
@@ -133,7 +139,7 @@ const leaksView = {
     const [list, timeline, marks] = await Promise.all([
       loadList('/api/leaks', { ...query, series: 'held' }),
       askJson('/api/timeline'), askJson('/api/marks')]);
-    return { list, timeline, marks: marks.marks };
+    return { list, timeline, marks: marksFor(marks, list.leaks) };
   },
   render({ list, timeline, marks }, query) {
     const isFiltered = Boolean(query.origin || query.tag);

@@ -99,6 +99,9 @@ function pager(view, query, { total, offset }, shown) {
     ? el('span', { class: 'none' }, text)
     : el('a', { rel, href: listAddress(view, query, { offset: to }) }, text);
   const last = offset + shown;
+  if (offset === 0 && last === total)
+    return el('p', { class: 'pager' }, shown === 0 ? 'None.'
+      : `${number(total)} in all.`);
   return el('nav', { class: 'pager', 'aria-label': `Pages of ${view}` },
     link(offset > 0 ? Math.max(0, offset - PAGE_ROWS) : null, '← previous',
       'prev'),

@@ -51,7 +51,8 @@ test_bins_double(void **state)
 		timeline_request(&timeline, BEGIN + at);
 		requests++;
 		assert_true(timeline.axis.current < TIMELINE_BINS);
-		assert_int_equal(timeline.axis.current, at / timeline.axis.bin_us);
+		assert_int_equal(
+		    timeline.axis.current, at / timeline.axis.bin_us);
 	}
 	assert_int_equal(sum(&timeline).requests, requests);
 	/* no coarser than it must be */
