@@ -90,6 +90,11 @@ $(B)/tests/unit/%_test: $(B)/tests/unit/%_test.o $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# An admin server over many made-up leaks, for the board's tests.
+$(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
@@ -100,7 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-requests python3-websockets curl git iproute2 dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	testssl.sh tinyproxy-bin
+	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -134,6 +139,7 @@ lint:
 	@tests/lint/run
 
 e2e: all
+	@$(MAKE) --no-print-directory SAN= build/tests/e2e/crowd/crowd
 	LEAKPROXY=$(abspath $(B)/leakproxy) /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 

@@ -110,11 +110,12 @@ function headline(totals, count) {
 function totalsText({ totals, seconds }) {
   const kinds = ['drained', 'undrained', 'suspected', 'open', 'abandoned',
     'unproven', 'none'].filter((kind) => totals[kind] > 0);
+  const counts = kinds.map((kind) =>
+    `${number(totals[kind])} ${kind === 'none' ? 'no body' : kind}`);
   return `watched ${duration(seconds)} · ` +
     `${plural(totals.connections, 'connection')} · ` +
-    `${plural(totals.exchanges, 'exchange')}: ` +
-    kinds.map((kind) => `${number(totals[kind])} ` +
-      (kind === 'none' ? 'no body' : kind)).join(', ');
+    plural(totals.exchanges, 'exchange') +
+    (counts.length > 0 ? `: ${counts.join(', ')}` : '');
 }
 
 const LEAK_COLUMNS = [

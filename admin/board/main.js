@@ -83,7 +83,7 @@ async function loadInto(route, isFresh) {
     if (state.route !== route)
       return;
     if (error.status === 401)
-      askForToken();
+      askForToken(error);
     // Others are the network's, and the stream tells of them.
     if (error.status === 401 || error.status === undefined)
       return;
@@ -127,14 +127,16 @@ async function go() {
 
 // ---- the token ----
 
-function askForToken() {
-  const hadOne = sessionStorage.getItem(TOKEN_KEY) !== null;
+function askForToken({ token }) {
+  // Another may have been entered since.
+  if (token !== sessionStorage.getItem(TOKEN_KEY))
+    return;
   sessionStorage.removeItem(TOKEN_KEY);
   stream.stop();
   node('token').hidden = false;
   node('view').hidden = true;
   node('token-wrong').textContent =
-    hadOne ? 'That is not the token of this proxy.' : '';
+    token !== null ? 'That is not the token of this proxy.' : '';
   node('link').textContent = 'waiting for the token';
   node('token-value').focus();
 }

@@ -8,15 +8,11 @@ const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30000;
 
 class Refusal extends Error {
-  constructor(status, text) {
+  constructor(status, text, token) {
     super(text);
     this.status = status;
+    this.token = token; // with which was asked; null: without one
   }
-}
-
-function tokenField() {
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
 async function reasonOf(response) {
@@ -29,10 +25,12 @@ async function reasonOf(response) {
 }
 
 async function ask(path, options = {}) {
-  const response = await fetch(path, { ...options, headers: tokenField(),
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const response = await fetch(path, { ...options, headers,
     cache: 'no-store', credentials: 'omit', redirect: 'error' });
   if (!response.ok)
-    throw new Refusal(response.status, await reasonOf(response));
+    throw new Refusal(response.status, await reasonOf(response), token);
   return response;
 }
 
@@ -138,7 +136,7 @@ class Stream {
   fail(error) {
     this.stop();
     if (error.status === 401) {
-      this.onRefused();
+      this.onRefused(error);
       return;
     }
     const wait = Math.min(FIRST_RETRY_MS * 2 ** this.failures, LAST_RETRY_MS);
