@@ -1,5 +1,5 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, soak, story, bench, fuzz, format, install, clean.
+# replay, tsan, soak, story, bench, fuzz, screenshot, format, install, clean.
 # SAN=address|thread|fuzz builds the same targets into build/asan, build/tsan or
 # build/fuzz.
 
@@ -128,6 +128,12 @@ deps-check:
 demo: deps-build deps-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo/run
+
+# The README's picture of the board, over the demo.
+.PHONY: screenshot
+screenshot: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo/screenshot tests/demo/board.png
 
 # ---- tests ----
 

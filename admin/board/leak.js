@@ -104,7 +104,8 @@ function intervalSection(leak) {
     el('details', { class: 'as-table' },
       el('summary', {}, 'The histogram as a table'),
       table('Intervals', [
-        { name: 'from', isHead: true, of: (row) => duration(row.i * bins.step) },
+        { name: 'from', isHead: true,
+          of: (row) => duration(row.i * bins.step) },
         { name: 'to', of: (row) => duration((row.i + 1) * bins.step) },
         { name: 'how often', isNumber: true, of: (row) => number(row.count) },
       ], rows)));

@@ -11,7 +11,8 @@ const CONNECTION_COLUMNS = [
   { name: 'origin', of: (conn) => foreign(conn.origin ?? conn.target) },
   { name: 'tags', of: (conn) => tagList(conn.tags) },
   { name: 'exchanges', isNumber: true, of: (conn) => number(conn.exchanges) },
-  { name: 'received', isNumber: true, of: (conn) => bytes(conn.received_bytes) },
+  { name: 'received', isNumber: true,
+    of: (conn) => bytes(conn.received_bytes) },
   { name: 'sent', isNumber: true, of: (conn) => bytes(conn.sent_bytes) },
   { name: 'age', isNumber: true, of: (conn) => duration(conn.age_s) }];
 
@@ -106,7 +107,8 @@ const DISTRUST_COLUMNS = [
   { name: 'address', of: (item) => foreign(item.peer) },
   { name: 'to', of: (item) => foreign(item.target) },
   { name: 'TLS alert', of: (item) => foreign(item.alert) },
-  { name: 'connections', isNumber: true, of: (item) => number(item.connections) }];
+  { name: 'connections', isNumber: true,
+    of: (item) => number(item.connections) }];
 
 const ERROR_COLUMNS = [
   { name: 'origin', isHead: true, of: (item) => foreign(item.origin) },

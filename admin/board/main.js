@@ -11,7 +11,7 @@ const VIEWS = {
 // happened, and never takes more than a twentieth of the time.
 const REST_FACTOR = 20;
 const SHORTEST_REST_MS = 1000;
-const QUIET_REST_MS = 5000;
+const QUIET_REST_MS = 3000;
 
 const state = {
   summary: null,   // the newest

@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "admin/live.h"
 #include "admin/view.h"
 #include "proxy/base/clock.h"
 #include "tests/unit/admin_fixture.h"
@@ -412,6 +413,65 @@ test_every_endpoint_answers(void **state)
 		free(type);
 		free(response);
 	}
+}
+
+/* ---- events ---- */
+
+#define LISTEN "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+static void
+test_events_are_sent_while_somebody_listens(void **state)
+{
+	struct stage *stage = *state;
+	int fd = dial(stage);
+
+	say(fd, LISTEN);
+	hear_until(fd, "event: summary\ndata: {\"since\":");
+	assert_true(stage->source.last_query.is_brief);
+	/* what would be asked, and no stream */
+	expect(stage, "HEAD /api/events", 200,
+	    "\r\nContent-Type: text/event-stream\r\n");
+	expect(stage, "POST /api/events", 405, "GET, HEAD");
+}
+
+static void
+test_listeners_are_bounded(void **state)
+{
+	struct stage *stage = *state;
+	int fds[LIVE_MAX_LISTENERS];
+
+	/* Each is listened to before the next one comes. */
+	set_gate(&stage->source, false);
+	for (size_t i = 0; i < LIVE_MAX_LISTENERS; i++) {
+		char line[16];
+
+		fds[i] = dial(stage);
+		say(fds[i], LISTEN);
+		assert_true(recv(fds[i], line, sizeof(line), 0) > 0);
+	}
+	expect(stage, "GET /api/events", 503, "too many");
+	for (size_t i = 0; i < LIVE_MAX_LISTENERS; i++)
+		close(fds[i]);
+	set_gate(&stage->source, true);
+	expect(stage, "GET /report", 200, "1 LEAK:");
+}
+
+/* Its stream ends as a whole answer does, and nobody waits for its reader. */
+static void
+test_stop_ends_the_streams(void **state)
+{
+	struct stage *stage = *state;
+	int fd = dial(stage);
+	char first;
+	char *heard;
+
+	say(fd, LISTEN);
+	assert_int_equal(recv(fd, &first, 1, 0), 1);
+	admin_server_stop(stage->server);
+	stage->server = NULL;
+	heard = hear(fd);
+	assert_has(heard, "\r\n0\r\n\r\n");
+	free(heard);
 }
 
 static void
@@ -1212,6 +1272,9 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    TEST(test_every_endpoint_answers),
+	    TEST(test_events_are_sent_while_somebody_listens),
+	    TEST(test_listeners_are_bounded),
+	    TEST(test_stop_ends_the_streams),
 	    TEST(test_ca_is_a_download),
 	    TEST(test_index_lists_the_table),
 	    TEST(test_metrics_are_negotiated),
