@@ -26,6 +26,7 @@ struct group {
 	struct leak leak; /* counts; its key strings are owned */
 	struct tally taken;
 	bool is_changed; /* since groups_take_changes() */
+	size_t place;    /* in what groups_copy() returned last */
 	UT_hash_handle hh;
 };
 
@@ -148,12 +149,6 @@ groups_judged(struct groups *groups, const struct exchange_record *exchange,
 		leak->last_seen = exchange->began_at;
 }
 
-const char *
-groups_leak_id(struct groups *groups, const struct exchange_record *exchange)
-{
-	return find_group(groups, exchange)->leak.id;
-}
-
 void
 groups_held(struct groups *groups, const struct exchange_record *exchange,
     mono_us at, int step)
@@ -210,10 +205,17 @@ groups_copy(struct groups *groups, mono_us now, size_t *count_out)
 		if (leak->undrained == 0 && leak->suspected == 0)
 			continue;
 		levels_advance(&leak->held, now);
+		group->place = copied;
 		copy_leak(&leaks[copied++], leak);
 	}
 	*count_out = copied;
 	return leaks;
+}
+
+size_t
+groups_place(struct groups *groups, const struct exchange_record *exchange)
+{
+	return find_group(groups, exchange)->place;
 }
 
 static void

@@ -27,11 +27,6 @@ void groups_free(struct groups *groups);
 void groups_judged(struct groups *groups,
     const struct exchange_record *exchange, const struct judgement *before);
 
-/* Returns the id of the leak under which the exchange, undrained or suspected,
- * is counted.  Borrows: until groups_free(). */
-const char *groups_leak_id(
-    struct groups *groups, const struct exchange_record *exchange);
-
 /* Since `at` one more response of the exchange's leak is held (step 1), or one
  * less (-1): this one. */
 void groups_held(struct groups *groups, const struct exchange_record *exchange,
@@ -45,6 +40,11 @@ void groups_released(struct groups *groups,
  * suspected response, without callers, examples and what lies unread; *count
  * of them.  Free each with leak_fini() and the array with free(). */
 struct leak *groups_copy(struct groups *groups, mono_us now, size_t *count);
+
+/* Returns where in the last copy the leak is under which the exchange is
+ * counted: undrained or suspected, since before that copy. */
+size_t groups_place(
+    struct groups *groups, const struct exchange_record *exchange);
 
 /* Returns the groups that have changed since the last call, with what their
  * counts have changed by (batch.h); *count of them.  Free as above. */

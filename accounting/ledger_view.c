@@ -106,19 +106,6 @@ copy_conns(struct snapshot *snapshot, struct ledger *ledger,
 		copy_conn(snapshot, conn, query);
 }
 
-static struct leak *
-find_leak(struct snapshot *snapshot, struct groups *groups,
-    const struct exchange_record *record)
-{
-	const char *id = groups_leak_id(groups, record);
-
-	for (size_t i = 0; i < snapshot->leak_count; i++) {
-		if (strcmp(snapshot->leaks[i].id, id) == 0)
-			return &snapshot->leaks[i];
-	}
-	return NULL;
-}
-
 static void
 show_example(struct leak *leak, const struct exchange_record *record,
     const struct snapshot_query *query)
@@ -146,9 +133,7 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 	if (record->judgement.verdict != VERDICT_UNDRAINED &&
 	    record->judgement.verdict != VERDICT_SUSPECTED)
 		return;
-	leak = find_leak(snapshot, ledger->groups, record);
-	if (leak == NULL)
-		return;
+	leak = &snapshot->leaks[groups_place(ledger->groups, record)];
 	seen = *record;
 	if (conn != NULL && seen.owner.pid < 0)
 		seen.owner = conn->record.owner;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 #include "accounting/memory.h"
 #include "accounting/paging.h"
 
@@ -68,26 +70,51 @@ add_gauges(struct gauges *to, const struct gauges *from)
 	to->upstream_idle += from->upstream_idle;
 }
 
-/* Adds `part`'s leaks, which it keeps nothing of.  Shards have few. */
+/* Where in a list a leak is. */
+struct place {
+	const char *id; /* borrowed */
+	size_t at;
+	UT_hash_handle hh;
+};
+
+static struct place *
+index_leaks(const struct snapshot *snapshot, struct place *places)
+{
+	struct place *index = NULL;
+
+	for (size_t i = 0; i < snapshot->leak_count; i++) {
+		places[i].id = snapshot->leaks[i].id;
+		places[i].at = i;
+		HASH_ADD_KEYPTR(
+		    hh, index, places[i].id, strlen(places[i].id), &places[i]);
+	}
+	return index;
+}
+
+/* Adds `part`'s leaks, which it keeps nothing of. */
 static void
 take_leaks(struct snapshot *whole, struct snapshot *part)
 {
-	size_t known = whole->leak_count;
+	struct place *places;
+	struct place *index;
 
-	whole->leaks = xreallocarray(
-	    whole->leaks, known + part->leak_count + 1, sizeof(*whole->leaks));
+	whole->leaks = xreallocarray(whole->leaks,
+	    whole->leak_count + part->leak_count + 1, sizeof(*whole->leaks));
+	places = xcalloc(whole->leak_count + 1, sizeof(*places));
+	index = index_leaks(whole, places);
 	for (size_t i = 0; i < part->leak_count; i++) {
 		struct leak *leak = &part->leaks[i];
-		size_t at = 0;
+		struct place *known;
 
-		while (at < known && strcmp(whole->leaks[at].id, leak->id) != 0)
-			at++;
-		if (at < known)
-			leak_absorb(&whole->leaks[at], leak);
+		HASH_FIND_STR(index, leak->id, known);
+		if (known != NULL)
+			leak_absorb(&whole->leaks[known->at], leak);
 		else
 			whole->leaks[whole->leak_count++] = *leak;
 	}
 	part->leak_count = 0;
+	HASH_CLEAR(hh, index);
+	free(places);
 }
 
 static void
