@@ -110,7 +110,7 @@ function axes(box, max, time) {
     svg('line', { x1: box.left, x2: box.right, y1: box.yOf(at),
       y2: box.yOf(at), class: at === 0 ? 'axis' : 'grid' }),
     svg('text', { x: box.left - 6, y: box.yOf(at) + 4, 'text-anchor': 'end' },
-      number(at))]);
+      compact.format(at))]);
   const most = Math.max(2, Math.floor((box.right - box.left) / 90));
   const { ticks, step } = timeTicks(time.startMs, time.seconds, most);
   const columns = ticks.map((at) => [
@@ -152,7 +152,7 @@ function stairs(bands, time, marks, width, summary) {
 
 // ---- small ones ----
 
-function sparkline(series) {
+function sparkline(series, color) {
   const [width, height] = [96, 22];
   if (!series)
     return el('span', { class: 'none' }, '–');
@@ -165,7 +165,7 @@ function sparkline(series) {
     viewBox: `0 0 ${width} ${height}`,
     'aria-label': `held: from ${number(values[0])} to ` +
       `${number(values.at(-1))}, at most ${number(Math.max(...values))}` },
-  svg('path', { d: path }));
+  svg('path', { d: path, class: color }));
 }
 
 // Bars of how often an interval was as long as that.
@@ -190,7 +190,7 @@ function histogram({ step, counts }, width) {
     svg('line', { x1: left, x2: width - MARGIN.right, y1: yOf(at),
       y2: yOf(at), class: at === 0 ? 'axis' : 'grid' }),
     svg('text', { x: left - 6, y: yOf(at) + 4, 'text-anchor': 'end' },
-      number(at))]).flat(),
+      compact.format(at))]).flat(),
   counts.map((count, i) => svg('rect', { x: round(left + i * wide + 0.5),
     y: yOf(count), width: round(Math.max(1, wide - 1)),
     height: round(bottom - yOf(count)), class: 'c0' })),

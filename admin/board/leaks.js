@@ -21,13 +21,18 @@ function assignColors(leaks) {
   }
 }
 
+// One that is not drawn alone is among the others.
+function colorOf(leak) {
+  return `c${colorsOfLeaks.get(leak.id) ?? BAND_COLORS}`;
+}
+
 function bandsOf({ leaks, other, other_leaks: rest }) {
   assignColors(leaks);
   const bands = leaks.map((leak) => ({ leak,
-    name: leakWords(leak), color: `c${colorsOfLeaks.get(leak.id)}`,
+    name: leakWords(leak), color: colorOf(leak),
     values: leak.held_series.values }));
   if (rest > 0)
-    bands.push({ name: plural(rest, 'other leak'), color: 'c7',
+    bands.push({ name: plural(rest, 'other leak'), color: `c${BAND_COLORS}`,
       values: other.values });
   return bands;
 }
@@ -121,7 +126,8 @@ function totalsText({ totals, seconds }) {
 const LEAK_COLUMNS = [
   { name: 'leak', isHead: true, of: leakName },
   { name: 'held', isNumber: true, of: (leak) => number(leak.held_now) },
-  { name: 'over time', of: (leak) => sparkline(leak.held_series) },
+  { name: 'over time', of: (leak) =>
+    sparkline(leak.held_series, colorOf(leak)) },
   { name: 'undrained', isNumber: true, of: (leak) => number(leak.undrained) },
   { name: 'per hour', isNumber: true, of: (leak) => rough(leak.per_hour) },
   { name: 'rhythm', of: rhythmText },

@@ -38,6 +38,7 @@ function plural(count, noun) {
 }
 
 const numbers = new Intl.NumberFormat('en');
+const compact = new Intl.NumberFormat('en', { notation: 'compact' });
 const few = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 
 function number(value) {

@@ -76,6 +76,8 @@ make_conn(struct conn_record *conn, size_t number)
 	one->conn_count = 0;
 	snapshot_free(one);
 	conn->state = states[number % 4];
+	if (conn->state == CONN_CLOSED)
+		conn->close_reason = CLOSE_CLIENT_FIN;
 	conn->opened_at -= (wall_us)(number * MIX % 1009) * US_PER_MS;
 	conn->exchange_count = (uint32_t)(number * MIX % 1009);
 	set_number(&conn->origin, "https://registry", number % ORIGINS);
@@ -91,8 +93,11 @@ make_snapshot(const struct crowd *crowd, const struct snapshot_query *query)
 	free(snapshot->leaks);
 	snapshot->leaks = xcalloc(crowd->leak_count, sizeof(struct leak));
 	snapshot->leak_count = crowd->leak_count;
-	for (size_t i = 0; i < crowd->leak_count; i++)
+	snapshot->totals.held_now = 0;
+	for (size_t i = 0; i < crowd->leak_count; i++) {
 		make_leak(&snapshot->leaks[i], crowd, i);
+		snapshot->totals.held_now += snapshot->leaks[i].held_now;
+	}
 	snapshot->conns = xcalloc(crowd->conn_count, sizeof(*snapshot->conns));
 	for (size_t i = 0; query->wants_conns && i < crowd->conn_count; i++) {
 		struct conn_record *conn =
