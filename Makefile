@@ -134,6 +134,8 @@ demo: deps-build deps-demo
 screenshot: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo/screenshot tests/demo/board.png
+	@! command -v pngquant >/dev/null || \
+		pngquant --strip --ext .png --force 64 tests/demo/board.png
 
 # ---- tests ----
 
