@@ -69,7 +69,9 @@ struct snapshot {
 	struct timeline timeline;
 	struct mark *marks; /* owned, oldest first; given by the asker */
 	size_t mark_count;
-	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
+	unsigned max_connections; /* of callers; 0: no bound, or not known;
+	                             given by the asker too */
+	struct leak *leaks;       /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
 	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
 	size_t reuse_count;
