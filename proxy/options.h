@@ -94,6 +94,8 @@ struct options {
 	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
 	              for the proxy that runs */
 
+	char *events_path; /* --events; "-": stdout; NULL: none */
+
 	/* serve */
 	char *user; /* NULL: stay who we are */
 	bool wants_seccomp;

@@ -488,7 +488,7 @@ static void
 seal(struct service *service, struct snapshot *whole,
     const struct snapshot_query *query)
 {
-	if (query->wants_rhythm)
+	if (query->wants_rhythm || query->wants_marks)
 		whole->marks = marks_copy(service->marks, &whole->mark_count);
 	if (service->house.max_connections != UINT_MAX)
 		whole->max_connections = service->house.max_connections;
