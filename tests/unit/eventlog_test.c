@@ -303,6 +303,36 @@ test_a_reader_that_stops(void **state)
 	close(reader);
 }
 
+/* Nobody can read the rest of a line whose start another reader had. */
+static void
+test_a_line_is_not_continued_elsewhere(void **state)
+{
+	enum { LENGTH = 100000 }; /* more than a pipe takes */
+	struct scene *scene = *state;
+	char *line = xcalloc(1, LENGTH + 2);
+	struct eventlog *log;
+	char *text;
+	int reader;
+
+	memset(line, '.', LENGTH);
+	*line = '{';
+	line[LENGTH] = '\n';
+	assert_int_equal(mkfifo(scene->path, 0600), 0);
+	reader = open(scene->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	log = open_log(scene->path);
+	eventlog_append(log, line);
+	close(reader);
+	eventlog_append(log, "");
+	reader = open(scene->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	eventlog_append(log, "");
+	text = read_all(reader);
+	assert_int_equal(*text, '{');
+	free(text);
+	close(reader);
+	eventlog_close(log);
+	free(line);
+}
+
 int
 main(void)
 {
@@ -315,6 +345,7 @@ main(void)
 	    TEST(test_what_cannot_be_opened),
 	    TEST(test_a_named_pipe),
 	    TEST(test_a_reader_that_stops),
+	    TEST(test_a_line_is_not_continued_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
