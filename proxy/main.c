@@ -24,6 +24,7 @@
 #include "admin/report.h"
 #include "admin/server.h"
 #include "admin/stored.h"
+#include "admin/top.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
@@ -41,6 +42,7 @@
 #include "proxy/signals.h"
 #include "proxy/status.h"
 #include "proxy/units.h"
+#include "proxy/viewer.h"
 
 #define STATUS_MISTAKE 2
 #define STATUS_FAILS_ON 1
@@ -472,6 +474,24 @@ replay(const struct options *options)
 	return STATUS_MISTAKE;
 }
 
+/* ---- top ---- */
+
+static int
+show_top(const struct options *options)
+{
+	struct viewer_painter painter = {
+	    .paths = {"/api/leaks", "/api/timeline"},
+	    .read = top_read,
+	    .draw = top_draw,
+	    .count = top_count,
+	    .arg = top_new(),
+	};
+	int status = viewer_run(options, &painter);
+
+	top_free(painter.arg);
+	return status;
+}
+
 /* ---- runs, compare, report --run ---- */
 
 static bool
@@ -547,6 +567,9 @@ main(int argc, char **argv)
 	case COMMAND_REPORT:
 		status = options->run == NULL ? commands_report(options)
 					      : read_store(options);
+		break;
+	case COMMAND_TOP:
+		status = show_top(options);
 		break;
 	case COMMAND_RUNS:
 	case COMMAND_COMPARE:

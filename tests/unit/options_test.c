@@ -398,7 +398,8 @@ test_every_option_is_read_from_the_environment(void **state)
 		option_table_environment_name(row, name);
 		setenv(name, nonsense, 1);
 		for (const char *command =
-			 "serve\0exec x\0report\0ca\0selftest\0compare a b\0";
+			 "serve\0exec x\0report\0top\0ca\0selftest\0"
+			 "compare a b\0";
 		     *command != '\0'; command += strlen(command) + 1) {
 			parse(&result, command);
 			if (result.options == NULL)
