@@ -15,8 +15,8 @@
 
 /* One item of /api/leaks, of a leak observed for so long, and of
  * /api/connections.  Return new references. */
-json_t *api_leak(const struct leak *leak, int64_t observed_us);
-json_t *api_connection(const struct conn_record *conn);
+json_t *api_leak_json(const struct leak *leak, int64_t observed_us);
+json_t *api_connection_json(const struct conn_record *conn);
 
 char *api_leaks(const struct snapshot *snapshot);
 

@@ -129,7 +129,7 @@ put_leak(const struct look *look, json_t *event, struct leak *leak)
 {
 	if (leak->undrained > 0)
 		snapshot_investigate(look->snapshot, leak);
-	put_fields(event, api_leak(leak, look->snapshot->seconds_us));
+	put_fields(event, api_leak_json(leak, look->snapshot->seconds_us));
 }
 
 static void
@@ -287,7 +287,7 @@ note_refusal(struct events *events, const struct conn_record *conn)
 	refuser->refused++;
 	if (*refuser->key != '\0') {
 		json_decref(refuser->conn);
-		refuser->conn = api_connection(conn);
+		refuser->conn = api_connection_json(conn);
 	}
 	free(key);
 }
