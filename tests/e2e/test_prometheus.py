@@ -46,12 +46,11 @@ def leaking(proxy):
         yield proxy
 
 
-@pytest.fixture
-def prometheus(leaking, tmp_path):
-    directory = tmp_path / "prometheus"
-    directory.mkdir()
-    with contextlib.closing(
-            Prometheus(directory, leaking.ready["admin"])) as prometheus:
+@pytest.fixture(scope="module", autouse=True)
+def prometheus(tmp_path_factory):
+    """Gets ready while the other tests run."""
+    with contextlib.closing(Prometheus(
+            tmp_path_factory.mktemp("prometheus"))) as prometheus:
         yield prometheus
 
 
@@ -94,30 +93,6 @@ def check_labels(where, labels, known):
     assert not strange, f"{where}: nothing has {strange}"
 
 
-def test_prometheus_scrapes_both_formats(leaking, prometheus):
-    """Who operates leakproxy sees the leak where all else is seen."""
-    held = prometheus.wait_for("leakproxy_responses_held == 1", 2)
-    assert {labels["job"] for labels, _ in held} == {"openmetrics", "text"}
-    for labels, _ in held:
-        assert labels["route"] == "/{}/later/{}"
-        assert labels["exported_job"] == "imagecheck"
-    assert len(prometheus.query("up == 1")) == 2
-
-    # Which of the two it was: they name a counter's family differently.
-    for job, family in (("openmetrics", "leakproxy_bytes"),
-                        ("text", "leakproxy_bytes_total")):
-        found = prometheus.ask("targets/metadata", metric=family)
-        assert [(each["target"]["job"], each["type"]) for each in found] == [
-            (job, "counter")]
-
-    # Its own parser takes all that is shipped.
-    prometheus.wait_for("instance:leakproxy_responses_held:sum == 1", 2)
-    for _, expression, _ in panels():
-        prometheus.query(expression)
-    [group] = prometheus.ask("rules")["groups"]
-    assert {rule["health"] for rule in group["rules"]} == {"ok"}
-
-
 def test_dashboard_and_rules_name_what_exists(leaking):
     """A panel without data looks like a proxy without leaks."""
     known = exposed(leaking.get("/metrics"))
@@ -150,3 +125,28 @@ def test_rules_fire_on_what_they_are_for(tmp_path):
             ["promtool", command[0], "rules", command[1]], cwd=tmp_path,
             capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_scrapes_both_formats(leaking, prometheus):
+    """Who operates leakproxy sees the leak where all else is seen."""
+    prometheus.watch(leaking)
+    held = prometheus.wait_for("leakproxy_responses_held == 1", 2)
+    assert {labels["job"] for labels, _ in held} == {"openmetrics", "text"}
+    for labels, _ in held:
+        assert labels["route"] == "/{}/later/{}"
+        assert labels["exported_job"] == "imagecheck"
+    assert len(prometheus.query("up == 1")) == 2
+
+    # Which of the two it was: they name a counter's family differently.
+    for job, family in (("openmetrics", "leakproxy_bytes"),
+                        ("text", "leakproxy_bytes_total")):
+        found = prometheus.ask("targets/metadata", metric=family)
+        assert [(each["target"]["job"], each["type"]) for each in found] == [
+            (job, "counter")]
+
+    # Its own parser takes all that is shipped.
+    prometheus.wait_for("instance:leakproxy_responses_held:sum == 1", 2)
+    for _, expression, _ in panels():
+        prometheus.query(expression)
+    [group] = prometheus.ask("rules")["groups"]
+    assert {rule["health"] for rule in group["rules"]} == {"ok"}

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A Prometheus of Debian's, with one target as its own scraper likes it and
-one, behind a relay, that is never asked for OpenMetrics."""
+"""A Prometheus of Debian's with two targets, both relays to one proxy: one is
+asked as Prometheus likes it, the other never for OpenMetrics.
+
+It takes 5 s until Prometheus believes in its targets, whatever is configured:
+hence relays, that are there before the proxy is."""
 
 import http.server
 import json
@@ -20,23 +23,31 @@ CONFIG = """\
 global: {{scrape_interval: 200ms, evaluation_interval: 200ms}}
 rule_files: ["{rules}"]
 scrape_configs:
-  - {{job_name: openmetrics, static_configs: [targets: ["{direct}"]]}}
-  - {{job_name: text, static_configs: [targets: ["{relay}"]]}}
+  - {{job_name: openmetrics, static_configs: [targets: ["{relays[0]}"]]}}
+  - {{job_name: text, static_configs: [targets: ["{relays[1]}"]]}}
 """
 
 
 class Relay:
-    """Passes GETs on without their Accept field."""
+    """Passes GETs on to `target`, with these of their fields."""
 
-    def __init__(self, target):
+    def __init__(self, *passed):
+        relay = self
+        self.target = None
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                with urllib.request.urlopen(f"http://{target}{self.path}",
-                                            timeout=10) as answer:
+                if relay.target is None:
+                    self.send_error(503)
+                    return
+                request = urllib.request.Request(
+                    f"http://{relay.target}{self.path}",
+                    headers={name: self.headers[name] for name in passed})
+                with urllib.request.urlopen(request, timeout=10) as answer:
                     body = answer.read()
-                    self.send_response(answer.status)
-                    self.send_header("Content-Type",
-                                     answer.headers["Content-Type"])
+                self.send_response(answer.status)
+                self.send_header("Content-Type",
+                                 answer.headers["Content-Type"])
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -46,7 +57,7 @@ class Relay:
 
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), Handler)
-        self.target = "127.0.0.1:%d" % self._server.server_port
+        self.address = "127.0.0.1:%d" % self._server.server_port
         threading.Thread(target=self._server.serve_forever,
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -56,14 +67,14 @@ class Relay:
 
 
 class Prometheus:
-    def __init__(self, directory, target):
+    def __init__(self, directory):
         directory = Path(directory)
-        self.relay = Relay(target)
+        self.relays = [Relay("Accept"), Relay()]
         self.address = f"127.0.0.1:{unused_port()}"
         self.log_path = directory / "prometheus.log"
         config = directory / "prometheus.yml"
-        config.write_text(CONFIG.format(rules=RULES, direct=target,
-                                        relay=self.relay.target))
+        config.write_text(CONFIG.format(rules=RULES, relays=[
+            relay.address for relay in self.relays]))
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 ["prometheus", f"--config.file={config}",
@@ -71,6 +82,10 @@ class Prometheus:
                  f"--web.listen-address={self.address}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=plain_environment())
+
+    def watch(self, proxy):
+        for relay in self.relays:
+            relay.target = proxy.ready["admin"]
 
     def ask(self, path, **parameters):
         """The "data" of an answer; None while there is no answer."""
@@ -106,4 +121,5 @@ class Prometheus:
     def close(self):
         self.process.terminate()
         self.process.wait(20)
-        self.relay.close()
+        for relay in self.relays:
+            relay.close()
