@@ -43,15 +43,13 @@ copy_matching(struct snapshot *snapshot, struct ledger *ledger,
 }
 
 static size_t
-count_live(const struct ledger *ledger, size_t *conns)
+count_live(const struct ledger *ledger)
 {
 	const struct ledger_conn *conn;
 	const struct ledger_exchange *x;
 	size_t exchanges = 0;
 
-	*conns = 0;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
-		(*conns)++;
 		TAILQ_FOREACH (x, &conn->unproven, link)
 			exchanges++;
 	}
@@ -63,8 +61,7 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
     const struct snapshot_query *query, mono_us now)
 {
 	struct ledger_conn *conn;
-	size_t conns;
-	size_t max = count_live(ledger, &conns) + ledger->ordinary.count +
+	size_t max = count_live(ledger) + ledger->ordinary.count +
 	    ledger->evidence.count;
 
 	snapshot->exchanges = xcalloc(max + 1, sizeof(*snapshot->exchanges));
@@ -72,6 +69,23 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
 		copy_matching(snapshot, ledger, &conn->unproven, query, now);
 	copy_matching(snapshot, ledger, &ledger->evidence.list, query, now);
 	copy_matching(snapshot, ledger, &ledger->ordinary.list, query, now);
+}
+
+static bool
+is_wanted(const struct snapshot_query *query, const struct ledger_conn *conn)
+{
+	return query->wants_conns || conn->record.trust_refused != NULL;
+}
+
+static size_t
+count_wanted(const struct conn_list *list, const struct snapshot_query *query)
+{
+	const struct ledger_conn *conn;
+	size_t count = 0;
+
+	TAILQ_FOREACH (conn, list, link)
+		count += is_wanted(query, conn);
+	return count;
 }
 
 static void
@@ -89,21 +103,30 @@ copy_conn(struct snapshot *snapshot, const struct ledger_conn *conn,
 }
 
 static void
+copy_wanted(struct snapshot *snapshot, struct conn_list *list,
+    const struct snapshot_query *query)
+{
+	struct ledger_conn *conn;
+
+	TAILQ_FOREACH (conn, list, link) {
+		if (is_wanted(query, conn))
+			copy_conn(snapshot, conn, query);
+	}
+}
+
+static void
 copy_conns(struct snapshot *snapshot, struct ledger *ledger,
     const struct snapshot_query *query, mono_us now)
 {
 	struct ledger_conn *conn;
-	size_t live;
+	size_t max = count_wanted(&ledger->live, query) +
+	    count_wanted(&ledger->closed, query);
 
-	count_live(ledger, &live);
-	snapshot->conns =
-	    xcalloc(live + ledger->closed_count + 1, sizeof(*snapshot->conns));
-	TAILQ_FOREACH (conn, &ledger->live, link) {
+	snapshot->conns = xcalloc(max + 1, sizeof(*snapshot->conns));
+	TAILQ_FOREACH (conn, &ledger->live, link)
 		conn->record.age_us = now - conn->opened_at;
-		copy_conn(snapshot, conn, query);
-	}
-	TAILQ_FOREACH (conn, &ledger->closed, link)
-		copy_conn(snapshot, conn, query);
+	copy_wanted(snapshot, &ledger->live, query);
+	copy_wanted(snapshot, &ledger->closed, query);
 }
 
 static void
@@ -212,7 +235,7 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	count_gauges(snapshot, ledger);
 	copy_leaks(snapshot, ledger, query, now);
 	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
-	if (query->wants_conns)
+	if (query->wants_conns || query->wants_refusals)
 		copy_conns(snapshot, ledger, query, now);
 	if (query->wants_exchanges)
 		copy_exchanges(snapshot, ledger, query, now);

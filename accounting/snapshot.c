@@ -214,8 +214,8 @@ newer_exchange_first(const void *a, const void *b)
 					      : left->ordinal < right->ordinal;
 }
 
-static void
-investigate(const struct snapshot *snapshot, struct leak *leak)
+void
+snapshot_investigate(const struct snapshot *snapshot, struct leak *leak)
 {
 	struct bursts bursts;
 
@@ -256,7 +256,7 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	paging_conns(snapshot, query);
 	paging_exchanges(snapshot, query);
 	for (size_t i = 0; query->wants_rhythm && i < snapshot->leak_count; i++)
-		investigate(snapshot, &snapshot->leaks[i]);
+		snapshot_investigate(snapshot, &snapshot->leaks[i]);
 }
 
 void

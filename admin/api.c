@@ -63,8 +63,8 @@ api_reuse(const struct snapshot *snapshot)
 
 /* ---- connections ---- */
 
-static json_t *
-conn_json(const struct conn_record *conn)
+json_t *
+api_connection_json(const struct conn_record *conn)
 {
 	json_t *json = json_object();
 	bool is_open = conn->state != CONN_CLOSED;
@@ -111,7 +111,8 @@ api_connections(const struct snapshot *snapshot, const struct view *view)
 	json_t *conns = json_array();
 
 	for (size_t i = 0; i < snapshot->conn_count; i++)
-		json_array_append_new(conns, conn_json(&snapshot->conns[i]));
+		json_array_append_new(
+		    conns, api_connection_json(&snapshot->conns[i]));
 	put_page(json, view, snapshot->conn_count, snapshot->conn_total);
 	json_object_set_new(json, "connections", conns);
 	return member_finish(json);

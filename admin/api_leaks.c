@@ -121,8 +121,8 @@ api_series(const struct levels *series)
 	    (double)series->axis.bin_us / (double)US_PER_S, "values", values);
 }
 
-static json_t *
-leak_json(const struct leak *leak, int64_t observed_us)
+json_t *
+api_leak_json(const struct leak *leak, int64_t observed_us)
 {
 	json_t *json = json_object();
 	double hours = (double)observed_us / US_PER_HOUR;
@@ -193,7 +193,7 @@ api_leaks_beside(const struct snapshot *snapshot,
 
 	for (size_t i = 0; i < snapshot->leak_count; i++) {
 		const struct leak *leak = &snapshot->leaks[i];
-		json_t *item = leak_json(leak, snapshot->seconds_us);
+		json_t *item = api_leak_json(leak, snapshot->seconds_us);
 
 		if (view->wants_series)
 			json_object_set_new(
@@ -234,7 +234,7 @@ api_leak(const struct snapshot *snapshot)
 {
 	const struct leak *leak = &snapshot->leaks[0];
 	json_t *json = api_frame(snapshot);
-	json_t *item = leak_json(leak, snapshot->seconds_us);
+	json_t *item = api_leak_json(leak, snapshot->seconds_us);
 
 	json_object_update(json, item);
 	json_decref(item);

@@ -265,7 +265,7 @@ static const struct endpoint endpoints[] = {
 	.methods = READS,
 	.gathers = true,
 	.is_brief = true,
-	.wants_conns = true,
+	.wants_refusals = true,
 	.wants_exchanges = true,
 	.wants_errors = true,
 	.render = render_health_json,
@@ -484,6 +484,7 @@ set_query(struct visit *visit)
 	query->is_brief = endpoint->is_brief;
 	query->filters_leaks = endpoint->filters_leaks;
 	query->wants_conns = endpoint->wants_conns;
+	query->wants_refusals = endpoint->wants_refusals;
 	query->wants_exchanges = endpoint->wants_exchanges;
 	query->wants_errors = endpoint->wants_errors;
 	query->wants_captures = endpoint->wants_captures;

@@ -70,6 +70,7 @@ struct endpoint {
 	size_t usual_limit; /* of the list; 0: all of it */
 	bool filters_leaks;
 	bool wants_conns;
+	bool wants_refusals;
 	bool wants_exchanges;
 	bool wants_errors;
 	bool wants_captures;
