@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/filter.h"
 #include "accounting/leak.h"
 #include "accounting/marks.h"
 #include "accounting/record.h"
@@ -48,14 +49,10 @@ struct snapshot_query {
 	bool wants_exchanges;
 	bool wants_captures; /* with the exchanges, and the examples */
 	bool wants_rhythm;   /* of each leak, and its suspect; and the marks */
-	bool has_verdict;    /* filters, for exchanges: */
-	enum verdict verdict;
-	char *tag_key;        /* owned; NULL: any */
-	char *tag_value;      /* owned; NULL: any value of tag_key */
-	char *origin;         /* owned; NULL: any */
-	uint64_t conn_id;     /* 0: any */
-	uint32_t ordinal;     /* 0: any */
-	size_t max_exchanges; /* newest first are kept; 0: no bound */
+	struct filter *filter; /* owned; of exchanges, or of leaks; NULL: all */
+	uint64_t conn_id;      /* of exchanges; 0: any */
+	uint32_t ordinal;      /* of exchanges; 0: any */
+	size_t max_exchanges;  /* newest first are kept; 0: no bound */
 };
 
 struct snapshot {
@@ -87,9 +84,10 @@ void snapshot_free(struct snapshot *snapshot);
  * with the same id become one. */
 void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
-/* Sorts what merging left unsorted: leaks by weight, connections and
- * exchanges by age; applies max_exchanges; and finds each leak's rhythm and
- * suspect where they are wanted.  Call once, at the end. */
+/* Drops the leaks that do not pass the query's filter, and sorts what merging
+ * left unsorted: leaks by weight, connections and exchanges by age; applies
+ * max_exchanges; and finds each leak's rhythm and suspect where they are
+ * wanted.  Totals stay totals.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
 
@@ -97,7 +95,8 @@ void snapshot_query_copy(
     struct snapshot_query *to, const struct snapshot_query *from);
 void snapshot_query_fini(struct snapshot_query *query);
 
-/* Returns whether the exchange passes the query's filters. */
+/* Returns whether the query asks for the exchange, whose route must be known
+ * where its filter asks for that. */
 bool snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange);
 

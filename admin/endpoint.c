@@ -28,6 +28,8 @@
 #define READS (METHOD_GET | METHOD_HEAD)
 #define READS_ALLOW "GET, HEAD"
 #define POSTS_ALLOW "GET, HEAD, POST"
+#define EXCHANGE_PARAMS \
+	(VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER | VIEW_LIMIT)
 #define MARKS_PATH API_PREFIX "marks"
 
 /* Takes `body`. */
@@ -187,19 +189,22 @@ static const struct endpoint endpoints[] = {
 	.help = "this page"},
     {.path = "/report",
 	.methods = READS,
-	.params = VIEW_COLUMNS,
+	.params = VIEW_COLUMNS | VIEW_FILTER,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
 	.wants_conns = true,
 	.wants_captures = true,
 	.wants_rhythm = true,
 	.render = render_report,
-	.help = "what leaks, how fast, and who does it; ?columns="},
+	.help = "what leaks, how fast, and who does it; ?filter= ?columns="},
     {.path = "/api/leaks",
 	.methods = READS,
+	.params = VIEW_FILTER,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
 	.wants_rhythm = true,
 	.render = render_leaks,
-	.help = "totals, and every leak with its callers"},
+	.help = "totals, and every leak with its callers; ?filter="},
     {.path = "/api/timeline",
 	.methods = READS,
 	.gathers = true,
@@ -212,11 +217,13 @@ static const struct endpoint endpoints[] = {
 		"{\"name\":\"imagecheck\",\"phase\":\"start\"}"},
     {.path = "/api/connections",
 	.methods = READS,
-	.params = VIEW_STATE | VIEW_TAG | VIEW_LIMIT,
+	.params = VIEW_STATE | VIEW_TAG | VIEW_FILTER | VIEW_LIMIT,
+	.filters = FILTER_CONNS,
 	.gathers = true,
 	.wants_conns = true,
 	.render = render_connections,
-	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+	.help = "callers' connections; ?state= ?tag=key=value ?filter= "
+		"?limit="},
     {.path = "/api/reuse",
 	.methods = READS,
 	.gathers = true,
@@ -224,12 +231,13 @@ static const struct endpoint endpoints[] = {
 	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params = EXCHANGE_PARAMS,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
 	.wants_exchanges = true,
 	.render = render_exchanges,
 	.help = "requests and responses, newest first; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?filter= ?limit="},
     {.path = "/api/exchanges/*",
 	.methods = READS,
 	.gathers = true,
@@ -252,13 +260,14 @@ static const struct endpoint endpoints[] = {
 	.help = "a command that sends the request again"},
     {.path = "/api/har",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params = EXCHANGE_PARAMS,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
 	.wants_exchanges = true,
 	.wants_captures = true,
 	.render = render_har,
 	.help = "HTTP Archive 1.2, for leakproxy replay; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?filter= ?limit="},
     {.path = "/metrics",
 	.methods = READS,
 	.gathers = true,
@@ -408,6 +417,7 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		return false;
 	}
 	visit->endpoint = endpoint;
+	visit->view.query.filter = filter_new(endpoint->filters);
 	refusal = view_parse(&visit->view, query_string, endpoint->params);
 	if (refusal != NULL) {
 		endpoint_refuse(document, 400, path, refusal);

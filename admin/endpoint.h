@@ -53,8 +53,9 @@ struct endpoint {
 	const char *path; /* "*" stands for one segment, an exchange's id */
 	unsigned methods; /* of enum method */
 	unsigned params;  /* of enum view_param */
-	bool is_public;   /* asks for no token */
-	bool gathers;     /* renders a snapshot, taken by view.query */
+	enum filter_subject filters; /* what those filter, where any do */
+	bool is_public;              /* asks for no token */
+	bool gathers; /* renders a snapshot, taken by view.query */
 	bool wants_conns;
 	bool wants_exchanges;
 	bool wants_captures;

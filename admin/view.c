@@ -98,8 +98,7 @@ set_origin(struct view *view, const char *value)
 	if (*value == '\0')
 		return xstrdup("origin must be as in /api/leaks: "
 			       "https://registry.test:443");
-	view->query.origin = xstrdup(value);
-	return NULL;
+	return filter_require(view->query.filter, FILTER_ORIGIN, NULL, value);
 }
 
 static char *
@@ -118,35 +117,38 @@ set_state(struct view *view, const char *value)
 	return xstrdup("state must be active, idle, watched or closed");
 }
 
-/* "key", "key=value" or "key:value"; keys are lower case in the records. */
+/* "key", "key=value" or "key:value". */
 static char *
 set_tag(struct view *view, const char *value)
 {
 	size_t length = strcspn(value, "=:");
+	bool has_value = value[length] != '\0';
+	char *key;
+	char *refusal;
 
 	if (length == 0)
 		return xstrdup("tag must be key or key=value");
-	view->query.tag_key = xstrndup(value, length);
-	for (char *c = view->query.tag_key; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
-	if (value[length] != '\0')
-		view->query.tag_value = xstrdup(value + length + 1);
-	return NULL;
+	key = xstrndup(value, length);
+	refusal = filter_require(view->query.filter, FILTER_TAG, key,
+	    has_value ? value + length + 1 : NULL);
+	free(key);
+	return refusal;
 }
 
 static char *
 set_verdict(struct view *view, const char *value)
 {
-	view->query.has_verdict = true;
-	if (verdict_from_word(value, &view->query.verdict))
-		return NULL;
-	return xstrdup("verdict must be one of"
-#define VERDICT(name, word, meaning) " " word
-#include "accounting/verdicts.def"
-#undef VERDICT
-	);
+	return filter_require(view->query.filter, FILTER_VERDICT, NULL, value);
+}
+
+static char *
+set_filter(struct view *view, const char *value)
+{
+	char *reason = filter_add(view->query.filter, value);
+	char *refusal = reason == NULL ? NULL : xasprintf("filter: %s", reason);
+
+	free(reason);
+	return refusal;
 }
 
 static const struct {
@@ -155,6 +157,7 @@ static const struct {
 	char *(*set)(struct view *view, const char *value);
 } params[] = {
     {"columns", VIEW_COLUMNS, set_columns},
+    {"filter", VIEW_FILTER, set_filter},
     {"limit", VIEW_LIMIT, set_limit},
     {"origin", VIEW_ORIGIN, set_origin},
     {"state", VIEW_STATE, set_state},
@@ -241,14 +244,7 @@ view_fini(struct view *view)
 bool
 view_matches_conn(const struct view *view, const struct conn_record *conn)
 {
-	const char *value;
-
 	if (view->has_state && conn->state != view->state)
 		return false;
-	if (view->query.tag_key == NULL)
-		return true;
-	value = tags_get(&conn->tags, view->query.tag_key);
-	return value != NULL &&
-	    (view->query.tag_value == NULL ||
-		strcmp(value, view->query.tag_value) == 0);
+	return filter_passes_conn(view->query.filter, conn);
 }

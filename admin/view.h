@@ -23,10 +23,11 @@ enum view_param {
 	VIEW_STATE = 1 << 3,
 	VIEW_TAG = 1 << 4,
 	VIEW_VERDICT = 1 << 5,
+	VIEW_FILTER = 1 << 6,
 };
 
 struct view {
-	struct snapshot_query query; /* verdict, tag, origin */
+	struct snapshot_query query; /* its filter: of verdict, tag, origin */
 	size_t limit;
 	unsigned columns;
 	bool has_state;
@@ -34,7 +35,8 @@ struct view {
 };
 
 /*
- * Reads `query_string` (NULL: none) into *view, which must be all zero.
+ * Reads `query_string` (NULL: none) into *view, which must be all zero but for
+ * query.filter: terms are added to that, where any are allowed.
  * Returns NULL, or why it is refused: free that with free().  *view is the
  * caller's either way; end it with view_fini().
  */

@@ -403,13 +403,14 @@ test_a_snapshot_shows_what_was_asked_for(void **state)
 	assert_int_equal(snapshot->totals.exchanges, 2);
 	snapshot_free(snapshot);
 	query.wants_exchanges = true;
-	query.has_verdict = true;
-	query.verdict = VERDICT_DRAINED;
+	query.filter = filter_new(FILTER_EXCHANGES);
+	assert_null(filter_add(query.filter, "verdict=drained route=/*"));
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
 	assert_int_equal(snapshot->exchanges[0].ordinal, 1);
 	snapshot_free(snapshot);
-	query.has_verdict = false;
+	snapshot_query_fini(&query);
+	query.filter = NULL;
 	query.max_exchanges = 1;
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
