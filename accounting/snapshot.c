@@ -209,8 +209,8 @@ investigate(const struct snapshot *snapshot, struct leak *leak)
 	bursts_fini(&bursts);
 }
 
-static void
-drop_leaks(struct snapshot *snapshot, const struct filter *filter)
+void
+snapshot_filter_leaks(struct snapshot *snapshot, const struct filter *filter)
 {
 	size_t count = snapshot->leak_count;
 
@@ -222,12 +222,13 @@ drop_leaks(struct snapshot *snapshot, const struct filter *filter)
 		else
 			leak_fini(&snapshot->leaks[i]);
 	}
+	snapshot->leaks_left_out += count - snapshot->leak_count;
 }
 
 void
 snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 {
-	drop_leaks(snapshot, query->filter);
+	snapshot_filter_leaks(snapshot, query->filter);
 	if (snapshot->leak_count > 0)
 		qsort(snapshot->leaks, snapshot->leak_count,
 		    sizeof(*snapshot->leaks), leak_rank);

@@ -68,7 +68,8 @@ struct snapshot {
 	size_t mark_count;
 	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
-	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
+	size_t leaks_left_out; /* by snapshot_filter_leaks() */
+	struct reuse *reuse;   /* owned, reuse_count, ranked by reuse_rank() */
 	size_t reuse_count;
 	struct conn_record *conns; /* owned, oldest first */
 	size_t conn_count;
@@ -84,10 +85,14 @@ void snapshot_free(struct snapshot *snapshot);
  * with the same id become one. */
 void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
+/* Drops the leaks that do not pass, and counts them.  Totals stay totals. */
+void snapshot_filter_leaks(
+    struct snapshot *snapshot, const struct filter *filter);
+
 /* Drops the leaks that do not pass the query's filter, and sorts what merging
  * left unsorted: leaks by weight, connections and exchanges by age; applies
  * max_exchanges; and finds each leak's rhythm and suspect where they are
- * wanted.  Totals stay totals.  Call once, at the end. */
+ * wanted.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
 

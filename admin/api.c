@@ -308,6 +308,7 @@ api_leaks_beside(
 	json_object_set_new(json, "totals", totals_json(&snapshot->totals));
 	json_object_set_new(
 	    json, "pprof", goroutines_json(goroutines, snapshot));
+	put_number(json, "left_out", snapshot->leaks_left_out);
 	json_object_set_new(json, "leaks", leaks);
 	return dump(json);
 }

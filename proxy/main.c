@@ -428,6 +428,22 @@ put_out(const struct options *options, const char *text)
 	return is_good;
 }
 
+static char *
+stored_leaks(const struct options *options, struct store *store,
+    struct stored_form *form)
+{
+	struct filter *filter = filter_new(FILTER_LEAKS);
+	char *text;
+
+	/* The option's reader has tried it. */
+	if (options->filter != NULL)
+		free(filter_add(filter, options->filter));
+	form->filter = filter;
+	text = stored_report(store, options->run, form);
+	filter_free(filter);
+	return text;
+}
+
 /* Returns what the command asks of the store, or NULL. */
 static char *
 ask_store(const struct options *options, struct store *store, unsigned *found)
@@ -439,7 +455,7 @@ ask_store(const struct options *options, struct store *store, unsigned *found)
 		return stored_runs(store, &form);
 	if (options->command == COMMAND_COMPARE)
 		return stored_comparison(store, options->runs, &form, found);
-	return stored_report(store, options->run, &form);
+	return stored_leaks(options, store, &form);
 }
 
 static int

@@ -4,11 +4,15 @@
  * Readers of the options about captures.
  */
 
+#include "proxy/option_read.h"
+
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "proxy/option_read.h"
+#include "accounting/filter.h"
+#include "accounting/memory.h"
 
 #define SHOWN_VALUE_BYTES 120
 
@@ -32,6 +36,36 @@ option_read_size_or_off(
 	if (!units_parse_size(text, field))
 		return refuse(why, text,
 		    "is no size: write 65536, 64KiB or 16MiB, or off");
+	return true;
+}
+
+/* Takes `filter`, and returns it if the text was understood. */
+static struct filter *
+read_filter(struct filter *filter, const char *text, char *why)
+{
+	char *refusal = filter_add(filter, text);
+
+	if (refusal == NULL)
+		return filter;
+	snprintf(why, OPTION_WHY_BYTES, "%s", refusal);
+	free(refusal);
+	filter_free(filter);
+	return NULL;
+}
+
+bool
+option_read_leak_filter(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct filter *filter =
+	    read_filter(filter_new(FILTER_LEAKS), text, why);
+	char **kept = field;
+
+	if (filter == NULL)
+		return false;
+	filter_free(filter);
+	free(*kept);
+	*kept = xstrdup(text);
 	return true;
 }
 

@@ -47,6 +47,8 @@ option_reader option_read_workers;
 
 /* ---- option_capture.c: what is kept of messages ---- */
 
+/* A filter of leaks, kept as it was written. */
+option_reader option_read_leak_filter;
 option_reader option_read_redact;
 option_reader option_read_size_or_off;
 

@@ -535,6 +535,7 @@ options_free(struct options *options)
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);
+	free(options->filter);
 	free(options->run);
 	free(options->ca_export);
 	free(options);

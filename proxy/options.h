@@ -106,6 +106,7 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+	char *filter;      /* report: of leaks, known to be good; NULL: all */
 
 	/* selftest */
 	struct address proxy; /* where the proxy listens */
