@@ -32,19 +32,6 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	    agent == NULL ? "" : agent, fingerprint == NULL ? "" : fingerprint);
 }
 
-/* The path of an absolute URL, "/" where it has none. */
-static const char *
-path_of(const char *url)
-{
-	const char *authority = strstr(url, "://");
-	const char *path;
-
-	if (authority == NULL)
-		return url;
-	path = authority + 3 + strcspn(authority + 3, "/?#");
-	return *path == '/' ? path : "/";
-}
-
 /* Returns the record's route, written into `route` where it has none. */
 static const char *
 find_route(const struct ledger *ledger, const struct exchange_record *record,
@@ -52,7 +39,7 @@ find_route(const struct ledger *ledger, const struct exchange_record *record,
 {
 	if (record->route != NULL)
 		return record->route;
-	route_of(ledger->config.routes, path_of(record->url), route);
+	route_of_url(ledger->config.routes, record->url, route);
 	return route;
 }
 
@@ -245,6 +232,10 @@ set_judgement(
 		record->facts.ending == ENDING_NOT_YET,
 	    now);
 	keep_for_store(x, &before);
+	/* One that has ended is about to finish, and goes out then. */
+	if (is_counted(judgement) && before.verdict != judgement->verdict &&
+	    record->facts.ending == ENDING_NOT_YET)
+		ledger_send_out(ledger, x, now);
 }
 
 static bool
@@ -286,7 +277,7 @@ ledger_rejudge_all(struct ledger_conn *conn, mono_us now)
 }
 
 void
-ledger_finish(struct ledger_exchange *x)
+ledger_finish(struct ledger_exchange *x, mono_us now)
 {
 	struct ledger_conn *conn = x->conn;
 
@@ -294,6 +285,7 @@ ledger_finish(struct ledger_exchange *x)
 	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
 		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
+	ledger_send_out(conn->ledger, x, now);
 	if (is_counted(&x->record.judgement))
 		ledger_note_change(conn->ledger, x);
 	put_in_ring(conn->ledger, x);

@@ -11,10 +11,8 @@
 
 #include "accounting/memory.h"
 
-/* Returns the record as it is shown: with what its connection knows and what
- * the clock says.  Borrows everything from the live one. */
-static struct exchange_record
-show(const struct ledger_exchange *x, mono_us now)
+struct exchange_record
+ledger_show(const struct ledger_exchange *x, mono_us now)
 {
 	struct exchange_record shown = x->record;
 
@@ -49,7 +47,7 @@ copy_matching(struct snapshot *snapshot, struct ledger *ledger,
 
 		if (asks_for_route)
 			ledger_ensure_route(ledger, &x->record);
-		shown = show(x, now);
+		shown = ledger_show(x, now);
 		if (!snapshot_query_matches(query, &shown))
 			continue;
 		ledger_ensure_route(ledger, &x->record);
@@ -151,7 +149,7 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 	leak = find_leak(snapshot, ledger->groups, record);
 	if (leak == NULL)
 		return;
-	seen = show(x, now);
+	seen = ledger_show(x, now);
 	leak_add_caller(leak, &seen);
 	if (record->is_held) {
 		leak->held_now++;

@@ -424,6 +424,21 @@ har_of_one(const struct exchange_record *exchange)
 }
 
 char *
+har_line(const struct exchange_record *exchange, const char *id)
+{
+	json_t *json = entry_json(exchange);
+	char *text;
+	char *line;
+
+	put_text(json, "_id", id);
+	text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	line = xasprintf("%s\n", text);
+	free(text);
+	json_decref(json);
+	return line;
+}
+
+char *
 har_of_many(const struct snapshot *snapshot, const struct view *view)
 {
 	json_t *entries = json_array();

@@ -14,6 +14,12 @@
 
 char *har_of_one(const struct exchange_record *exchange);
 
+/*
+ * The entry alone, on one line.  `id` is its "_id": it tells the exchange from
+ * those of other runs, and of two lines with the same the later one counts.
+ */
+char *har_line(const struct exchange_record *exchange, const char *id);
+
 /* At most the view's limit of them, oldest first, as they happened. */
 char *har_of_many(const struct snapshot *snapshot, const struct view *view);
 

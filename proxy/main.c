@@ -18,11 +18,13 @@
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
 #include "accounting/store.h"
+#include "admin/har.h"
 #include "admin/har_read.h"
 #include "admin/headline.h"
 #include "admin/report.h"
 #include "admin/server.h"
 #include "admin/stored.h"
+#include "proxy/archive.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
@@ -50,6 +52,7 @@ struct run {
 	struct signals *signals;
 	struct service *service;
 	struct recorder *recorder; /* NULL: --store off */
+	struct archive *archive;   /* NULL: no --capture-dir */
 	struct admin_server *admin;
 	struct child *child;   /* exec */
 	struct status *status; /* NULL: nobody watches */
@@ -164,6 +167,27 @@ check_user(const struct options *options)
 	    sandbox_check_user(options->user, error) || complain(error);
 }
 
+static bool
+open_archive(struct run *run)
+{
+	char error[ARCHIVE_ERROR_BYTES];
+
+	if (run->options->capture_dir == NULL)
+		return true;
+	run->archive =
+	    archive_open(run->service, run->options, har_line, error);
+	return run->archive != NULL || complain(error);
+}
+
+static bool
+start_archive(struct run *run)
+{
+	char error[ARCHIVE_ERROR_BYTES];
+
+	return run->archive == NULL || archive_start(run->archive, error) ||
+	    complain(error);
+}
+
 /* Whatever root alone may read or bind. */
 static bool
 open_service(struct run *run)
@@ -187,7 +211,7 @@ open_service(struct run *run)
 		return complain(error);
 	if (run->recorder != NULL)
 		recorder_open(run->recorder);
-	return true;
+	return open_archive(run);
 }
 
 static bool
@@ -201,7 +225,8 @@ start_threads(struct run *run)
 	if (run->admin != NULL && !admin_server_start(run->admin))
 		return complain("cannot start the admin's thread: raise the "
 				"limit of processes");
-	return service_start(run->service, error) || complain(error);
+	return start_archive(run) &&
+	    (service_start(run->service, error) || complain(error));
 }
 
 /* --ready-fd: one JSON line. */
@@ -269,11 +294,16 @@ stop(struct run *run)
 	run->admin = NULL;
 	if (run->recorder != NULL)
 		recorder_stop(run->recorder);
+	if (run->archive != NULL)
+		archive_stop(run->archive);
 	if (run->service != NULL)
 		service_drain(run->service);
 	if (run->recorder != NULL)
 		recorder_finish(run->recorder);
 	run->recorder = NULL;
+	if (run->archive != NULL)
+		archive_finish(run->archive);
+	run->archive = NULL;
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "accounting/memory.h"
 
 #define SHOWN_VALUE_BYTES 120
+#define MIN_CAPTURE_DIR_BYTES ((size_t)1 << 20)
 
 /* Says why and returns false, so that a reader can return it. */
 static bool
@@ -51,6 +52,35 @@ read_filter(struct filter *filter, const char *text, char *why)
 	free(refusal);
 	filter_free(filter);
 	return NULL;
+}
+
+bool
+option_read_capture(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct filter *filter =
+	    read_filter(filter_new(FILTER_EXCHANGES), text, why);
+	struct filter **kept = field;
+
+	if (filter == NULL)
+		return false;
+	filter_free(*kept);
+	*kept = filter;
+	return true;
+}
+
+bool
+option_read_capture_dir_size(
+    struct options *options, void *field, const char *text, char *why)
+{
+	size_t size_bytes;
+
+	if (!units_parse_size(text, &size_bytes) ||
+	    size_bytes < MIN_CAPTURE_DIR_BYTES || size_bytes > INT64_MAX)
+		return refuse(why, text,
+		    "is no such size: write 1MiB or more, such as 1GiB");
+	*(size_t *)field = size_bytes;
+	return true;
 }
 
 bool

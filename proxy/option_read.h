@@ -47,6 +47,9 @@ option_reader option_read_workers;
 
 /* ---- option_capture.c: what is kept of messages ---- */
 
+/* A filter of exchanges. */
+option_reader option_read_capture;
+option_reader option_read_capture_dir_size;
 /* A filter of leaks, kept as it was written. */
 option_reader option_read_leak_filter;
 option_reader option_read_redact;

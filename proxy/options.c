@@ -398,6 +398,24 @@ fill_in_state_dir(struct options *options)
 	return OUTCOME_MISTAKE;
 }
 
+/* What one option says and another takes back. */
+static enum outcome
+check_captures(const struct options *options)
+{
+	if (options->capture != NULL && options->capture_dir == NULL)
+		complain("--capture",
+		    "it says what --capture-dir writes: name that directory "
+		    "too");
+	else if (options->capture_dir != NULL &&
+	    options->capture_memory_bytes == 0)
+		complain("--capture-dir",
+		    "it writes what --capture-memory keeps, and that is off: "
+		    "give it a size, such as 16MiB");
+	else
+		return OUTCOME_GO_ON;
+	return OUTCOME_MISTAKE;
+}
+
 static struct options *
 options_new(enum command command)
 {
@@ -470,6 +488,8 @@ read_all(struct parse *parse)
 		outcome = fill_in_all(parse);
 	if (outcome == OUTCOME_GO_ON)
 		outcome = fill_in_state_dir(parse->options);
+	if (outcome == OUTCOME_GO_ON)
+		outcome = check_captures(parse->options);
 	return outcome;
 }
 
@@ -536,6 +556,8 @@ options_free(struct options *options)
 	free(options->upstream_ca);
 	free(options->report_file);
 	free(options->filter);
+	free(options->capture_dir);
+	filter_free(options->capture);
 	free(options->run);
 	free(options->ca_export);
 	free(options);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "accounting/filter.h"
 #include "accounting/route.h"
 #include "accounting/secrets.h"
 #include "accounting/units.h"
@@ -86,7 +87,10 @@ struct options {
 	int log_level;               /* enum log_level */
 	size_t capture_bytes;        /* of each body; 0: none */
 	size_t capture_memory_bytes; /* of the process; 0: nothing is kept */
-	struct secrets *secrets;     /* --redact */
+	char *capture_dir;           /* NULL: none */
+	size_t capture_dir_bytes;
+	struct filter *capture;  /* of what is written there; NULL: all */
+	struct secrets *secrets; /* --redact */
 
 	bool keeps_store; /* --store */
 	mono_us store_max_age_us;
