@@ -432,7 +432,8 @@ static int
 replay(const struct options *options)
 {
 	char error[HAR_READ_ERROR_BYTES];
-	struct tape *tape = har_read(options->har_path, error);
+	struct tape *tape =
+	    har_read(options->har_paths, options->har_count, error);
 
 	if (tape != NULL)
 		return replay_run(options, &tape);

@@ -125,7 +125,8 @@ struct options {
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
 
 	/* replay */
-	const char *har_path; /* borrowed from main() */
+	const char **har_paths; /* owned; each borrowed from main() */
+	size_t har_count;
 };
 
 /*
