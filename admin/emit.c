@@ -16,19 +16,22 @@
 #define FIRST_BYTES 2048
 #define NUMBER_BYTES 24
 
-/* Makes room for so much more. */
 static void
-reserve(struct emit *emit, size_t length)
+grow(struct emit *emit, size_t wanted)
 {
-	size_t wanted = emit->length + length;
-
-	if (wanted <= emit->size)
-		return;
 	if (emit->size == 0)
 		emit->size = FIRST_BYTES;
 	while (emit->size < wanted)
 		emit->size *= 2;
 	emit->text = xreallocarray(emit->text, emit->size, 1);
+}
+
+/* Makes room for so much more. */
+static inline void
+reserve(struct emit *emit, size_t length)
+{
+	if (emit->size - emit->length < length)
+		grow(emit, emit->length + length);
 }
 
 static void
@@ -39,7 +42,7 @@ add(struct emit *emit, const char *bytes, size_t length)
 	emit->length += length;
 }
 
-static void
+static inline void
 add_char(struct emit *emit, char c)
 {
 	reserve(emit, 1);
@@ -48,10 +51,29 @@ add_char(struct emit *emit, char c)
 
 /* ---- strings ---- */
 
-static bool
-is_plain(unsigned char c)
+/* What stands for itself in a string. */
+static const bool is_plain[256] = {
+    [' ' ... '!'] = true,
+    ['#' ... '['] = true,
+    [']' ... 0x7f] = true,
+};
+
+/* Adds what needs no escape at the start of `bytes`.  Returns how much that
+ * is. */
+static size_t
+add_plain(struct emit *emit, const char *bytes, size_t length)
 {
-	return c >= ' ' && c != '"' && c != '\\' && c < 0x80;
+	size_t at = 0;
+	char *to;
+
+	reserve(emit, length);
+	to = emit->text + emit->length;
+	while (at < length && is_plain[(unsigned char)bytes[at]]) {
+		to[at] = bytes[at];
+		at++;
+	}
+	emit->length += at;
+	return at;
 }
 
 static void
@@ -74,7 +96,7 @@ static void
 add_utf8(struct emit *emit, const char *utf8)
 {
 	for (; *utf8 != '\0'; utf8++) {
-		if (is_plain((unsigned char)*utf8) ||
+		if (is_plain[(unsigned char)*utf8] ||
 		    (unsigned char)*utf8 >= 0x80)
 			add_char(emit, *utf8);
 		else
@@ -100,12 +122,8 @@ add_string(struct emit *emit, const char *bytes, size_t length)
 	size_t at = 0;
 
 	add_char(emit, '"');
-	while (at < length) {
-		size_t start = at;
-
-		while (at < length && is_plain((unsigned char)bytes[at]))
-			at++;
-		add(emit, bytes + start, at - start);
+	for (;;) {
+		at += add_plain(emit, bytes + at, length - at);
 		if (at == length)
 			break;
 		if ((unsigned char)bytes[at] >= 0x80) {

@@ -8,9 +8,10 @@
  *       ╰── a while later, or at once where ◀──────╯
  *           there was much
  *
- * Rendering is done here, never in a worker.  What cannot be written is
- * counted and gone; there is one line when the trouble begins and one when it
- * is over.
+ * Rendering is done here, never in a worker.  Lines go out a few at a time,
+ * whole, by one write(): one for each would cost half as much as rendering it.
+ * What cannot be written is counted and gone; there is one line when the
+ * trouble begins and one when it is over.
  */
 
 #include "proxy/archive.h"
@@ -38,6 +39,7 @@
 /* From so much on, more is asked for at once. */
 #define MUCH_BYTES (ARCHIVE_OUTBOX_BYTES / 32)
 
+#define LINES_BYTES ((size_t)32 * 1024)
 #define RUN_BYTES 48
 
 struct archive {
@@ -59,6 +61,12 @@ struct archive {
 	uint64_t lost;     /* in this trouble */
 	char run[RUN_BYTES];
 
+	/* what goes out by the next write() */
+	char *lines; /* owned */
+	size_t lines_length;
+	size_t lines_size;
+	size_t line_count;
+
 	/* since a worker's counters took them; its thread does */
 	atomic_uint_fast64_t written;
 	atomic_uint_fast64_t failed;
@@ -69,8 +77,8 @@ struct archive {
 static void
 note_failure(struct archive *archive)
 {
-	atomic_fetch_add(&archive->failed, 1);
-	archive->lost++;
+	atomic_fetch_add(&archive->failed, archive->line_count);
+	archive->lost += archive->line_count;
 	if (archive->is_troubled)
 		return;
 	archive->is_troubled = true;
@@ -82,13 +90,47 @@ note_failure(struct archive *archive)
 static void
 note_success(struct archive *archive)
 {
-	atomic_fetch_add(&archive->written, 1);
+	atomic_fetch_add(&archive->written, archive->line_count);
 	if (archive->is_troubled)
 		log_info("--capture-dir: %s is written again; %" PRIu64
 			 " entries were lost",
 		    archive->options->capture_dir, archive->lost);
 	archive->is_troubled = false;
 	archive->lost = 0;
+}
+
+/* Writes the lines that wait. */
+static void
+flush(struct archive *archive)
+{
+	if (archive->line_count == 0)
+		return;
+	if (capture_dir_write(archive->dir, archive->lines,
+		archive->lines_length, clock_wall()))
+		note_success(archive);
+	else
+		note_failure(archive);
+	archive->lines_length = 0;
+	archive->line_count = 0;
+}
+
+/* A few lines go out together, a long one alone. */
+static void
+add_line(struct archive *archive, const char *line)
+{
+	size_t length = strlen(line);
+
+	if (archive->lines_length + length > LINES_BYTES)
+		flush(archive);
+	if (length > archive->lines_size) {
+		archive->lines_size =
+		    length > LINES_BYTES ? length : LINES_BYTES;
+		archive->lines =
+		    xreallocarray(archive->lines, archive->lines_size, 1);
+	}
+	memcpy(archive->lines + archive->lines_length, line, length);
+	archive->lines_length += length;
+	archive->line_count++;
 }
 
 static void
@@ -106,10 +148,7 @@ write_exchange(struct archive *archive, struct exchange_record *exchange)
 	record_exchange_id(exchange, exchange_id);
 	snprintf(id, sizeof(id), "%s/%s", archive->run, exchange_id);
 	line = archive->line(exchange, id);
-	if (capture_dir_write(archive->dir, line, strlen(line), clock_wall()))
-		note_success(archive);
-	else
-		note_failure(archive);
+	add_line(archive, line);
 	free(line);
 }
 
@@ -123,6 +162,7 @@ write_blocks(struct archive *archive, struct outbox_block *blocks)
 
 	while ((exchange = outbox_next(&block, &at)) != NULL)
 		write_exchange(archive, exchange);
+	flush(archive);
 	outbox_free_blocks(blocks);
 }
 
@@ -302,5 +342,6 @@ archive_finish(struct archive *archive)
 	event_free(archive->timer);
 	loop_free(archive->loop);
 	capture_dir_close(archive->dir);
+	free(archive->lines);
 	free(archive);
 }

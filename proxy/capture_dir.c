@@ -251,12 +251,12 @@ take_back(struct capture_dir *dir)
 }
 
 static bool
-append(struct capture_dir *dir, const char *line, size_t length)
+append(struct capture_dir *dir, const char *lines, size_t length)
 {
 	ssize_t written;
 
 	do
-		written = write(dir->fd, line, length);
+		written = write(dir->fd, lines, length);
 	while (written < 0 && errno == EINTR);
 	if (written == (ssize_t)length) {
 		dir->file_bytes += length;
@@ -270,7 +270,7 @@ append(struct capture_dir *dir, const char *line, size_t length)
 
 bool
 capture_dir_write(
-    struct capture_dir *dir, const char *line, size_t length, wall_us now)
+    struct capture_dir *dir, const char *lines, size_t length, wall_us now)
 {
 	/* Longer than a file: it has one of its own. */
 	size_t room_bytes =
@@ -284,7 +284,7 @@ capture_dir_write(
 		close_file(dir);
 	if (dir->fd < 0 && !begin_file(dir, room_bytes, now))
 		return false;
-	return append(dir, line, length);
+	return append(dir, lines, length);
 }
 
 /* ---- the directory ---- */

@@ -32,11 +32,10 @@ void capture_dir_close(struct capture_dir *dir);
 bool capture_dir_is_writable(const struct capture_dir *dir);
 
 /*
- * Appends the line, which ends with a newline, by one write(): all of it or
- * nothing.  `now` names the file where one is begun.  Returns false with
- * errno.
+ * Appends whole lines by one write(): all of them or nothing.  `now` names the
+ * file where one is begun.  Returns false with errno.
  */
-bool capture_dir_write(struct capture_dir *dir, const char *line, size_t length,
-    wall_us now) MUST_CHECK;
+bool capture_dir_write(struct capture_dir *dir, const char *lines,
+    size_t length, wall_us now) MUST_CHECK;
 
 #endif
