@@ -346,8 +346,8 @@ open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
 	char *method = head_span_copy(request->method);
-	char *user_agent = head_copy(request, "User-Agent");
-	char *traceparent = head_copy(request, "traceparent");
+	char *user_agent = head_copy(request, FIELD_USER_AGENT);
+	char *traceparent = head_copy(request, FIELD_TRACEPARENT);
 	struct request_facts facts = {
 	    .method = method,
 	    .url = start->url,

@@ -339,7 +339,7 @@ static bool
 may_send_on(const struct exchange *x)
 {
 	bool may_wait = !x->has_request_body &&
-	    head_find(client_request(x->client), "Expect") != NULL;
+	    head_has(client_request(x->client), FIELD_EXPECT);
 
 	return !x->is_request_complete && !may_wait && x->keeps_upstream &&
 	    !upstream_has_surplus(x->upstream);

@@ -65,7 +65,7 @@ note_timeout(struct upstream *upstream, struct span parameter)
 static void
 note_keep_alive(struct upstream *upstream, const struct head *response)
 {
-	const struct field *field = head_find(response, "Keep-Alive");
+	const struct field *field = head_find(response, FIELD_KEEP_ALIVE);
 	struct span member;
 
 	if (field == NULL)
