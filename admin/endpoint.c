@@ -18,6 +18,7 @@
 #include "admin/har.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
+#include "admin/text.h"
 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_TEXT "text/plain; charset=utf-8"
@@ -443,11 +444,14 @@ void
 endpoint_refuse(
     struct document *document, int status, const char *path, const char *reason)
 {
+	char *visible = text_visible(reason); /* it may quote what was asked */
+
 	if (strncmp(path, API_PREFIX, strlen(API_PREFIX)) == 0)
 		fill(document, TYPE_JSON, api_error(reason));
 	else
-		fill(document, TYPE_TEXT, xasprintf("%s\n", reason));
+		fill(document, TYPE_TEXT, xasprintf("%s\n", visible));
 	document->status = status;
+	free(visible);
 }
 
 void
