@@ -15,6 +15,8 @@
 #include "accounting/batch.h"
 #include "accounting/callers.h"
 #include "accounting/capture.h"
+#include "accounting/filter.h"
+#include "accounting/outbox.h"
 #include "accounting/record.h"
 #include "accounting/route.h"
 #include "accounting/snapshot.h"
@@ -38,7 +40,10 @@ struct ledger_config {
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
 	struct capture_config capture;  /* of this shard */
 	bool keeps_changes;             /* for ledger_take_changes() */
-	unsigned shard;                 /* of `shard_count`; makes ids unique */
+	size_t outbox_bytes;            /* for ledger_take_outbox(); 0: none */
+	const struct filter *outbox_filter; /* of what is put there; borrowed,
+	                                       outlives; NULL: all */
+	unsigned shard; /* of `shard_count`; makes ids unique */
 	unsigned shard_count;
 };
 
@@ -105,6 +110,14 @@ struct response_facts {
 
 void ledger_response_began(struct ledger_exchange *exchange,
     const struct response_facts *response, mono_us now);
+
+/*
+ * Returns whether the body should travel in a segment of its own, after the
+ * head: only so can it be seen unread in a local caller's socket (DESIGN §1).
+ * It costs a write, and is not owed where the last responses of the kind were
+ * all drained.  After ledger_response_began().
+ */
+bool ledger_wants_segment(struct ledger_exchange *exchange);
 
 void ledger_response_body_came(struct ledger_exchange *exchange, size_t bytes);
 
@@ -189,5 +202,13 @@ struct snapshot *ledger_snapshot(struct ledger *ledger,
 /* Returns what has changed since the last call, for the store.  Where nothing
  * leaked, that is a few counts.  Free with batch_free(). */
 struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);
+
+/*
+ * Returns the exchanges, with their captures, that have settled since the last
+ * call, or were judged undrained or suspected: those come again when that
+ * changes, and when they settle.  NULL where there are none.  What the outbox
+ * has no room for is counted and left out.  Free with outbox_free_blocks().
+ */
+struct outbox_block *ledger_take_outbox(struct ledger *ledger);
 
 #endif

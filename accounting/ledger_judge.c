@@ -32,19 +32,6 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	    agent == NULL ? "" : agent, fingerprint == NULL ? "" : fingerprint);
 }
 
-/* The path of an absolute URL, "/" where it has none. */
-static const char *
-path_of(const char *url)
-{
-	const char *authority = strstr(url, "://");
-	const char *path;
-
-	if (authority == NULL)
-		return url;
-	path = authority + 3 + strcspn(authority + 3, "/?#");
-	return *path == '/' ? path : "/";
-}
-
 /* Returns the record's route, written into `route` where it has none. */
 static const char *
 find_route(const struct ledger *ledger, const struct exchange_record *record,
@@ -52,7 +39,7 @@ find_route(const struct ledger *ledger, const struct exchange_record *record,
 {
 	if (record->route != NULL)
 		return record->route;
-	route_of(ledger->config.routes, path_of(record->url), route);
+	route_of_url(ledger->config.routes, record->url, route);
 	return route;
 }
 
@@ -168,22 +155,40 @@ note_suspicion(struct ledger_exchange *x, mono_us now)
 	free(group);
 }
 
-/* What outlives the process is told of the new judgement. */
-static void
-keep_for_store(struct ledger_exchange *x, const struct judgement *before)
+/* The leak_hash() of its kind, once there is a status. */
+static uint64_t
+kind_of(struct ledger_exchange *x)
 {
-	struct ledger *ledger = x->conn->ledger;
-	struct exchange_record *record = &x->record;
 	char route[ROUTE_MAX_BYTES];
 
-	if (!ledger->config.keeps_changes)
+	if (x->kind == 0)
+		x->kind = leak_hash(
+		    &x->record, find_route(x->conn->ledger, &x->record, route));
+	return x->kind;
+}
+
+/* Counts the response among those of its kind. */
+static void
+note_exposure(struct ledger_exchange *x, const struct judgement *before)
+{
+	struct ledger *ledger = x->conn->ledger;
+	const struct exchange_record *record = &x->record;
+	char route[ROUTE_MAX_BYTES];
+
+	if (record->judgement.verdict == VERDICT_NONE)
 		return;
-	if (exposures_is_settled(before->verdict) !=
-	    exposures_is_settled(record->judgement.verdict))
-		exposures_judged(&ledger->exposures, record,
-		    find_route(ledger, record, route), before->verdict);
-	if (is_counted(before) || is_counted(&record->judgement))
-		ledger_note_change(ledger, x);
+	if (!exposures_have(&ledger->exposures, kind_of(x)))
+		exposures_add(&ledger->exposures, record,
+		    find_route(ledger, record, route), kind_of(x));
+	exposures_judged(&ledger->exposures, kind_of(x),
+	    record->judgement.verdict, before->verdict, record->began_at);
+}
+
+bool
+ledger_wants_segment(struct ledger_exchange *x)
+{
+	return x->conn->record.is_local &&
+	    !exposures_are_drained(&x->conn->ledger->exposures, kind_of(x));
 }
 
 void
@@ -252,7 +257,15 @@ set_judgement(
 	    judgement->verdict == VERDICT_UNDRAINED &&
 		record->facts.ending == ENDING_NOT_YET,
 	    now);
-	keep_for_store(x, &before);
+	if (before.verdict != judgement->verdict)
+		note_exposure(x, &before);
+	/* What outlives the process is told of the new judgement. */
+	if (is_counted(&before) || is_counted(judgement))
+		ledger_note_change(ledger, x);
+	/* One that has ended is about to finish, and goes out then. */
+	if (is_counted(judgement) && before.verdict != judgement->verdict &&
+	    record->facts.ending == ENDING_NOT_YET)
+		ledger_send_out(ledger, x, now);
 }
 
 static bool
@@ -294,7 +307,7 @@ ledger_rejudge_all(struct ledger_conn *conn, mono_us now)
 }
 
 void
-ledger_finish(struct ledger_exchange *x)
+ledger_finish(struct ledger_exchange *x, mono_us now)
 {
 	struct ledger_conn *conn = x->conn;
 
@@ -302,6 +315,7 @@ ledger_finish(struct ledger_exchange *x)
 	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
 		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
+	ledger_send_out(conn->ledger, x, now);
 	if (is_counted(&x->record.judgement))
 		ledger_note_change(conn->ledger, x);
 	put_in_ring(conn->ledger, x);

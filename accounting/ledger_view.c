@@ -11,34 +11,48 @@
 
 #include "accounting/memory.h"
 
+struct exchange_record
+ledger_show(const struct ledger_exchange *x, mono_us now)
+{
+	struct exchange_record shown = x->record;
+
+	if (x->response_at != 0)
+		shown.age_us = now - x->response_at;
+	if (x->conn != NULL && shown.owner.pid < 0)
+		shown.owner = x->conn->record.owner;
+	return shown;
+}
+
 static void
-copy_exchange(struct snapshot *snapshot, struct ledger *ledger,
-    struct ledger_exchange *x, const struct snapshot_query *query, mono_us now)
+copy_exchange(struct snapshot *snapshot, const struct exchange_record *shown,
+    const struct snapshot_query *query)
 {
 	struct exchange_record *copy =
 	    &snapshot->exchanges[snapshot->exchange_count++];
 
-	ledger_ensure_route(ledger, &x->record);
-	record_copy_exchange(copy, &x->record);
+	record_copy_exchange(copy, shown);
 	if (query->wants_captures)
-		copy->capture = capture_copy(x->record.capture);
-	if (x->response_at != 0)
-		copy->age_us = now - x->response_at;
-	if (x->conn != NULL && copy->owner.pid < 0) {
-		owner_fini(&copy->owner);
-		owner_copy(&copy->owner, &x->conn->record.owner);
-	}
+		copy->capture = capture_copy(shown->capture);
 }
 
 static void
 copy_matching(struct snapshot *snapshot, struct ledger *ledger,
     struct exchange_list *list, const struct snapshot_query *query, mono_us now)
 {
+	bool asks_for_route = filter_asks_for(query->filter, FILTER_ROUTE);
 	struct ledger_exchange *x;
 
 	TAILQ_FOREACH (x, list, link) {
-		if (snapshot_query_matches(query, &x->record))
-			copy_exchange(snapshot, ledger, x, query, now);
+		struct exchange_record shown;
+
+		if (asks_for_route)
+			ledger_ensure_route(ledger, &x->record);
+		shown = ledger_show(x, now);
+		if (!snapshot_query_matches(query, &shown))
+			continue;
+		ledger_ensure_route(ledger, &x->record);
+		shown.route = x->record.route;
+		copy_exchange(snapshot, &shown, query);
 	}
 }
 
@@ -149,7 +163,6 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
     mono_us now)
 {
 	const struct exchange_record *record = &x->record;
-	const struct ledger_conn *conn = x->conn;
 	struct exchange_record seen;
 	struct leak *leak;
 
@@ -157,9 +170,7 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 	    record->judgement.verdict != VERDICT_SUSPECTED)
 		return;
 	leak = &snapshot->leaks[groups_place(ledger->groups, record)];
-	seen = *record;
-	if (conn != NULL && seen.owner.pid < 0)
-		seen.owner = conn->record.owner;
+	seen = ledger_show(x, now);
 	leak_add_caller(leak, &seen);
 	if (record->is_held) {
 		leak->held_bytes +=
@@ -172,7 +183,6 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 		leak->example->judgement.verdict == VERDICT_UNDRAINED))
 		return;
 	show_example(leak, &seen, query);
-	leak->example->age_us = now - x->response_at;
 }
 
 static void

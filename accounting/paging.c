@@ -62,29 +62,19 @@ by_route(const void *a, const void *b)
 	return order != 0 ? order : leak_rank(a, b);
 }
 
-static bool
-is_wanted(const struct snapshot_query *query, const struct leak *leak)
-{
-	if (!query->filters_leaks)
-		return true;
-	if (query->leak_id[0] != '\0')
-		return strcmp(query->leak_id, leak->id) == 0;
-	return snapshot_query_matches_origin(query, leak->origin) &&
-	    snapshot_query_matches_tags(query, &leak->tags);
-}
-
+/* Leaves the one that is asked for by its id, where one is. */
 static void
-filter_leaks(struct snapshot *snapshot, const struct snapshot_query *query)
+find_leak(struct snapshot *snapshot, const char *id)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < snapshot->leak_count; i++) {
 		struct leak *leak = &snapshot->leaks[i];
 
-		if (!is_wanted(query, leak))
+		if (strcmp(leak->id, id) == 0)
+			snapshot->leaks[kept++] = *leak;
+		else
 			leak_fini(leak);
-		else if (i != kept++)
-			snapshot->leaks[kept - 1] = *leak;
 	}
 	snapshot->leak_count = kept;
 }
@@ -111,7 +101,8 @@ paging_leaks(struct snapshot *snapshot, const struct snapshot_query *query)
 	size_t begin;
 	size_t end;
 
-	filter_leaks(snapshot, query);
+	if (query->leak_id[0] != '\0')
+		find_leak(snapshot, query->leak_id);
 	snapshot->leak_total = snapshot->leak_count;
 	if (query->wants_conns || query->wants_exchanges)
 		return;

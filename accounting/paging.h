@@ -10,7 +10,7 @@
 
 #include "accounting/snapshot.h"
 
-/* Of leaks sorted by weight; filters them first. */
+/* Of leaks filtered, and sorted by weight. */
 void paging_leaks(
     struct snapshot *snapshot, const struct snapshot_query *query);
 

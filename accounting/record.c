@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "accounting/memory.h"
+#include "accounting/pack.h"
 
 void
 record_exchange_id(
@@ -88,6 +89,24 @@ record_copy_exchange(
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
 	owner_copy(&to->owner, &from->owner);
+}
+
+void
+record_pack_exchange(struct exchange_record *to,
+    const struct exchange_record *from, struct pack *pack)
+{
+	*to = *from;
+	to->method = pack_text(pack, from->method);
+	to->url = pack_text(pack, from->url);
+	to->origin = pack_text(pack, from->origin);
+	to->route = pack_text(pack, from->route);
+	to->user_agent = pack_text(pack, from->user_agent);
+	to->traceparent = pack_text(pack, from->traceparent);
+	to->client_address = pack_text(pack, from->client_address);
+	to->error = pack_text(pack, from->error);
+	to->capture = capture_pack(from->capture, pack);
+	tags_pack(&to->tags, &from->tags, pack);
+	owner_pack(&to->owner, &from->owner, pack);
 }
 
 void

@@ -20,6 +20,8 @@
 #include "accounting/units.h"
 #include "accounting/verdict.h"
 
+struct pack;
+
 enum close_reason {
 #define CLOSE(name, word, ending, meaning) CLOSE_##name,
 #include "accounting/closes.def"
@@ -111,6 +113,10 @@ bool record_parse_exchange_id(
 void record_copy_conn(struct conn_record *to, const struct conn_record *from);
 void record_copy_exchange(
     struct exchange_record *to, const struct exchange_record *from);
+
+/* Makes *to a copy of `from`, its capture too, in the pack's room. */
+void record_pack_exchange(struct exchange_record *to,
+    const struct exchange_record *from, struct pack *pack);
 void record_fini_conn(struct conn_record *conn);
 void record_fini_exchange(struct exchange_record *exchange);
 

@@ -238,8 +238,25 @@ snapshot_investigate(const struct snapshot *snapshot, struct leak *leak)
 }
 
 void
+snapshot_filter_leaks(struct snapshot *snapshot, const struct filter *filter)
+{
+	size_t count = snapshot->leak_count;
+
+	snapshot->leak_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (filter_passes_leak(filter, &snapshot->leaks[i]))
+			snapshot->leaks[snapshot->leak_count++] =
+			    snapshot->leaks[i];
+		else
+			leak_fini(&snapshot->leaks[i]);
+	}
+	snapshot->leaks_left_out += count - snapshot->leak_count;
+}
+
+void
 snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 {
+	snapshot_filter_leaks(snapshot, query->filter);
 	if (snapshot->leak_count > 0)
 		qsort(snapshot->leaks, snapshot->leak_count,
 		    sizeof(*snapshot->leaks), leak_rank);
@@ -264,56 +281,24 @@ snapshot_query_copy(
     struct snapshot_query *to, const struct snapshot_query *from)
 {
 	*to = *from;
-	to->tag_key = xstrdup_or_null(from->tag_key);
-	to->tag_value = xstrdup_or_null(from->tag_value);
-	to->origin = xstrdup_or_null(from->origin);
+	to->filter = filter_copy(from->filter);
 }
 
 void
 snapshot_query_fini(struct snapshot_query *query)
 {
-	free(query->tag_key);
-	free(query->tag_value);
-	free(query->origin);
-}
-
-bool
-snapshot_query_matches_origin(
-    const struct snapshot_query *query, const char *origin)
-{
-	return query->origin == NULL ||
-	    (origin != NULL && strcmp(query->origin, origin) == 0);
-}
-
-bool
-snapshot_query_matches_tags(
-    const struct snapshot_query *query, const struct tags *tags)
-{
-	const char *value;
-
-	if (query->tag_key == NULL)
-		return true;
-	value = tags_get(tags, query->tag_key);
-	if (value == NULL)
-		return false;
-	return query->tag_value == NULL || strcmp(query->tag_value, value) == 0;
+	filter_free(query->filter);
 }
 
 bool
 snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange)
 {
-	if (query->wants_errors && exchange->error == NULL)
-		return false;
-	if (query->has_verdict && exchange->judgement.verdict != query->verdict)
-		return false;
-	if (!snapshot_query_matches_origin(query, exchange->origin))
-		return false;
 	if (query->conn_id != 0 && query->conn_id != exchange->conn_id)
 		return false;
 	if (query->ordinal != 0 && query->ordinal != exchange->ordinal)
 		return false;
-	return snapshot_query_matches_tags(query, &exchange->tags);
+	return filter_passes_exchange(query->filter, exchange);
 }
 
 bool
@@ -322,6 +307,5 @@ snapshot_query_matches_conn(
 {
 	if (query->has_state && conn->state != query->state)
 		return false;
-	return snapshot_query_matches_origin(query, conn->origin) &&
-	    snapshot_query_matches_tags(query, &conn->tags);
+	return filter_passes_conn(query->filter, conn);
 }

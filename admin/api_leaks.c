@@ -203,6 +203,7 @@ api_leaks_beside(const struct snapshot *snapshot,
 	json_object_set_new(json, "totals", api_totals(&snapshot->totals));
 	json_object_set_new(
 	    json, "pprof", goroutines_json(goroutines, snapshot));
+	member_number(json, "left_out", snapshot->leaks_left_out);
 	member_number(json, "total",
 	    view->query.page.limit == 0 ? snapshot->leak_count
 					: snapshot->leak_total);

@@ -7,6 +7,7 @@
 
 #include "admin/endpoint.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "admin/metrics.h"
 #include "admin/report.h"
 #include "admin/sse.h"
+#include "admin/text.h"
 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_TEXT "text/plain; charset=utf-8"
@@ -31,6 +33,8 @@
 #define READS (METHOD_GET | METHOD_HEAD)
 #define READS_ALLOW "GET, HEAD"
 #define POSTS_ALLOW "GET, HEAD, POST"
+#define EXCHANGE_PARAMS \
+	(VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER | VIEW_LIMIT)
 #define MARKS_PATH API_PREFIX "marks"
 
 /* Takes `body`. */
@@ -225,28 +229,28 @@ static const struct endpoint endpoints[] = {
 	.help = "this list"},
     {.path = "/report",
 	.methods = READS,
-	.params = VIEW_COLUMNS,
+	.params = VIEW_COLUMNS | VIEW_FILTER,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
 	.wants_conns = true,
 	.wants_captures = true,
 	.wants_rhythm = true,
 	.render = render_report,
-	.help = "what leaks, how fast, and who does it; ?columns="},
+	.help = "what leaks, how fast, and who does it; ?filter= ?columns="},
     {.path = "/api/leaks",
 	.methods = READS,
-	.params = VIEW_TAG | VIEW_ORIGIN | VIEW_SORT_LEAKS | VIEW_SERIES |
-	    VIEW_LIMIT | VIEW_OFFSET,
+	.params = VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER | VIEW_SORT_LEAKS |
+	    VIEW_SERIES | VIEW_LIMIT | VIEW_OFFSET,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
-	.filters_leaks = true,
 	.wants_rhythm = true,
 	.render = render_leaks,
 	.help = "totals, and every leak with its callers; ?tag=key=value "
-		"?origin= ?sort= ?series=held ?limit= ?offset="},
+		"?origin= ?filter= ?sort= ?series=held ?limit= ?offset="},
     {.path = "/api/leaks/*",
 	.segment = SEGMENT_LEAK,
 	.methods = READS,
 	.gathers = true,
-	.filters_leaks = true,
 	.wants_rhythm = true,
 	.render = render_leak,
 	.help = "one of them whole, by its id, with its timeline"},
@@ -267,6 +271,7 @@ static const struct endpoint endpoints[] = {
 	.is_brief = true,
 	.wants_refusals = true,
 	.wants_exchanges = true,
+	.filters = FILTER_EXCHANGES,
 	.wants_errors = true,
 	.render = render_health_json,
 	.help = "what the proxy counts of itself, who does not trust its CA, "
@@ -278,15 +283,16 @@ static const struct endpoint endpoints[] = {
 		"{\"name\":\"imagecheck\",\"phase\":\"start\"}"},
     {.path = "/api/connections",
 	.methods = READS,
-	.params = VIEW_STATE | VIEW_TAG | VIEW_ORIGIN | VIEW_SORT_CONNS |
-	    VIEW_LIMIT | VIEW_OFFSET,
+	.params = VIEW_STATE | VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER |
+	    VIEW_SORT_CONNS | VIEW_LIMIT | VIEW_OFFSET,
+	.filters = FILTER_CONNS,
 	.gathers = true,
 	.is_brief = true,
 	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_conns = true,
 	.render = render_connections,
-	.help = "callers' connections; ?state= ?tag=key=value ?origin= ?sort= "
-		"?limit= ?offset="},
+	.help = "callers' connections; ?state= ?tag=key=value ?origin= "
+		"?filter= ?sort= ?limit= ?offset="},
     {.path = "/api/reuse",
 	.methods = READS,
 	.gathers = true,
@@ -294,15 +300,15 @@ static const struct endpoint endpoints[] = {
 	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
-	.params =
-	    VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT | VIEW_OFFSET,
+	.params = EXCHANGE_PARAMS | VIEW_OFFSET,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
 	.is_brief = true,
 	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.render = render_exchanges,
 	.help = "requests and responses, newest first; ?verdict= "
-		"?tag=key=value ?origin= ?limit= ?offset="},
+		"?tag=key=value ?origin= ?filter= ?limit= ?offset="},
     {.path = "/api/exchanges/*",
 	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
@@ -328,14 +334,15 @@ static const struct endpoint endpoints[] = {
 	.help = "a command that sends the request again"},
     {.path = "/api/har",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params = EXCHANGE_PARAMS,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
 	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.wants_captures = true,
 	.render = render_har,
 	.help = "HTTP Archive 1.2, for leakproxy replay; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?filter= ?limit="},
     {.path = "/metrics",
 	.methods = READS,
 	.gathers = true,
@@ -475,6 +482,15 @@ endpoint_is_public(const char *path)
 }
 
 static void
+require_error(struct filter *filter)
+{
+	char *refusal = filter_require(filter, FILTER_ERROR, NULL, NULL);
+
+	assert(refusal == NULL);
+	free(refusal);
+}
+
+static void
 set_query(struct visit *visit)
 {
 	struct snapshot_query *query = &visit->view.query;
@@ -482,11 +498,11 @@ set_query(struct visit *visit)
 	const struct endpoint *endpoint = visit->endpoint;
 
 	query->is_brief = endpoint->is_brief;
-	query->filters_leaks = endpoint->filters_leaks;
 	query->wants_conns = endpoint->wants_conns;
 	query->wants_refusals = endpoint->wants_refusals;
 	query->wants_exchanges = endpoint->wants_exchanges;
-	query->wants_errors = endpoint->wants_errors;
+	if (endpoint->wants_errors)
+		require_error(query->filter);
 	query->wants_captures = endpoint->wants_captures;
 	query->wants_rhythm = endpoint->wants_rhythm;
 	if (query->page.limit == 0)
@@ -516,6 +532,7 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		return false;
 	}
 	visit->endpoint = endpoint;
+	visit->view.query.filter = filter_new(endpoint->filters);
 	refusal = view_parse(&visit->view, query_string, endpoint->params);
 	if (refusal != NULL) {
 		endpoint_refuse(document, 400, path, refusal);
@@ -541,11 +558,14 @@ void
 endpoint_refuse(
     struct document *document, int status, const char *path, const char *reason)
 {
+	char *visible = text_visible(reason); /* it may quote what was asked */
+
 	if (strncmp(path, API_PREFIX, strlen(API_PREFIX)) == 0)
 		fill(document, TYPE_JSON, api_error(reason));
 	else
-		fill(document, TYPE_TEXT, xasprintf("%s\n", reason));
+		fill(document, TYPE_TEXT, xasprintf("%s\n", visible));
 	document->status = status;
+	free(visible);
 }
 
 void

@@ -61,18 +61,18 @@ enum segment {
 struct endpoint {
 	const char *path; /* "*" stands for one segment */
 	enum segment segment;
-	unsigned methods;   /* of enum method */
-	unsigned params;    /* of enum view_param */
-	bool is_public;     /* asks for no token */
+	unsigned methods;            /* of enum method */
+	unsigned params;             /* of enum view_param */
+	enum filter_subject filters; /* what those filter, where any do */
+	bool is_public;              /* asks for no token */
 	bool gathers;       /* renders a snapshot, taken by view.query */
 	bool is_brief;      /* see snapshot_query, also below */
 	bool is_endless;    /* goes on with events */
 	size_t usual_limit; /* of the list; 0: all of it */
-	bool filters_leaks;
 	bool wants_conns;
 	bool wants_refusals;
 	bool wants_exchanges;
-	bool wants_errors;
+	bool wants_errors; /* of the exchanges, those alone */
 	bool wants_captures;
 	bool wants_rhythm;
 	void (*render)(const struct visit *visit, struct document *document);

@@ -13,6 +13,12 @@
 
 char *har_of_one(const struct exchange_record *exchange);
 
+/*
+ * The entry alone, on one line.  `id` is its "_id": it tells the exchange from
+ * those of other runs, and of two lines with the same the later one counts.
+ */
+char *har_line(const struct exchange_record *exchange, const char *id);
+
 /* Oldest first, as they happened; says so where others were left out. */
 char *har_of_many(const struct snapshot *snapshot);
 

@@ -159,8 +159,7 @@ set_origin(struct view *view, const char *value)
 	if (*value == '\0')
 		return xstrdup("origin must be as in /api/leaks: "
 			       "https://registry.test:443");
-	view->query.origin = xstrdup(value);
-	return NULL;
+	return filter_require(view->query.filter, FILTER_ORIGIN, NULL, value);
 }
 
 static char *
@@ -179,35 +178,38 @@ set_state(struct view *view, const char *value)
 	return xstrdup("state must be active, idle, watched or closed");
 }
 
-/* "key", "key=value" or "key:value"; keys are lower case in the records. */
+/* "key", "key=value" or "key:value". */
 static char *
 set_tag(struct view *view, const char *value)
 {
 	size_t length = strcspn(value, "=:");
+	bool has_value = value[length] != '\0';
+	char *key;
+	char *refusal;
 
 	if (length == 0)
 		return xstrdup("tag must be key or key=value");
-	view->query.tag_key = xstrndup(value, length);
-	for (char *c = view->query.tag_key; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
-	if (value[length] != '\0')
-		view->query.tag_value = xstrdup(value + length + 1);
-	return NULL;
+	key = xstrndup(value, length);
+	refusal = filter_require(view->query.filter, FILTER_TAG, key,
+	    has_value ? value + length + 1 : NULL);
+	free(key);
+	return refusal;
 }
 
 static char *
 set_verdict(struct view *view, const char *value)
 {
-	view->query.has_verdict = true;
-	if (verdict_from_word(value, &view->query.verdict))
-		return NULL;
-	return xstrdup("verdict must be one of"
-#define VERDICT(name, word, meaning) " " word
-#include "accounting/verdicts.def"
-#undef VERDICT
-	);
+	return filter_require(view->query.filter, FILTER_VERDICT, NULL, value);
+}
+
+static char *
+set_filter(struct view *view, const char *value)
+{
+	char *reason = filter_add(view->query.filter, value);
+	char *refusal = reason == NULL ? NULL : xasprintf("filter: %s", reason);
+
+	free(reason);
+	return refusal;
 }
 
 static const struct {
@@ -216,6 +218,7 @@ static const struct {
 	char *(*set)(struct view *view, const char *value);
 } params[] = {
     {"columns", VIEW_COLUMNS, set_columns},
+    {"filter", VIEW_FILTER, set_filter},
     {"limit", VIEW_LIMIT, set_limit},
     {"offset", VIEW_OFFSET, set_offset},
     {"origin", VIEW_ORIGIN, set_origin},

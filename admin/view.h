@@ -28,16 +28,18 @@ enum view_param {
 	VIEW_SORT_LEAKS = 1 << 7,
 	VIEW_SORT_CONNS = 1 << 8,
 	VIEW_SERIES = 1 << 9,
+	VIEW_FILTER = 1 << 10,
 };
 
 struct view {
-	struct snapshot_query query; /* verdict, state, tag, origin, page */
+	struct snapshot_query query; /* its filter: of verdict, tag, origin */
 	unsigned columns;
 	bool wants_series; /* of each leak */
 };
 
 /*
- * Reads `query_string` (NULL: none) into *view, which must be all zero.
+ * Reads `query_string` (NULL: none) into *view, which must be all zero but for
+ * query.filter: terms are added to that, where any are allowed.
  * Returns NULL, or why it is refused: free that with free().  *view is the
  * caller's either way; end it with view_fini().
  */

@@ -21,6 +21,7 @@
 #include <event2/event.h>
 
 #include "accounting/memory.h"
+#include "proxy/archive.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/client.h"
@@ -287,6 +288,10 @@ furnish(struct worker_thread *thread, const struct house *house,
 		.body_bytes = options->capture_bytes,
 		.secrets = options->secrets},
 	    .keeps_changes = options->keeps_store,
+	    .outbox_bytes = options->capture_dir == NULL
+		? 0
+		: ARCHIVE_OUTBOX_BYTES / options->workers,
+	    .outbox_filter = options->capture,
 	    .shard = thread->index,
 	    .shard_count = options->workers,
 	};
@@ -386,6 +391,7 @@ worker_free(struct worker_thread *thread)
 	evidence_source_free(worker->evidence);
 	ledger_free(worker->ledger);
 	text_fini(&worker->scratch);
+	text_fini(&worker->held_head);
 	free(thread->listeners);
 	free(thread);
 }

@@ -561,25 +561,44 @@ test_connection_is_kept(void **state)
 static void
 test_filters_reach_the_source(void **state)
 {
+	static char origin[] = "https://a:443";
+	static char other[] = "https://b:443";
+	static const struct {
+		char *origin;
+		const char *job;
+		enum verdict verdict;
+		bool passes;
+	} cases[] = {
+	    {origin, "image+check x", VERDICT_UNDRAINED, true},
+	    {origin, "image+check x", VERDICT_DRAINED, false},
+	    {origin, "imagecheck", VERDICT_UNDRAINED, false},
+	    {other, "image+check x", VERDICT_UNDRAINED, false},
+	};
 	struct stage *stage = *state;
 	struct snapshot_query *query = &stage->source.last_query;
 
 	expect(stage,
 	    "GET /api/exchanges?verdict=undrained&tag=Job%3aimage%2Bcheck+x"
-	    "&origin=https%3A%2F%2Fa&limit=7",
+	    "&filter=origin%3Dhttps%3A%2F%2Fa:*+tag.job!%3Dgc&limit=7",
 	    200, "\"exchanges\": []");
-	assert_true(query->has_verdict);
-	assert_int_equal(query->verdict, VERDICT_UNDRAINED);
-	assert_string_equal(query->tag_key, "job");
-	assert_string_equal(query->tag_value, "image+check x");
-	assert_string_equal(query->origin, "https://a");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct exchange_record x = {
+		    .origin = cases[i].origin, .judgement = {cases[i].verdict}};
+
+		fixture_tag(&x.tags, "job", cases[i].job);
+		if (filter_passes_exchange(query->filter, &x) !=
+		    cases[i].passes)
+			fail_msg("case %zu", i);
+		tags_fini(&x.tags);
+	}
 	assert_int_equal(query->page.limit, 7);
 	assert_true(query->wants_exchanges);
 	assert_false(query->wants_conns);
 
 	expect(stage, "GET /api/exchanges", 200, "c17x3");
 	assert_int_equal(query->page.limit, 1000);
-	assert_null(query->tag_key);
+	assert_true(filter_passes_exchange(
+	    query->filter, &(struct exchange_record){0}));
 
 	expect(stage, "GET /api/exchanges/c18x9", 404, "no longer in memory");
 	assert_int_equal(query->conn_id, 18);
@@ -711,8 +730,14 @@ test_bad_parameters(void **state)
 	    {"GET /report?columns=+80", "from 60 to 240"},
 	    {"GET /report?columns=80x", "from 60 to 240"},
 	    {"GET /report?columns=80&columns=80", "columns is given twice"},
-	    {"GET /report?colums=80", "takes columns"},
-	    {"GET /api/leaks?x=1", "takes limit, offset, origin, series, sort"},
+	    {"GET /report?colums=80", "takes columns, filter"},
+	    {"GET /api/leaks?x=1",
+		"takes filter, limit, offset, origin, series"},
+	    {"GET /api/leaks?filter=url%3D*", "filter: \\\"url=*\\\": a term"},
+	    {"GET /api/exchanges?filter=status%3Dx",
+		"its value is a number, such as 404"},
+	    {"GET /api/exchanges?filter=held&filter=held", "given twice"},
+	    {"GET /api/timeline?filter=held", "takes no parameters"},
 	    {"GET /healthz?x", "takes no parameters"},
 	    {"GET /api/exchanges?limit=0", "from 1 to 10000"},
 	    {"GET /api/exchanges?limit=10001", "from 1 to 10000"},
@@ -721,7 +746,7 @@ test_bad_parameters(void **state)
 	    {"GET /api/exchanges?limit=-1", "from 1 to 10000"},
 	    {"GET /api/exchanges?verdict=leaky", "none open drained"},
 	    {"GET /api/exchanges?state=idle",
-		"takes limit, offset, origin, tag"},
+		"takes filter, limit, offset, origin, tag"},
 	    {"GET /api/exchanges?tag==x", "key=value"},
 	    {"GET /api/exchanges?tag=a%zz", "broken percent-encoding"},
 	    {"GET /api/exchanges?tag=a%0", "broken percent-encoding"},

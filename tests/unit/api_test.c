@@ -118,7 +118,8 @@ test_leaks_frame_and_totals(void **state)
 
 	snapshot->totals.recovered = 3;
 	json = parse(api_leaks(snapshot), snapshot);
-	assert_names(json, "since seconds totals pprof total offset leaks");
+	assert_names(
+	    json, "since seconds totals pprof left_out total offset leaks");
 	assert_value(json, "since", "\"2026-11-24T02:02:33.567Z\"");
 	assert_value(json, "seconds", "31.0");
 	assert_names(json_object_get(json, "totals"),

@@ -403,13 +403,14 @@ test_a_snapshot_shows_what_was_asked_for(void **state)
 	assert_int_equal(snapshot->totals.exchanges, 2);
 	snapshot_free(snapshot);
 	query.wants_exchanges = true;
-	query.has_verdict = true;
-	query.verdict = VERDICT_DRAINED;
+	query.filter = filter_new(FILTER_EXCHANGES);
+	assert_null(filter_add(query.filter, "verdict=drained route=/*"));
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
 	assert_int_equal(snapshot->exchanges[0].ordinal, 1);
 	snapshot_free(snapshot);
-	query.has_verdict = false;
+	snapshot_query_fini(&query);
+	query.filter = NULL;
 	query.page.limit = 1;
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
@@ -484,9 +485,12 @@ test_a_connection_has_an_origin(void **state)
 	struct ledger_conn *silent = scene_open(scene);
 	struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
 	struct snapshot_query query = {
-	    .wants_conns = true, .origin = (char[]){SCENE_ORIGIN}};
-	struct snapshot *snapshot = scene_look(scene, &query);
+	    .wants_conns = true, .filter = filter_new(FILTER_CONNS)};
+	struct snapshot *snapshot;
 
+	assert_null(filter_add(query.filter, "origin=" SCENE_ORIGIN));
+	snapshot = scene_look(scene, &query);
+	snapshot_query_fini(&query);
 	assert_int_equal(snapshot->conn_count, 1);
 	assert_int_equal(snapshot->conns[0].id, scene_id(conn));
 	assert_string_equal(snapshot->conns[0].origin, SCENE_ORIGIN);

@@ -54,13 +54,22 @@ assert_leaks(struct snapshot_query query, const char *wanted, size_t total)
 	struct snapshot *snapshot = five_leaks();
 	char got[8] = "";
 
-	query.filters_leaks = true;
 	snapshot_seal(snapshot, &query);
 	for (size_t i = 0; i < snapshot->leak_count; i++)
 		got[i] = snapshot->leaks[i].id[LEAK_ID_BYTES - 2];
 	assert_string_equal(got, wanted);
 	assert_int_equal(snapshot->leak_total, total);
 	snapshot_free(snapshot);
+	snapshot_query_fini(&query);
+}
+
+static struct filter *
+filter_of(enum filter_subject subject, const char *text)
+{
+	struct filter *filter = filter_new(subject);
+
+	assert_null(filter_add(filter, text));
+	return filter;
 }
 
 static void
@@ -96,20 +105,24 @@ test_leaks_are_sorted_and_paged(void **state)
 static void
 test_leaks_are_filtered(void **state)
 {
-	static char job[] = "job";
-	static char run[] = "run";
-	static char gc[] = "gc";
-	static char other[] = "http://other:80";
+	static const struct {
+		const char *filter;
+		struct snapshot_page page;
+		const char *wanted;
+		size_t total;
+	} rows[] = {
+	    {"tag.job", {0}, "edcba", 5},
+	    {"tag.run", {0}, "", 0},
+	    {"tag.job=gc", {0}, "ba", 2},
+	    {"tag.job=gc", {.limit = 1, .offset = 1}, "a", 2},
+	    {"origin=http://other:80", {0}, "c", 1},
+	};
 
-	assert_leaks((struct snapshot_query){.tag_key = job}, "edcba", 5);
-	assert_leaks((struct snapshot_query){.tag_key = run}, "", 0);
-	assert_leaks(
-	    (struct snapshot_query){.tag_key = job, .tag_value = gc}, "ba", 2);
-	assert_leaks((struct snapshot_query){.tag_key = job,
-			 .tag_value = gc,
-			 .page = {.limit = 1, .offset = 1}},
-	    "a", 2);
-	assert_leaks((struct snapshot_query){.origin = other}, "c", 1);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_leaks(
+		    (struct snapshot_query){.page = rows[i].page,
+			.filter = filter_of(FILTER_LEAKS, rows[i].filter)},
+		    rows[i].wanted, rows[i].total);
 	assert_leaks(
 	    (struct snapshot_query){.leak_id = "00c0ffee00c0ffec"}, "c", 1);
 	assert_leaks(
@@ -175,33 +188,39 @@ test_connections_are_sorted_and_paged(void **state)
 static void
 test_connections_are_filtered(void **state)
 {
-	static char origin[] = "https://registry.test:5000";
-	static char job[] = "job";
-	static char gc[] = "gc";
 	static const struct {
-		struct snapshot_query query;
+		const char *filter;
+		bool has_state;
+		enum conn_state state;
 		bool matches;
 	} rows[] = {
-	    {{0}, true},
-	    {{.has_state = true, .state = CONN_IDLE}, true},
-	    {{.has_state = true, .state = CONN_CLOSED}, false},
-	    {{.origin = origin}, true},
-	    {{.origin = gc}, false},
-	    {{.tag_key = job}, true},
-	    {{.tag_key = job, .tag_value = gc}, false},
-	    {{.origin = origin, .has_state = true, .state = CONN_ACTIVE},
-		false},
+	    {"", false, CONN_ACTIVE, true},
+	    {"", true, CONN_IDLE, true},
+	    {"", true, CONN_CLOSED, false},
+	    {"origin=https://registry.test:5000", false, CONN_ACTIVE, true},
+	    {"origin=registry.test", true, CONN_IDLE, true},
+	    {"origin=gc", false, CONN_ACTIVE, false},
+	    {"tag.job", false, CONN_ACTIVE, true},
+	    {"tag.job=gc", false, CONN_ACTIVE, false},
+	    {"origin=registry.test", true, CONN_ACTIVE, false},
 	};
 	struct snapshot *snapshot = fixture_snapshot();
 	struct conn_record *conn = fixture_add_conn(snapshot, 1);
+	struct snapshot_query query = {
+	    .filter = filter_of(FILTER_CONNS, "origin=*")};
 
-	assert_false(snapshot_query_matches_conn(
-	    &(struct snapshot_query){.origin = origin}, conn));
-	fixture_set(&conn->origin, origin);
+	assert_false(snapshot_query_matches_conn(&query, conn));
+	snapshot_query_fini(&query);
+	fixture_set(&conn->origin, "https://registry.test:5000");
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (snapshot_query_matches_conn(&rows[i].query, conn) !=
+		query = (struct snapshot_query){
+		    .filter = filter_of(FILTER_CONNS, rows[i].filter),
+		    .has_state = rows[i].has_state,
+		    .state = rows[i].state};
+		if (snapshot_query_matches_conn(&query, conn) !=
 		    rows[i].matches)
 			fail_msg("row %zu", i);
+		snapshot_query_fini(&query);
 	}
 	snapshot_free(snapshot);
 }
