@@ -87,12 +87,6 @@ client_request(struct client *client)
 }
 
 bool
-client_is_local(const struct client *client)
-{
-	return client->is_local;
-}
-
-bool
 client_is_ending(const struct client *client)
 {
 	return client->is_ending;

@@ -31,6 +31,8 @@ struct upstream_callbacks {
 	/* A response head; 1xx too.  Borrowed until upstream_next(). */
 	void (*on_head)(void *arg, struct head *head);
 	void (*on_body)(void *arg, const char *bytes, size_t length);
+	/* All that has come was handed over, and the response goes on. */
+	void (*on_paused)(void *arg);
 	/* The response is complete.  `trailer` is borrowed for the call. */
 	void (*on_complete)(
 	    void *arg, const struct field *trailer, size_t trailer_count);

@@ -52,6 +52,8 @@ struct worker {
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
 	struct text scratch;              /* owned: heads are written here */
+	struct text held_head;            /* owned: a response's, that waits for
+	                                     what has come of its body */
 	struct client_list clients;       /* each ends itself */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */
