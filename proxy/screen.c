@@ -15,7 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "accounting/units.h"
+#include "accounting/memory.h"
 
 /* ECMA-48 and DEC private modes: the alternate screen, the cursor, and lines
  * that are cut at the edge rather than continued below. */
@@ -27,11 +27,10 @@
 #define BOLD "\033[1m"
 #define PLAIN "\033[0m"
 
-static struct {
-	bool is_entered;
+struct screen {
 	bool has_keys; /* stdin is a terminal, and was this: */
 	struct termios before;
-} screen;
+};
 
 bool
 screen_is_there(void)
@@ -69,34 +68,34 @@ put(const char *text)
 	return fputs(text, stdout) >= 0 && fflush(stdout) == 0;
 }
 
-void
+struct screen *
 screen_enter(void)
 {
+	struct screen *screen = xcalloc(1, sizeof(*screen));
 	struct termios raw;
 
-	if (screen.is_entered)
-		return;
-	screen.is_entered = true;
-	screen.has_keys = tcgetattr(STDIN_FILENO, &screen.before) == 0;
-	if (screen.has_keys) {
-		raw = screen.before;
+	screen->has_keys = tcgetattr(STDIN_FILENO, &screen->before) == 0;
+	if (screen->has_keys) {
+		raw = screen->before;
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		raw.c_cc[VMIN] = 1;
 		raw.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	}
 	(void)put(ENTER);
+	return screen;
 }
 
 void
-screen_leave(void)
+screen_leave(struct screen **screen)
 {
-	if (!screen.is_entered)
+	if (*screen == NULL)
 		return;
-	screen.is_entered = false;
 	(void)put(LEAVE);
-	if (screen.has_keys)
-		tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
+	if ((*screen)->has_keys)
+		tcsetattr(STDIN_FILENO, TCSANOW, &(*screen)->before);
+	free(*screen);
+	*screen = NULL;
 }
 
 /* In one piece, so that nothing flickers; the last line has no end, which

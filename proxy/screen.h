@@ -5,7 +5,6 @@
 /*
  * stdout as a screen to draw on, if it is a terminal that can; ECMA-48, and
  * the alternate screen as xterm has it, so that what was there comes back.
- * One at a time.
  */
 
 #include <stdbool.h>
@@ -23,11 +22,14 @@ bool screen_is_utf8(void);
  * SCREEN_DEFAULT_COLUMNS where that is not known. */
 void screen_size(unsigned *columns, unsigned *rows);
 
-/* Takes the terminal; keys then come one by one, without an echo. */
-void screen_enter(void);
+struct screen;
 
-/* Gives it back as it was.  Twice is once. */
-void screen_leave(void);
+/* Takes the terminal; keys then come one by one, without an echo.  Give it
+ * back with screen_leave(). */
+struct screen *screen_enter(void);
+
+/* Leaves the terminal as it was.  *screen is NULL then; it may be before. */
+void screen_leave(struct screen **screen);
 
 /* Draws lines over those that are there.  Returns false, with errno, where
  * they cannot be written. */

@@ -36,13 +36,13 @@ struct viewer {
 	const struct options *options;        /* borrowed */
 	const struct viewer_painter *painter; /* borrowed */
 	char where[UNITS_ADDRESS_TEXT_BYTES];
-	bool is_screen;
 	bool is_ascii;
 	size_t skipped;
 	uint64_t drawn; /* pictures, not counting the same one again */
 	int status;
 
 	/* owned */
+	struct screen *screen; /* NULL: pictures stand below each other */
 	struct event_base *base;
 	struct event *due;
 	struct event *keys; /* NULL: none come */
@@ -85,12 +85,12 @@ draw(struct viewer *viewer)
 	bool is_written;
 
 	screen_size(&frame.columns, &frame.rows);
-	if (!viewer->is_screen)
+	if (viewer->screen == NULL)
 		frame.rows = 0;
 	else if (viewer->keys != NULL)
 		frame.hint = HINT;
 	text = painter->draw(painter->arg, &frame);
-	is_written = viewer->is_screen ? screen_draw(text) : print(text);
+	is_written = viewer->screen != NULL ? screen_draw(text) : print(text);
 	free(text);
 	if (is_written)
 		return;
@@ -232,10 +232,12 @@ on_resized(evutil_socket_t fd, short what, void *arg)
 static void
 on_suspended(evutil_socket_t fd, short what, void *arg)
 {
-	screen_leave();
+	struct viewer *viewer = arg;
+
+	screen_leave(&viewer->screen);
 	raise(SIGSTOP);
-	screen_enter();
-	draw(arg);
+	viewer->screen = screen_enter();
+	draw(viewer);
 }
 
 static void
@@ -258,9 +260,9 @@ watch(struct viewer *viewer, int fd, short what, event_callback_fn hear)
 static void
 open_screen(struct viewer *viewer)
 {
-	if (!viewer->is_screen)
+	if (!screen_is_there())
 		return;
-	screen_enter();
+	viewer->screen = screen_enter();
 	viewer->resized = watch(viewer, SIGWINCH, EV_SIGNAL, on_resized);
 	viewer->suspended = watch(viewer, SIGTSTP, EV_SIGNAL, on_suspended);
 	if (isatty(STDIN_FILENO))
@@ -276,7 +278,6 @@ open_viewer(struct viewer *viewer)
 	struct timeval every = {interval_us / US_PER_S, interval_us % US_PER_S};
 
 	units_address_text(&viewer->options->admin, viewer->where);
-	viewer->is_screen = screen_is_there();
 	viewer->is_ascii = !screen_is_utf8();
 	viewer->base = event_base_new();
 	if (viewer->base == NULL)
@@ -300,7 +301,7 @@ free_event(struct event *event)
 static void
 close_viewer(struct viewer *viewer)
 {
-	screen_leave();
+	screen_leave(&viewer->screen);
 	ask_cancel(&viewer->question);
 	forget_answers(viewer);
 	set_trouble(viewer, NULL);
