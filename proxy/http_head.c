@@ -342,7 +342,8 @@ read_fields(const struct head *head, struct framing_fields *fields)
 		struct span name = head->fields[i].name;
 		struct span value = head->fields[i].value;
 
-		if (!is_token(name))
+		/* Those that we know are tokens. */
+		if (head->fields[i].id <= FIELD_LEAKPROXY && !is_token(name))
 			return HTTP_FIELD_NAME;
 		if (head->fields[i].id == FIELD_CONNECTION) {
 			note_options(fields, value);

@@ -162,6 +162,13 @@ skip_scheme(struct span *target, const char *scheme)
 	return true;
 }
 
+/* RFC 3986 §3.2 */
+static bool
+ends_authority(char c)
+{
+	return c == '/' || c == '?' || c == '#';
+}
+
 bool
 origin_parse_absolute(
     struct span target, struct origin *origin, struct span *path)
@@ -177,7 +184,7 @@ origin_parse_absolute(
 	authority.at = target.at;
 	authority.length = 0;
 	while (authority.length < target.length &&
-	    strchr("/?#", target.at[authority.length]) == NULL)
+	    !ends_authority(target.at[authority.length]))
 		authority.length++;
 	path->at = target.at + authority.length;
 	path->length = target.length - authority.length;
