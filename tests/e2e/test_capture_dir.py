@@ -241,6 +241,8 @@ def test_kill_9_under_load(capturing, origin, folder, replay):  # noqa: F811
     proxy = capturing("--capture-bytes", "1KiB")
     with contextlib.ExitStack() as stack:
         hold(stack, proxy, MANIFEST)
+        # Its worker may be another than that of the load.
+        wait_until(lambda: lines(folder), "the leak is there")
         with Caller(proxy) as caller:
             for at in range(200):
                 caller.fetch(f"{SMALL}?{at}")
