@@ -135,8 +135,7 @@ const LEAK_COLUMNS = [
   { name: 'evidence', of: evidenceText }];
 
 const LEAK_FILTERS = [
-  { name: 'origin', label: 'origin', example: 'https://host:443' },
-  { name: 'tag', label: 'tag', example: 'job=imagecheck' },
+  ORIGIN_FILTER, TAG_FILTER, filterOf('status>=400 route=/v2/*'),
   { name: 'sort', label: 'by', options: ['undrained', 'held', 'last_seen',
     'route'] }];
 
@@ -149,7 +148,7 @@ const leaksView = {
     return { list, timeline, marks: marksFor(marks, list.leaks) };
   },
   render({ list, timeline, marks }, query) {
-    const isFiltered = Boolean(query.origin || query.tag);
+    const isFiltered = Boolean(query.origin || query.tag || query.filter);
     const count = isFiltered ? timeline.held_by_leak?.leaks.length +
       timeline.held_by_leak?.other_leaks : list.total;
     return [

@@ -16,14 +16,10 @@ const CONNECTION_COLUMNS = [
   { name: 'sent', isNumber: true, of: (conn) => bytes(conn.sent_bytes) },
   { name: 'age', isNumber: true, of: (conn) => duration(conn.age_s) }];
 
-const ORIGIN_FILTER = { name: 'origin', label: 'origin',
-  example: 'https://host:443' };
-const TAG_FILTER = { name: 'tag', label: 'tag', example: 'job=imagecheck' };
-
 const CONNECTION_FILTERS = [
   { name: 'state', label: 'state', options: ['', 'active', 'idle', 'watched',
     'closed'] },
-  ORIGIN_FILTER, TAG_FILTER,
+  ORIGIN_FILTER, TAG_FILTER, filterOf('age>1m command=api*'),
   { name: 'sort', label: 'by', options: ['newest', 'oldest', 'exchanges',
     'sent_bytes'] }];
 
@@ -42,7 +38,7 @@ const EXCHANGE_COLUMNS = [
 const EXCHANGE_FILTERS = [
   { name: 'verdict', label: 'verdict', options: ['', 'undrained', 'suspected',
     'open', 'drained', 'abandoned', 'unproven', 'none'] },
-  ORIGIN_FILTER, TAG_FILTER];
+  ORIGIN_FILTER, TAG_FILTER, filterOf('status>=400 duration>2s')];
 
 // A view that is one list in pages.
 function listView({ name, title, columns, filters }) {

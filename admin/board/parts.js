@@ -62,6 +62,15 @@ function listAddress(view, query, changes) {
   return withQuery(`#/${view}`, { ...query, ...changes });
 }
 
+const ORIGIN_FILTER = { name: 'origin', label: 'origin',
+  example: 'https://host:443' };
+const TAG_FILTER = { name: 'tag', label: 'tag', example: 'job=imagecheck' };
+
+// The language of --capture and of leakproxy report --filter.
+function filterOf(example) {
+  return { name: 'filter', label: 'filter', example };
+}
+
 function filterForm(view, query, filters) {
   const form = el('form', { class: 'filters', 'data-keep': true,
     role: 'search', 'aria-label': `Which ${view} to show` },
@@ -72,7 +81,7 @@ function filterForm(view, query, filters) {
         el('option', { value: option,
           selected: option === (query[filter.name] ?? '') },
         option === '' ? 'any' : option.replace('_', ' '))))
-      : el('input', { id, name: filter.name, type: 'text', size: 18,
+      : el('input', { id, name: filter.name, type: 'text', size: 22,
         placeholder: filter.example, value: query[filter.name] ?? '',
         spellcheck: 'false', autocapitalize: 'none' });
     return el('span', {}, el('label', { for: id }, filter.label), ' ', input);

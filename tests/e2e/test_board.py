@@ -203,6 +203,12 @@ def test_filters_are_part_of_the_address(board):
         wait_until(lambda: len(rows(browser)) == 2, "those of the origin")
         assert browser.run("return document.querySelector('#filter-origin')"
                            ".value") == "http://origin.test:80"
+        # The same language as everywhere.
+        browser.run("location.hash = '#/connections'")
+        browser.wait_for("job=sync", "table")
+        browser.type("#filter-filter", "tag.job=s* origin=origin.test")
+        wait_until(lambda: len(rows(browser)) == 1, "what passes the filter")
+        assert "job=sync" in rows(browser)[0]
         # What the server refuses is said.
         browser.run("location.hash = '#/connections?state=dead'")
         browser.wait_for("active, idle, watched or closed", "#view")
