@@ -8,8 +8,8 @@ const CALLER_COLUMNS = [
   { name: 'user agent', of: (caller) => foreign(caller.user_agent) },
   { name: 'command line', of: (caller) => foreign(caller.command_line, 200) },
   { name: 'container', of: (caller) => foreign(caller.container) },
-  { name: 'descriptors', of: (caller) =>
-    caller.fds.length === 0 ? '–' : caller.fds.join(', ') }];
+  { name: 'descriptors', of: (caller) => caller.fds.length === 0 ? '–'
+    : [...caller.fds].sort((a, b) => a - b).join(', ') }];
 
 function headText(line, fields) {
   return [line, ...fields.map((field) => `${field.name}: ${field.value}`)]

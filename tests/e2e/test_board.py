@@ -121,7 +121,7 @@ def check_the_evidence(browser, proxy, downloads):
                  "GET http://origin.test", "HTTP/1.1 404", "job=imagecheck"):
         assert part in shown, shown
     [leak] = proxy.leaks()["leaks"]
-    fds = leak["callers"][0]["fds"]
+    fds = sorted(leak["callers"][0]["fds"])
     assert len(fds) == 2
     assert ", ".join(map(str, fds)) in shown
     [curl] = [text for text in browser.texts("pre") if "curl -i" in text]
