@@ -211,6 +211,8 @@ format:
 
 install: all
 	install -D -m 755 $(B)/leakproxy $(DESTDIR)$(PREFIX)/bin/leakproxy
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
+		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 
 clean:
 	rm -rf build

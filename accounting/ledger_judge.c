@@ -136,10 +136,12 @@ put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 	if (ring->count == ring->max) {
 		struct ledger_exchange *oldest = TAILQ_FIRST(&ring->list);
 
+		ledger->counters.evicted_exchanges++;
+		ledger->counters.evicted_evidence +=
+		    is_counted(&oldest->record.judgement);
 		TAILQ_REMOVE(&ring->list, oldest, link);
 		ledger_free_exchange(oldest);
 		ring->count--;
-		ledger->counters.evicted_exchanges++;
 	}
 	TAILQ_INSERT_TAIL(&ring->list, x, link);
 	ring->count++;

@@ -43,15 +43,13 @@ copy_matching(struct snapshot *snapshot, struct ledger *ledger,
 }
 
 static size_t
-count_live(const struct ledger *ledger, size_t *conns)
+count_live(const struct ledger *ledger)
 {
 	const struct ledger_conn *conn;
 	const struct ledger_exchange *x;
 	size_t exchanges = 0;
 
-	*conns = 0;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
-		(*conns)++;
 		TAILQ_FOREACH (x, &conn->unproven, link)
 			exchanges++;
 	}
@@ -63,8 +61,7 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
     const struct snapshot_query *query, mono_us now)
 {
 	struct ledger_conn *conn;
-	size_t conns;
-	size_t max = count_live(ledger, &conns) + ledger->ordinary.count +
+	size_t max = count_live(ledger) + ledger->ordinary.count +
 	    ledger->evidence.count;
 
 	snapshot->exchanges = xcalloc(max + 1, sizeof(*snapshot->exchanges));
@@ -74,23 +71,50 @@ copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
 	copy_matching(snapshot, ledger, &ledger->ordinary.list, query, now);
 }
 
+static bool
+is_wanted(const struct snapshot_query *query, const struct ledger_conn *conn)
+{
+	return query->wants_conns || conn->record.trust_refused != NULL;
+}
+
+static size_t
+count_wanted(const struct conn_list *list, const struct snapshot_query *query)
+{
+	const struct ledger_conn *conn;
+	size_t count = 0;
+
+	TAILQ_FOREACH (conn, list, link)
+		count += is_wanted(query, conn);
+	return count;
+}
+
 static void
-copy_conns(struct snapshot *snapshot, struct ledger *ledger, mono_us now)
+copy_wanted(struct snapshot *snapshot, struct conn_list *list,
+    const struct snapshot_query *query)
 {
 	struct ledger_conn *conn;
-	size_t live;
 
-	count_live(ledger, &live);
-	snapshot->conns =
-	    xcalloc(live + ledger->closed_count + 1, sizeof(*snapshot->conns));
-	TAILQ_FOREACH (conn, &ledger->live, link) {
-		conn->record.age_us = now - conn->opened_at;
-		record_copy_conn(
-		    &snapshot->conns[snapshot->conn_count++], &conn->record);
+	TAILQ_FOREACH (conn, list, link) {
+		if (is_wanted(query, conn))
+			record_copy_conn(
+			    &snapshot->conns[snapshot->conn_count++],
+			    &conn->record);
 	}
-	TAILQ_FOREACH (conn, &ledger->closed, link)
-		record_copy_conn(
-		    &snapshot->conns[snapshot->conn_count++], &conn->record);
+}
+
+static void
+copy_conns(struct snapshot *snapshot, struct ledger *ledger,
+    const struct snapshot_query *query, mono_us now)
+{
+	struct ledger_conn *conn;
+	size_t max = count_wanted(&ledger->live, query) +
+	    count_wanted(&ledger->closed, query);
+
+	snapshot->conns = xcalloc(max + 1, sizeof(*snapshot->conns));
+	TAILQ_FOREACH (conn, &ledger->live, link)
+		conn->record.age_us = now - conn->opened_at;
+	copy_wanted(snapshot, &ledger->live, query);
+	copy_wanted(snapshot, &ledger->closed, query);
 }
 
 static struct leak *
@@ -214,8 +238,8 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	count_gauges(snapshot, ledger);
 	copy_leaks(snapshot, ledger, query, now);
 	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
-	if (query->wants_conns)
-		copy_conns(snapshot, ledger, now);
+	if (query->wants_conns || query->wants_refusals)
+		copy_conns(snapshot, ledger, query, now);
 	if (query->wants_exchanges)
 		copy_exchanges(snapshot, ledger, query, now);
 	return snapshot;

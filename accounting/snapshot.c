@@ -186,8 +186,8 @@ newer_exchange_first(const void *a, const void *b)
 					      : left->ordinal < right->ordinal;
 }
 
-static void
-investigate(const struct snapshot *snapshot, struct leak *leak)
+void
+snapshot_investigate(const struct snapshot *snapshot, struct leak *leak)
 {
 	struct bursts bursts;
 
@@ -225,7 +225,7 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 		qsort(snapshot->exchanges, snapshot->exchange_count,
 		    sizeof(*snapshot->exchanges), newer_exchange_first);
 	for (size_t i = 0; query->wants_rhythm && i < snapshot->leak_count; i++)
-		investigate(snapshot, &snapshot->leaks[i]);
+		snapshot_investigate(snapshot, &snapshot->leaks[i]);
 	if (query->max_exchanges == 0)
 		return;
 	while (snapshot->exchange_count > query->max_exchanges)

@@ -45,9 +45,12 @@ struct gauges {
 /* What to copy.  All zero: totals, counters, gauges and leaks alone. */
 struct snapshot_query {
 	bool wants_conns;
+	bool wants_refusals; /* of the connections, those that refused our
+	                        certificate */
 	bool wants_exchanges;
 	bool wants_captures; /* with the exchanges, and the examples */
 	bool wants_rhythm;   /* of each leak, and its suspect; and the marks */
+	bool wants_marks;    /* alone, for snapshot_investigate() */
 	bool has_verdict;    /* filters, for exchanges: */
 	enum verdict verdict;
 	char *tag_key;        /* owned; NULL: any */
@@ -69,7 +72,9 @@ struct snapshot {
 	struct timeline timeline;
 	struct mark *marks; /* owned, oldest first; given by the asker */
 	size_t mark_count;
-	struct leak *leaks; /* owned, leak_count, ranked by leak_rank() */
+	unsigned max_connections; /* of callers; 0: no bound, or not known;
+	                             given by the asker too */
+	struct leak *leaks;       /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
 	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
 	size_t reuse_count;
@@ -92,6 +97,10 @@ void snapshot_merge(struct snapshot *whole, struct snapshot **part);
  * suspect where they are wanted.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
+
+/* Finds the rhythm and the suspect of one of its leaks, where they were not
+ * wanted of all. */
+void snapshot_investigate(const struct snapshot *snapshot, struct leak *leak);
 
 void snapshot_query_copy(
     struct snapshot_query *to, const struct snapshot_query *from);

@@ -234,8 +234,8 @@ example_json(const struct exchange_record *example)
 	return json;
 }
 
-static json_t *
-leak_json(const struct leak *leak, int64_t observed_us)
+json_t *
+api_leak_json(const struct leak *leak, int64_t observed_us)
 {
 	json_t *json = json_object();
 	double hours = (double)observed_us / US_PER_HOUR;
@@ -304,7 +304,7 @@ api_leaks_beside(
 
 	for (size_t i = 0; i < snapshot->leak_count; i++)
 		json_array_append_new(leaks,
-		    leak_json(&snapshot->leaks[i], snapshot->seconds_us));
+		    api_leak_json(&snapshot->leaks[i], snapshot->seconds_us));
 	json_object_set_new(json, "totals", totals_json(&snapshot->totals));
 	json_object_set_new(
 	    json, "pprof", goroutines_json(goroutines, snapshot));
@@ -347,8 +347,8 @@ api_reuse(const struct snapshot *snapshot)
 
 /* ---- connections ---- */
 
-static json_t *
-conn_json(const struct conn_record *conn)
+json_t *
+api_connection_json(const struct conn_record *conn)
 {
 	json_t *json = json_object();
 	bool is_open = conn->state != CONN_CLOSED;
@@ -390,7 +390,7 @@ api_connections(const struct snapshot *snapshot, const struct view *view)
 			has_more = true;
 		else
 			json_array_append_new(
-			    conns, conn_json(&snapshot->conns[i]));
+			    conns, api_connection_json(&snapshot->conns[i]));
 	}
 	put_bool(json, "more", has_more);
 	json_object_set_new(json, "connections", conns);

@@ -7,9 +7,16 @@
  * function returns text that ends with a newline; free it with free().
  */
 
+#include <jansson.h>
+
 #include "accounting/snapshot.h"
 #include "admin/goroutines.h"
 #include "admin/view.h"
+
+/* One item of /api/leaks, of a leak observed for so long, and of
+ * /api/connections.  Return new references. */
+json_t *api_leak_json(const struct leak *leak, int64_t observed_us);
+json_t *api_connection_json(const struct conn_record *conn);
 
 char *api_leaks(const struct snapshot *snapshot);
 

@@ -40,6 +40,9 @@ detective_rhythm(const struct leak *leak)
 	    json, "bursts", json_integer((json_int_t)rhythm->bursts));
 	json_object_set_new(json, "load_correlation",
 	    known(rhythm->has_correlation, rhythm->load_correlation));
+	json_object_set_new(json, "follows_load",
+	    rhythm->has_correlation ? json_boolean(rhythm->follows_load)
+				    : json_null());
 	json_object_set_new(json, "slope_per_hour",
 	    known(rhythm->has_slope, rhythm->slope_per_hour));
 	json_object_set_new(
@@ -63,6 +66,8 @@ detective_suspect(const struct leak *leak)
 	    json, "phase", json_string(mark_phase_word(suspect->phase)));
 	json_object_set_new(json, "bursts_explained",
 	    json_integer((json_int_t)suspect->bursts_explained));
+	json_object_set_new(
+	    json, "bursts", json_integer((json_int_t)suspect->bursts));
 	json_object_set_new(json, "chance", json_real(suspect->chance));
 	return json;
 }

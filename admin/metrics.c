@@ -146,6 +146,17 @@ put_connections(struct exposition *exposition, const struct gauges *gauges)
 }
 
 static void
+put_connection_limit(struct exposition *exposition, unsigned limit)
+{
+	if (limit == 0)
+		return;
+	exposition_gauge(exposition, "leakproxy_connections_limit",
+	    "Callers' connections beyond so many get 503 "
+	    "(--max-connections).");
+	exposition_count(exposition, "leakproxy_connections_limit", "", limit);
+}
+
+static void
 put_verdict(struct exposition *exposition, const char *name,
     enum verdict verdict, uint64_t value)
 {
@@ -215,6 +226,7 @@ metrics_text(const struct snapshot *snapshot, enum metrics_format format)
 	put_build_info(&exposition);
 	put_counters(&exposition, &snapshot->counters);
 	put_connections(&exposition, &snapshot->gauges);
+	put_connection_limit(&exposition, snapshot->max_connections);
 	put_exchanges(&exposition, &snapshot->totals);
 	held_put(&exposition, snapshot);
 	process_put(&exposition);

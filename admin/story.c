@@ -159,6 +159,25 @@ put_evidence(struct page *page, const struct leak *leak)
 	}
 }
 
+/* The same in one line, for who knows the words. */
+static void
+put_evidence_words(struct page *page, const struct leak *leak)
+{
+	const char *gap = "";
+
+	if (!story_is_proven(leak))
+		return;
+	put_field(page, "evidence");
+	for (size_t i = 0; i < EVIDENCE_COUNT; i++) {
+		if (leak->by_evidence[i] == 0)
+			continue;
+		page_printf(page, gap, "%" PRIu64 " %s", leak->by_evidence[i],
+		    verdict_evidence_word((enum evidence)i));
+		gap = ", ";
+	}
+	page_end(page);
+}
+
 static int
 by_number(const void *a, const void *b)
 {
@@ -382,4 +401,20 @@ story_put(struct page *page, const struct leak *leak, wall_us now)
 	put_answer(page, leak->example);
 	if (story_is_proven(leak))
 		put_advice(page, leak);
+}
+
+void
+story_put_brief(struct page *page, const struct leak *leak)
+{
+	put_route(page, leak);
+	put_tags(page, &leak->tags);
+	put_evidence_words(page, leak);
+	put_callers(page, leak);
+}
+
+void
+story_put_words(struct page *page, const char *name, const char *text)
+{
+	if (text != NULL)
+		put_words(page, name, xstrdup(text));
 }

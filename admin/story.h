@@ -25,6 +25,12 @@ void story_put_held(
 void story_put_head(struct page *page, const char *title,
     const struct leak *leak, int64_t observed_us);
 
+/* Puts what it is and who does it, a line or two for each. */
+void story_put_brief(struct page *page, const struct leak *leak);
+
+/* Puts a field of it, "rhythm", in words; nothing for NULL. */
+void story_put_words(struct page *page, const char *name, const char *text);
+
 /* Puts all the rest. */
 void story_put(struct page *page, const struct leak *leak, wall_us now);
 

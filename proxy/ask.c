@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One question to the admin server of a running proxy, with evhttp.
+ * Questions to the admin server of a running proxy, with evhttp.
  */
 
 #include "proxy/ask.h"
@@ -26,16 +26,23 @@
 /* One request, from the asking to its end. */
 struct question {
 	struct event_base *base; /* borrowed */
+	ask_cb done;
+	void *arg;
+
 	struct address address;
 	char where[UNITS_ADDRESS_TEXT_BYTES];
 	char host[UNITS_ADDRESS_TEXT_BYTES]; /* without brackets */
 	uint16_t port;
 
 	bool is_over;
-	int status;            /* 0: no answer */
-	const char *token;     /* borrowed; NULL: none */
-	char *reason;          /* owned, or NULL */
-	struct evbuffer *body; /* owned */
+	int status;        /* 0: no answer */
+	const char *token; /* borrowed; NULL: none */
+
+	/* owned */
+	struct evhttp_connection *connection; /* or NULL */
+	struct event *ending; /* when patience ends, or it is over */
+	char *reason;         /* or NULL */
+	struct evbuffer *body;
 };
 
 /* What was bound to every address answers on loopback too. */
@@ -80,12 +87,17 @@ question_init(struct question *question, const struct options *options)
 }
 
 static void
-question_fini(struct question *question)
+question_free(struct question *question)
 {
+	if (question->connection != NULL)
+		evhttp_connection_free(question->connection);
+	event_free(question->ending);
 	evbuffer_free(question->body);
 	free(question->reason);
+	free(question);
 }
 
+/* evhttp goes on with its connection when we return, so the end waits. */
 static void
 on_answered(struct evhttp_request *request, void *arg)
 {
@@ -100,7 +112,7 @@ on_answered(struct evhttp_request *request, void *arg)
 		evbuffer_add_buffer(
 		    question->body, evhttp_request_get_input_buffer(request));
 	}
-	event_base_loopexit(question->base, NULL);
+	event_active(question->ending, EV_TIMEOUT, 0);
 }
 
 static void
@@ -113,33 +125,28 @@ add_token(struct evkeyvalq *fields, const char *token)
 	free(value);
 }
 
-/* Asks, and waits for the answer; false if it could not even be sent. */
-static bool
+/* Sends the request; its answer, or its failure, is over some time later. */
+static void
 put_question(struct question *question, const char *path)
 {
-	static const struct timeval patience = {ANSWER_SECONDS, 0};
-	struct evhttp_connection *connection = evhttp_connection_base_new(
-	    question->base, NULL, question->host, question->port);
 	struct evhttp_request *request =
 	    evhttp_request_new(on_answered, question);
 	struct evkeyvalq *fields;
-	bool is_sent;
 
-	if (connection == NULL || request == NULL)
-		return false;
+	question->connection = evhttp_connection_base_new(
+	    question->base, NULL, question->host, question->port);
+	if (question->connection == NULL || request == NULL)
+		abort();
 	fields = evhttp_request_get_output_headers(request);
 	evhttp_add_header(fields, "Host", question->where);
 	evhttp_add_header(fields, "Connection", "close");
 	if (question->token != NULL)
 		add_token(fields, question->token);
-	is_sent =
-	    evhttp_make_request(connection, request, EVHTTP_REQ_GET, path) == 0;
-	if (is_sent && !question->is_over) {
-		event_base_loopexit(question->base, &patience);
-		event_base_dispatch(question->base);
-	}
-	evhttp_connection_free(connection);
-	return is_sent;
+	if (evhttp_make_request(
+		question->connection, request, EVHTTP_REQ_GET, path) == 0)
+		return;
+	question->is_over = true;
+	event_active(question->ending, EV_TIMEOUT, 0);
 }
 
 /* evhttp keeps to itself why it could not connect: try again, to know.
@@ -162,48 +169,41 @@ connect_error(const struct address *address)
 	return error;
 }
 
-static void
+static char *
 explain_silence(const struct question *question)
 {
 	int error = connect_error(&question->address);
 
 	if (error == 0)
-		fprintf(stderr,
-		    "leakproxy: --admin: what answers at %s speaks no HTTP: "
-		    "is that the --admin address of a leakproxy?\n",
+		return xasprintf("--admin: what answers at %s speaks no HTTP: "
+				 "is that the --admin address of a leakproxy?",
 		    question->where);
-	else
-		fprintf(stderr,
-		    "leakproxy: --admin: nothing answers at %s (%s): is "
-		    "leakproxy serve running there?\n",
-		    question->where, strerror(error));
+	return xasprintf("--admin: nothing answers at %s (%s): is leakproxy "
+			 "serve running there?",
+	    question->where, strerror(error));
 }
 
-static bool
+/* Returns why there is no body, or NULL where there is. */
+static char *
 explain(const struct question *question)
 {
 	if (question->status == HTTP_OK)
-		return true;
+		return NULL;
 	if (question->status == HTTP_UNAUTHORIZED)
-		fprintf(stderr,
-		    "leakproxy: --admin-token-file: %s asks for %s: name the "
-		    "file that the proxy was started with\n",
+		return xasprintf("--admin-token-file: %s asks for %s: name the "
+				 "file that the proxy was started with",
 		    question->where,
 		    question->token == NULL ? "a token" : "another token");
-	else if (question->status != 0)
-		fprintf(stderr,
-		    "leakproxy: --admin: %s answered %d %s: is that the "
-		    "--admin address of a leakproxy?\n",
+	if (question->status != 0)
+		return xasprintf("--admin: %s answered %d %s: is that the "
+				 "--admin address of a leakproxy?",
 		    question->where, question->status,
 		    question->reason == NULL ? "" : question->reason);
-	else if (!question->is_over)
-		fprintf(stderr,
-		    "leakproxy: --admin: %s gave no answer in %d s: is "
-		    "leakproxy serve running there?\n",
+	if (!question->is_over)
+		return xasprintf("--admin: %s gave no answer in %d s: is "
+				 "leakproxy serve running there?",
 		    question->where, ANSWER_SECONDS);
-	else
-		explain_silence(question);
-	return false;
+	return explain_silence(question);
 }
 
 static char *
@@ -217,23 +217,70 @@ take_body(struct evbuffer *body)
 	return text;
 }
 
+static void
+on_ending(evutil_socket_t fd, short what, void *arg)
+{
+	struct question *question = arg;
+	ask_cb done = question->done;
+	void *done_arg = question->arg;
+	char *why = explain(question);
+	char *body = why == NULL ? take_body(question->body) : NULL;
+
+	question_free(question);
+	done(body, why, done_arg);
+}
+
+struct question *
+ask_begin(struct event_base *base, const struct options *options,
+    const char *path, ask_cb done, void *arg)
+{
+	static const struct timeval patience = {ANSWER_SECONDS, 0};
+	struct question *question = xcalloc(1, sizeof(*question));
+
+	question_init(question, options);
+	question->base = base;
+	question->done = done;
+	question->arg = arg;
+	question->ending = evtimer_new(base, on_ending, question);
+	if (question->ending == NULL ||
+	    evtimer_add(question->ending, &patience) != 0)
+		abort();
+	put_question(question, path);
+	return question;
+}
+
+void
+ask_cancel(struct question **question)
+{
+	if (*question != NULL)
+		question_free(*question);
+	*question = NULL;
+}
+
+/* ---- waiting ---- */
+
+static void
+on_done(char *body, char *why, void *arg)
+{
+	char **answer = arg;
+
+	if (why != NULL)
+		fprintf(stderr, "leakproxy: %s\n", why);
+	free(why);
+	*answer = body;
+}
+
 char *
 ask_admin(const struct options *options, const char *path)
 {
-	struct question question;
+	struct event_base *base = event_base_new();
 	char *body = NULL;
-	bool is_put;
 
-	question_init(&question, options);
-	question.base = event_base_new();
-	is_put = question.base != NULL && put_question(&question, path);
-	if (!is_put)
-		fprintf(stderr, "leakproxy: --admin: cannot ask %s: %s\n",
-		    question.where, strerror(errno));
-	else if (explain(&question))
-		body = take_body(question.body);
-	if (question.base != NULL)
-		event_base_free(question.base);
-	question_fini(&question);
+	if (base == NULL)
+		abort();
+	/* Nothing is left in the loop when it is done. */
+	ask_begin(base, options, path, on_done, &body);
+	event_base_dispatch(base);
+	event_base_free(base);
 	return body;
 }

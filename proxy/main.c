@@ -18,18 +18,22 @@
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
 #include "accounting/store.h"
+#include "admin/events.h"
 #include "admin/har_read.h"
 #include "admin/headline.h"
 #include "admin/report.h"
 #include "admin/server.h"
 #include "admin/stored.h"
+#include "admin/top.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
 #include "proxy/child.h"
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
+#include "proxy/eventlog.h"
 #include "proxy/options.h"
+#include "proxy/pulse.h"
 #include "proxy/recorder.h"
 #include "proxy/replay.h"
 #include "proxy/sandbox.h"
@@ -38,6 +42,7 @@
 #include "proxy/signals.h"
 #include "proxy/status.h"
 #include "proxy/units.h"
+#include "proxy/viewer.h"
 
 #define STATUS_MISTAKE 2
 #define STATUS_FAILS_ON 1
@@ -52,7 +57,10 @@ struct run {
 	struct recorder *recorder; /* NULL: --store off */
 	struct admin_server *admin;
 	struct child *child;   /* exec */
+	struct pulse *pulse;   /* NULL: not started */
 	struct status *status; /* NULL: nobody watches */
+	struct events *events; /* NULL: no --events, as the next */
+	struct eventlog *eventlog;
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
 	int child_status;
 	struct rlimit files_before;
@@ -164,6 +172,20 @@ check_user(const struct options *options)
 	    sandbox_check_user(options->user, error) || complain(error);
 }
 
+static bool
+open_events(struct run *run)
+{
+	char error[EVENTLOG_ERROR_BYTES];
+
+	if (run->options->events_path == NULL)
+		return true;
+	run->eventlog = eventlog_open(run->options->events_path, error);
+	if (run->eventlog == NULL)
+		return complain(error);
+	run->events = events_new();
+	return true;
+}
+
 /* Whatever root alone may read or bind. */
 static bool
 open_service(struct run *run)
@@ -179,7 +201,7 @@ open_service(struct run *run)
 		return complain(error);
 	if (run->options->keeps_store)
 		run->recorder = recorder_new(run->service, run->options);
-	if (!open_admin(run))
+	if (!open_admin(run) || !open_events(run))
 		return false;
 	has_admin =
 	    run->admin != NULL && units_parse_address(run->admin_text, &admin);
@@ -249,21 +271,44 @@ start(struct run *run)
 	    start_threads(run) && tell_ready(run);
 }
 
+static void
+tell_events(struct run *run, struct snapshot *snapshot, enum events_when when)
+{
+	char *lines = events_lines(run->events, snapshot, when);
+
+	eventlog_append(run->eventlog, lines);
+	free(lines);
+}
+
+static void
+on_pulse(struct snapshot *snapshot, void *arg)
+{
+	tell_events(arg, snapshot, EVENTS_NOW);
+}
+
 /* For who watches; not where a program reads. */
 static void
-show_status(struct run *run, enum status_manner manner)
+start_telling(struct run *run, enum status_manner manner)
 {
+	run->pulse = pulse_new(run->loop, run->service);
 	if (isatty(STDERR_FILENO))
-		run->status = status_start(
-		    run->loop, run->service, manner, headline_text);
+		run->status = status_start(run->pulse, manner, headline_text);
+	if (run->events != NULL)
+		pulse_listen(run->pulse,
+		    &(struct pulse_listener){.every_s = PULSE_EVERY_S,
+			.wants_refusals = true,
+			.wants_marks = true,
+			.hear = on_pulse,
+			.arg = run});
 }
 
 /* The admin server asks the recorder, and that the workers. */
 static void
 stop(struct run *run)
 {
-	if (run->status != NULL)
-		status_stop(run->status);
+	pulse_stop(run->pulse);
+	status_free(run->status);
+	run->status = NULL;
 	if (run->admin != NULL)
 		admin_server_stop(run->admin);
 	run->admin = NULL;
@@ -282,7 +327,9 @@ release(struct run *run)
 	stop(run);
 	if (run->child != NULL)
 		child_free(run->child);
-	status_free(run->status);
+	pulse_free(run->pulse);
+	events_free(run->events);
+	eventlog_close(run->eventlog);
 	if (run->service != NULL)
 		service_close(run->service);
 	signals_close(run->signals);
@@ -291,6 +338,18 @@ release(struct run *run)
 
 /* ---- serve ---- */
 
+/* What has come since the last pulse, and what was held back. */
+static void
+tell_last_events(struct run *run)
+{
+	static const struct snapshot_query query = {
+	    .wants_refusals = true, .wants_marks = true};
+	struct snapshot *snapshot = service_snapshot(run->service, &query);
+
+	tell_events(run, snapshot, EVENTS_LAST);
+	snapshot_free(snapshot);
+}
+
 static int
 serve(const struct options *options)
 {
@@ -298,8 +357,11 @@ serve(const struct options *options)
 	int status = STATUS_MISTAKE;
 
 	if (start(&run)) {
-		show_status(&run, STATUS_IN_PLACE);
+		start_telling(&run, STATUS_IN_PLACE);
 		loop_run(run.loop);
+		stop(&run);
+		if (run.events != NULL)
+			tell_last_events(&run);
 		status = 0;
 	}
 	release(&run);
@@ -383,10 +445,12 @@ exec(const struct options *options)
 		release(&run);
 		return STATUS_MISTAKE;
 	}
-	show_status(&run, STATUS_IN_LINES);
+	start_telling(&run, STATUS_IN_LINES);
 	run_child(&run);
 	stop(&run);
 	snapshot = service_snapshot(run.service, &query);
+	if (run.events != NULL)
+		tell_events(&run, snapshot, EVENTS_LAST);
 	write_report(options, snapshot);
 	status = run.child_status;
 	/* A child that failed says more by its own status. */
@@ -408,6 +472,24 @@ replay(const struct options *options)
 		return replay_run(options, &tape);
 	fprintf(stderr, "leakproxy: replay: %s\n", error);
 	return STATUS_MISTAKE;
+}
+
+/* ---- top ---- */
+
+static int
+show_top(const struct options *options)
+{
+	struct viewer_painter painter = {
+	    .paths = {"/api/leaks", "/api/timeline"},
+	    .read = top_read,
+	    .draw = top_draw,
+	    .count = top_count,
+	    .arg = top_new(),
+	};
+	int status = viewer_run(options, &painter);
+
+	top_free(painter.arg);
+	return status;
 }
 
 /* ---- runs, compare, report --run ---- */
@@ -485,6 +567,9 @@ main(int argc, char **argv)
 	case COMMAND_REPORT:
 		status = options->run == NULL ? commands_report(options)
 					      : read_store(options);
+		break;
+	case COMMAND_TOP:
+		status = show_top(options);
 		break;
 	case COMMAND_RUNS:
 	case COMMAND_COMPARE:

@@ -25,6 +25,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
 #include "proxy/hosts.h"
+#include "proxy/option_table.h"
 
 #define MAX_WORKERS 256
 #define MAX_CONNECTIONS 1000000
@@ -318,8 +319,7 @@ bool
 option_read_admin(
     struct options *options, void *field, const char *text, char *why)
 {
-	if (options->command == COMMAND_REPORT ||
-	    options->command == COMMAND_SELFTEST) {
+	if (option_table_asks(options->command)) {
 		options->has_admin = true;
 		return read_running(&options->admin, text,
 		    "--admin, such as 127.0.0.1:9901", why);

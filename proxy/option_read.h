@@ -45,6 +45,10 @@ option_reader option_read_text;
 option_reader option_read_upstream_proxy;
 option_reader option_read_workers;
 
+/* ---- option_top.c: how often it is drawn ---- */
+
+option_reader option_read_count;
+
 /* ---- option_capture.c: what is kept of messages ---- */
 
 option_reader option_read_redact;

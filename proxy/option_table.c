@@ -15,12 +15,14 @@
 #define SERVE (1u << COMMAND_SERVE)
 #define EXEC (1u << COMMAND_EXEC)
 #define REPORT (1u << COMMAND_REPORT)
+#define TOP (1u << COMMAND_TOP)
 #define CA (1u << COMMAND_CA)
 #define REPLAY (1u << COMMAND_REPLAY)
 #define SELFTEST (1u << COMMAND_SELFTEST)
 #define RUNS (1u << COMMAND_RUNS)
 #define COMPARE (1u << COMMAND_COMPARE)
-#define ANY (SERVE | EXEC | REPORT | CA | SELFTEST | RUNS | COMPARE | REPLAY)
+#define ANY \
+	(SERVE | EXEC | REPORT | TOP | CA | SELFTEST | RUNS | COMPARE | REPLAY)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \
@@ -80,6 +82,13 @@ bool
 option_table_takes(enum command command, const struct option_row *row)
 {
 	return (row->commands & (1u << command)) != 0;
+}
+
+bool
+option_table_asks(enum command command)
+{
+	return command == COMMAND_REPORT || command == COMMAND_TOP ||
+	    command == COMMAND_SELFTEST;
 }
 
 const char *

@@ -45,6 +45,9 @@ size_t option_table_find_short(char short_name);
 
 bool option_table_takes(enum command command, const struct option_row *row);
 
+/* Whether the command asks a proxy that runs, at --admin. */
+bool option_table_asks(enum command command);
+
 /* The default for the command, or NULL. */
 const char *option_table_standard(
     enum command command, const struct option_row *row);

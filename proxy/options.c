@@ -309,8 +309,7 @@ static bool
 is_meant_for_report(const struct options *options, const struct option_row *row,
     const char *value)
 {
-	return options->command != COMMAND_REPORT &&
-	    options->command != COMMAND_SELFTEST &&
+	return !option_table_asks(options->command) &&
 	    strcmp(row->name, "admin") == 0 &&
 	    strncmp(value, "http://", strlen("http://")) == 0;
 }
@@ -381,6 +380,7 @@ fill_in_state_dir(struct options *options)
 	const char *home = getenv("HOME");
 
 	bool needs_none = options->command == COMMAND_SELFTEST ||
+	    options->command == COMMAND_TOP ||
 	    options->command == COMMAND_REPLAY ||
 	    (options->command == COMMAND_REPORT && options->run == NULL);
 
@@ -443,7 +443,7 @@ read_command(const char *word, enum command *command)
 	if (word == NULL) {
 		complain(NULL,
 		    "the command is missing: write serve, exec, report, "
-		    "runs, compare, ca, "
+		    "top, runs, compare, ca, "
 		    "replay or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
@@ -535,6 +535,7 @@ options_free(struct options *options)
 	free(options->state_dir);
 	free(options->upstream_ca);
 	free(options->report_file);
+	free(options->events_path);
 	free(options->run);
 	free(options->ca_export);
 	free(options);

@@ -26,6 +26,7 @@ enum command {
 	COMMAND_SERVE,
 	COMMAND_EXEC,
 	COMMAND_REPORT,
+	COMMAND_TOP,
 	COMMAND_CA,
 	COMMAND_SELFTEST,
 	COMMAND_RUNS,
@@ -94,6 +95,8 @@ struct options {
 	char *run; /* serve, exec: its name, NULL none; report: which one, NULL
 	              for the proxy that runs */
 
+	char *events_path; /* --events; "-": stdout; NULL: none */
+
 	/* serve */
 	char *user; /* NULL: stay who we are */
 	bool wants_seccomp;
@@ -106,6 +109,10 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+
+	/* top */
+	mono_us interval_us;
+	uint64_t count; /* 0: without end */
 
 	/* selftest */
 	struct address proxy; /* where the proxy listens */

@@ -58,6 +58,7 @@ struct recorder {
 	bool has_run; /* is begun in the store */
 	size_t asked; /* collections under way */
 	uint64_t errors;
+	uint64_t dropped; /* records, with batches that are gone */
 	wall_us started;
 	mono_us tried_at; /* to open the store */
 	mono_us pruned_at;
@@ -155,6 +156,7 @@ is_prune_due(const struct recorder *recorder)
 static void
 renew_pending(struct recorder *recorder)
 {
+	recorder->dropped += recorder->pending->dropped;
 	batch_free(recorder->pending);
 	recorder->pending = batch_new();
 }
@@ -165,6 +167,7 @@ write_pending(struct recorder *recorder)
 	bool is_due;
 
 	if (recorder->state == RECORDER_GIVEN_UP) {
+		recorder->errors += !batch_is_empty(recorder->pending);
 		renew_pending(recorder);
 		return;
 	}
@@ -314,6 +317,8 @@ on_collected(struct recorder *recorder, void *arg)
 	struct answer *answer = arg;
 
 	answer->snapshot->counters.store_errors += recorder->errors;
+	answer->snapshot->counters.store_dropped +=
+	    recorder->dropped + recorder->pending->dropped;
 	loop_post(answer->asker, deliver, answer);
 }
 

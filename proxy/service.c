@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -468,8 +469,8 @@ service_ask(struct service *service, worker_ask_cb ask, void *arg)
 
 /* One request for a snapshot; it lives until the last part is in. */
 struct gathering {
-	struct loop *asker;  /* borrowed */
-	struct marks *marks; /* borrowed */
+	struct loop *asker;      /* borrowed */
+	struct service *service; /* borrowed */
 	struct snapshot_query query;
 	struct snapshot *whole;
 	unsigned missing;
@@ -482,13 +483,15 @@ struct part {
 	struct snapshot *snapshot;
 };
 
-/* Seals the whole, with the marks where they are wanted. */
+/* Seals the whole, with what no worker knows. */
 static void
-seal(struct marks *marks, struct snapshot *whole,
+seal(struct service *service, struct snapshot *whole,
     const struct snapshot_query *query)
 {
-	if (query->wants_rhythm)
-		whole->marks = marks_copy(marks, &whole->mark_count);
+	if (query->wants_rhythm || query->wants_marks)
+		whole->marks = marks_copy(service->marks, &whole->mark_count);
+	if (service->house.max_connections != UINT_MAX)
+		whole->max_connections = service->house.max_connections;
 	snapshot_seal(whole, query);
 }
 
@@ -497,7 +500,7 @@ finish_gathering(void *arg)
 {
 	struct gathering *gathering = arg;
 
-	seal(gathering->marks, gathering->whole, &gathering->query);
+	seal(gathering->service, gathering->whole, &gathering->query);
 	gathering->done(gathering->whole, gathering->arg);
 	snapshot_query_fini(&gathering->query);
 	free(gathering);
@@ -535,7 +538,7 @@ service_gather(void *arg, struct loop *asker,
 	struct gathering *gathering = xcalloc(1, sizeof(*gathering));
 
 	gathering->asker = asker;
-	gathering->marks = service->marks;
+	gathering->service = service;
 	gathering->whole = snapshot_new();
 	gathering->done = done;
 	gathering->arg = done_arg;
@@ -575,6 +578,6 @@ service_snapshot(struct service *service, const struct snapshot_query *query)
 
 	for (unsigned i = 0; i < service->worker_count; i++)
 		worker_ask(service->workers[i], add_directly, &direct);
-	seal(service->marks, direct.whole, query);
+	seal(service, direct.whole, query);
 	return direct.whole;
 }

@@ -12,8 +12,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
 
@@ -23,14 +21,8 @@
 
 struct status {
 	enum status_manner manner;
-	bool is_stopped;
-	bool is_asking;
-	char *last; /* owned: what was shown */
-
-	struct event *timer;     /* owned; NULL once stopped */
-	struct loop *loop;       /* borrowed */
-	struct service *service; /* borrowed */
 	status_line_cb line;
+	char *last; /* owned: what was shown */
 };
 
 static unsigned
@@ -58,68 +50,30 @@ show(struct status *status, char *line)
 }
 
 static void
-on_gathered(struct snapshot *snapshot, void *arg)
+on_pulse(struct snapshot *snapshot, void *arg)
 {
 	struct status *status = arg;
 
-	status->is_asking = false;
-	if (!status->is_stopped)
-		show(status, status->line(snapshot, columns()));
-	snapshot_free(snapshot);
-}
-
-static void
-on_due(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct snapshot_query query = {.wants_rhythm = true};
-	struct status *status = arg;
-
-	if (status->is_asking)
-		return;
-	status->is_asking = true;
-	service_gather(
-	    status->service, status->loop, &query, on_gathered, status);
+	show(status, status->line(snapshot, columns()));
 }
 
 struct status *
-status_start(struct loop *loop, struct service *service,
-    enum status_manner manner, status_line_cb line)
+status_start(
+    struct pulse *pulse, enum status_manner manner, status_line_cb line)
 {
 	struct status *status = xcalloc(1, sizeof(*status));
-	struct timeval every = {.tv_sec = manner == STATUS_IN_PLACE
-		? IN_PLACE_EVERY_S
-		: IN_LINES_EVERY_S};
 
-	status->loop = loop;
-	status->service = service;
 	status->manner = manner;
 	status->line = line;
-	status->timer =
-	    event_new(loop_base(loop), -1, EV_PERSIST, on_due, status);
-	if (status->timer == NULL)
-		abort();
-	event_add(status->timer, &every);
+	pulse_listen(pulse,
+	    &(struct pulse_listener){
+		.every_s = manner == STATUS_IN_PLACE ? IN_PLACE_EVERY_S
+						     : IN_LINES_EVERY_S,
+		.wants_rhythm = true,
+		.hear = on_pulse,
+		.arg = status,
+	    });
 	return status;
-}
-
-void
-status_stop(struct status *status)
-{
-	if (status->is_stopped)
-		return;
-	status->is_stopped = true;
-	event_free(status->timer);
-	status->timer = NULL;
-	log_set_status(NULL);
-}
-
-static void
-release(void *arg)
-{
-	struct status *status = arg;
-
-	free(status->last);
-	free(status);
 }
 
 void
@@ -127,7 +81,7 @@ status_free(struct status *status)
 {
 	if (status == NULL)
 		return;
-	status_stop(status);
-	/* Behind the answer that may be on its way. */
-	loop_post(status->loop, release, status);
+	log_set_status(NULL);
+	free(status->last);
+	free(status);
 }

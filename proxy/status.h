@@ -6,8 +6,7 @@
  * How it goes, while somebody watches the terminal.  The main thread.
  */
 
-#include "proxy/base/loop.h"
-#include "proxy/service.h"
+#include "proxy/pulse.h"
 
 enum status_manner {
 	STATUS_IN_PLACE, /* one line, kept below the log */
@@ -22,13 +21,12 @@ typedef char *(*status_line_cb)(
 
 struct status;
 
-/* Borrows all.  Free with status_free() before the loop, after
- * service_drain(). */
-struct status *status_start(struct loop *loop, struct service *service,
-    enum status_manner manner, status_line_cb line);
+/* Borrows the pulse until pulse_stop().  Free with status_free() after
+ * that. */
+struct status *status_start(
+    struct pulse *pulse, enum status_manner manner, status_line_cb line);
 
-/* Takes the line off the terminal; nothing more is shown. */
-void status_stop(struct status *status);
+/* Takes the line off the terminal. */
 void status_free(struct status *status);
 
 #endif

@@ -77,6 +77,24 @@ static const struct command_row commands[] = {
 	    .example = "  leakproxy report --admin 127.0.0.1:9901 --json\n",
 	    .exit_statuses = success_or_mistake,
 	},
+    [COMMAND_TOP] =
+	{
+	    .word = "top",
+	    .synopsis = "leakproxy top [options]",
+	    .summary = "watch a running proxy in the terminal",
+	    .story =
+		"Draws what the proxy at --admin has found, again and again: "
+		"in place on a\n"
+		"terminal, one picture below the other into a pipe.  Keys: q "
+		"quits, j and k\n"
+		"scroll through the leaks.\n",
+	    .example = "  leakproxy top -n 1 | less\n",
+	    .exit_statuses =
+		"  0  ended by q, a signal, or --count\n"
+		"  2  a mistake in options or environment, or the proxy did "
+		"not answer at\n"
+		"     last; what it shows says why\n",
+	},
     [COMMAND_CA] =
 	{
 	    .word = "ca",

@@ -199,8 +199,8 @@ def test_nothing_is_known_of_one_leak(proxy):
         assert leak["rhythm"] | {"slope_per_hour": 0, "slope_low": 0,
                                  "slope_high": 0} == {
             "period_s": None, "jitter_s": None, "bursts": 1,
-            "load_correlation": None, "slope_per_hour": 0, "slope_low": 0,
-            "slope_high": 0}
+            "load_correlation": None, "follows_load": None,
+            "slope_per_hour": 0, "slope_low": 0, "slope_high": 0}
         assert leak["suspect"] is None
         assert leak["suspect_note"] is None
         assert "nothing known yet, of 1 burst" in proxy.report()

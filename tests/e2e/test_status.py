@@ -2,49 +2,16 @@
 """How it goes, on a terminal: one line, and none where nobody watches."""
 
 import contextlib
-import fcntl
-import os
-import pty
 import re
 import signal
-import struct
 import subprocess
-import termios
-import threading
 
 import pytest
 
 from cast.caller import Caller
 from cast.proxy import LEAKPROXY, plain_environment
+from cast.terminal import Terminal
 from cast.waiting import wait_until
-
-
-class Terminal:
-    """What a program writes to its terminal."""
-
-    def __init__(self):
-        self.ours, self.theirs = pty.openpty()
-        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ,
-                    struct.pack("HHHH", 24, 200, 0, 0))
-        self.text = ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        with contextlib.suppress(OSError):
-            while data := os.read(self.ours, 4096):
-                self.text += data.decode(errors="replace")
-
-    @property
-    def last_line(self):
-        """As it stands there now."""
-        line = self.text.rpartition("\n")[2]
-        return line.rpartition("\r\x1b[K")[2]
-
-    def close(self):
-        os.close(self.theirs)
-        self._reader.join(5)
-        os.close(self.ours)
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from cast.proxy import resolving, run, trusting
 from cast.waiting import wait_until
 
 MANIFEST = "/v2/alpine/manifests/latest"
+DROPPED = "leakproxy_store_dropped_records_total"
+MARKS_THAT_WAIT = 1024  # BATCH_MAX_MARKS
+
 DATABASE = "leakproxy.db"
 
 
@@ -314,6 +317,10 @@ def test_a_full_disk(start_proxy, state):
                 "it tries again")
             [warning] = troubles(proxy)
             assert "disk is full" in warning and "goes on" in warning
+            # What waits is bounded: the newest marks are dropped.
+            for _ in range(MARKS_THAT_WAIT + 10):
+                proxy.mark("imagecheck", "start")
+            wait_until(lambda: proxy.metric(DROPPED) == 10, "it is counted")
             filler.unlink()
             wait_until(lambda: "written again" in proxy.log, "it recovers")
             assert report(state, "last")["totals"]["undrained"] == 25

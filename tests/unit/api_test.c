@@ -176,11 +176,13 @@ test_leak_with_a_rhythm_and_a_suspect(void **state)
 	static const struct expected expected[] = {
 	    {"rhythm",
 		"{\"period_s\":2820.0,\"jitter_s\":9.0,\"bursts\":12,"
-		"\"load_correlation\":0.02,\"slope_per_hour\":12.0,"
+		"\"load_correlation\":0.02,\"follows_load\":false,"
+		"\"slope_per_hour\":12.0,"
 		"\"slope_low\":6.5,\"slope_high\":21.0}"},
 	    {"suspect",
 		"{\"mark\":\"imagecheck\",\"phase\":\"start\","
-		"\"bursts_explained\":12,\"chance\":0.04}"},
+		"\"bursts_explained\":12,\"bursts\":12,"
+		"\"chance\":0.04}"},
 	    {"suspect_note", "null"},
 	};
 	struct snapshot *snapshot = fixture_leaking();
@@ -211,7 +213,8 @@ test_leak_of_unknown_rhythm(void **state)
 	static const struct expected expected[] = {
 	    {"rhythm",
 		"{\"period_s\":null,\"jitter_s\":null,\"bursts\":1,"
-		"\"load_correlation\":null,\"slope_per_hour\":null,"
+		"\"load_correlation\":null,\"follows_load\":null,"
+		"\"slope_per_hour\":null,"
 		"\"slope_low\":null,\"slope_high\":null}"},
 	    {"suspect", "null"},
 	    {"suspect_note",

@@ -447,6 +447,7 @@ test_leaks_stay_exact_when_records_leave(void **state)
 	snapshot = scene_look_at_all(scene);
 	assert_int_equal(snapshot->exchange_count, LEDGER_MAX_EVIDENCE);
 	assert_int_equal(snapshot->counters.evicted_exchanges, EXTRA);
+	assert_int_equal(snapshot->counters.evicted_evidence, EXTRA);
 	assert_int_equal(snapshot->conn_count, LEDGER_MAX_CLOSED_CONNS);
 	assert_int_equal(
 	    snapshot->totals.connections, LEDGER_MAX_EVIDENCE + EXTRA);
@@ -489,6 +490,7 @@ test_ordinary_records_never_push_out_evidence(void **state)
 	snapshot = scene_look_at_all(scene);
 	assert_int_equal(snapshot->exchange_count, LEDGER_MAX_ORDINARY + 1);
 	assert_int_equal(snapshot->counters.evicted_exchanges, EXTRA);
+	assert_int_equal(snapshot->counters.evicted_evidence, 0);
 	assert_int_equal(snapshot->totals.by_verdict[VERDICT_DRAINED],
 	    LEDGER_MAX_ORDINARY + EXTRA);
 	assert_int_equal(

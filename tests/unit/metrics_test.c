@@ -131,6 +131,25 @@ test_openmetrics_format(void **state)
 	free(text);
 }
 
+/* Without a bound there is nothing to come near to. */
+static void
+test_limit_of_connections(void **state)
+{
+	struct snapshot *snapshot = fixture_snapshot();
+	char *text;
+
+	snapshot->max_connections = 1000;
+	text = render(snapshot, METRICS_OPENMETRICS);
+	assert_line(text,
+	    "# TYPE leakproxy_connections_limit gauge\n"
+	    "leakproxy_connections_limit 1000");
+	assert_sound(text);
+	free(text);
+	text = render(fixture_snapshot(), METRICS_TEXT);
+	assert_int_equal(count_lines(text, "leakproxy_connections_limit"), 0);
+	free(text);
+}
+
 /* A recovered leak takes one from the verdict, and nothing from the total. */
 static void
 test_totals_never_fall(void **state)
@@ -376,6 +395,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_text_format),
 	    cmocka_unit_test(test_openmetrics_format),
+	    cmocka_unit_test(test_limit_of_connections),
 	    cmocka_unit_test(test_totals_never_fall),
 	    cmocka_unit_test(test_held_has_a_series_a_leak),
 	    cmocka_unit_test(test_held_without_leaks),

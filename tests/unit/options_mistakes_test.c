@@ -31,7 +31,8 @@ struct mistake {
 
 static const struct mistake mistakes[] = {
     {"",
-	"the command is missing: write serve, exec, report, runs, compare, ca, "
+	"the command is missing: write serve, exec, report, top, runs, "
+	"compare, ca, "
 	"replay or selftest; see leakproxy --help"},
     {"serv",
 	"\"serv\" is no command; did you mean serve? See "
@@ -286,8 +287,8 @@ test_help_and_version(void **state)
 static void
 test_help_lists_what_the_command_takes(void **state)
 {
-	static const char *const words[] = {
-	    "serve --help", "exec --help", "report --help", "ca --help"};
+	static const char *const words[] = {"serve --help", "exec --help",
+	    "report --help", "top --help", "ca --help"};
 	struct result result;
 
 	for (size_t i = 0; i < COUNT_OF(words); i++) {

@@ -18,6 +18,18 @@
 #include "admin/text.h"
 #include "tests/unit/admin_fixture.h"
 
+/* Where to look next, broken at four places or at one. */
+#define BREAK "\n      "
+#define NEXT(verdict, first, second, third, fourth)                \
+	"Next: /api/exchanges?verdict=" verdict                    \
+	" lists them, /api/exchanges/c17x3 is the" first           \
+	"example in full (with /curl behind it a command that "    \
+	"asks again, with" second "/har a" third                   \
+	"file for leakproxy replay), /api/leaks has every caller " \
+	"and" fourth "descriptor.\n"
+#define NEXT_AT_80(verdict) NEXT(verdict, BREAK, BREAK, " ", BREAK)
+#define NEXT_AT_160 NEXT("undrained", " ", " ", BREAK, " ")
+
 /* Takes the snapshot. */
 static char *
 report(struct snapshot *snapshot, unsigned columns)
@@ -99,14 +111,7 @@ test_one_leak_at_80_columns(void **state)
 	    "between "
 	    "the check\n"
 	    "            of the status and the Close.\n"
-	    "\n"
-	    "Next: /api/exchanges?verdict=undrained lists them, "
-	    "/api/exchanges/c17x3 is the\n"
-	    "      example in full (with /curl behind it a command that asks "
-	    "again, with\n"
-	    "      /har a file for leakproxy replay), /api/leaks has every "
-	    "caller and\n"
-	    "      descriptor.\n");
+	    "\n" NEXT_AT_80("undrained"));
 }
 
 /* Returns the line of the leak's field, with what hangs below it. */
@@ -267,12 +272,7 @@ test_one_leak_at_160_columns(void **state)
 	    "anything looks at the status. An\n"
 	    "            error: look for a return between the check of the "
 	    "status and the Close.\n"
-	    "\n"
-	    "Next: /api/exchanges?verdict=undrained lists them, "
-	    "/api/exchanges/c17x3 is the example in full (with /curl behind it "
-	    "a command that asks again, with /har a\n"
-	    "      file for leakproxy replay), /api/leaks has every caller and "
-	    "descriptor.\n");
+	    "\n" NEXT_AT_160);
 }
 
 static void
@@ -392,14 +392,7 @@ test_suspects_stand_apart(void **state)
 	    "  example   c17x3: body 157 B, delivered 157 B\n"
 	    "            GET https://registry.test:5000/v2/library/alpine/"
 	    "manifests/latest\n"
-	    "\n"
-	    "Next: /api/exchanges?verdict=suspected lists them, "
-	    "/api/exchanges/c17x3 is the\n"
-	    "      example in full (with /curl behind it a command that asks "
-	    "again, with\n"
-	    "      /har a file for leakproxy replay), /api/leaks has every "
-	    "caller and\n"
-	    "      descriptor.\n");
+	    "\n" NEXT_AT_80("suspected"));
 }
 
 static void
