@@ -1,5 +1,5 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, soak, story, bench, fuzz, format, install, clean.
+# replay, tsan, soak, story, bench, fuzz, screenshot, format, install, clean.
 # SAN=address|thread|fuzz builds the same targets into build/asan, build/tsan or
 # build/fuzz.
 
@@ -46,7 +46,7 @@ endif
 
 PROXY_SRC      := $(filter-out proxy/main.c,$(wildcard proxy/*.c proxy/base/*.c))
 LIB_SRC        := $(wildcard accounting/*.c certs/*.c admin/*.c) $(PROXY_SRC)
-LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ        := $(LIB_SRC:%.c=$(B)/%.o) $(B)/admin/board/board.o
 UNIT_SRC       := $(wildcard tests/unit/*_test.c)
 UNIT_BIN       := $(UNIT_SRC:%.c=$(B)/%)
 
@@ -67,6 +67,20 @@ $(B)/%.o: %.c Makefile
 	$(SAY) "  CC  $@"
 	$(Q)$(CC) $(CPPFLAGS) $(LLHTTP_INC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The dashboard: one page, embedded with the policy that names its hashes.
+BOARD_JS  := $(addprefix admin/board/,text.js dom.js server.js chart.js \
+	parts.js leaks.js leak.js lists.js main.js)
+BOARD_SRC := admin/board/board.html admin/board/board.css $(BOARD_JS)
+
+$(B)/board/page.html: admin/board/assemble $(BOARD_SRC) Makefile
+	$(SAY) "  GEN $@"
+	$(Q)admin/board/assemble $(@D) $(BOARD_JS)
+
+$(B)/admin/board/board.o: admin/board/board.S $(B)/board/page.html Makefile
+	@mkdir -p $(@D)
+	$(SAY) "  AS  $@"
+	$(Q)$(CC) -Wa,-I$(B)/board -c -o $@ $<
+
 $(B)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $@"
@@ -75,6 +89,11 @@ $(B)/llhttp/%.o: /usr/share/llhttp/%.c
 $(B)/tests/unit/%_test: $(B)/tests/unit/%_test.o $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# An admin server over many made-up leaks, for the board's tests.
+$(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # ---- what it takes ----
 
@@ -86,7 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-requests python3-websockets curl git iproute2 dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	testssl.sh tinyproxy-bin
+	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -110,6 +129,14 @@ demo: deps-build deps-demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo/run
 
+# The README's picture of the board, over the demo.
+.PHONY: screenshot
+screenshot: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo/screenshot tests/demo/board.png
+	@! command -v pngquant >/dev/null || \
+		pngquant --strip --ext .png --force 64 tests/demo/board.png
+
 # ---- tests ----
 
 unit-programs: $(UNIT_BIN)
@@ -120,6 +147,7 @@ lint:
 	@tests/lint/run
 
 e2e: all
+	@$(MAKE) --no-print-directory SAN= build/tests/e2e/crowd/crowd
 	LEAKPROXY=$(abspath $(B)/leakproxy) /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider tests/e2e $(PYTEST_ARGS)
 

@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 
 #include "accounting/memory.h"
+#include "accounting/pack.h"
 #include "accounting/redact_field.h"
 
 /* What malloc() adds to a block, about. */
@@ -230,6 +231,30 @@ capture_copy(const struct capture *capture)
 		message->body_size = message->body_bytes;
 	}
 	return copy;
+}
+
+struct capture *
+capture_pack(const struct capture *capture, struct pack *pack)
+{
+	struct capture copy = {0};
+	struct capture *packed;
+
+	if (capture == NULL)
+		return NULL;
+	packed = pack_room(pack, sizeof(*packed));
+	for (size_t i = 0; i < 2; i++) {
+		struct capture_message *message = &copy.messages[i];
+
+		*message = capture->messages[i];
+		message->head =
+		    pack_bytes(pack, message->head, message->head_bytes);
+		message->body =
+		    pack_bytes(pack, message->body, message->body_bytes);
+		message->body_size = message->body_bytes;
+	}
+	if (packed != NULL)
+		*packed = copy;
+	return packed;
 }
 
 /* ---- heads ---- */

@@ -18,6 +18,7 @@
 
 #include "accounting/units.h"
 
+struct pack;
 struct secrets;
 
 struct capture_config {
@@ -86,6 +87,10 @@ void capture_set_worth(struct capture *capture, enum capture_worth worth);
 
 /* Returns a copy, or NULL of NULL.  Free with capture_free(). */
 struct capture *capture_copy(const struct capture *capture);
+
+/* Returns a copy in the pack's room, or NULL of NULL and where there is none.
+ * It goes with the room. */
+struct capture *capture_pack(const struct capture *capture, struct pack *pack);
 
 /* Takes it off its shelf, if it is on one. */
 void capture_free(struct capture *capture);

@@ -26,18 +26,23 @@ struct group {
 	struct leak leak; /* counts; its key strings are owned */
 	struct tally taken;
 	bool is_changed; /* since groups_take_changes() */
+	size_t place;    /* in what groups_copy() returned last */
 	UT_hash_handle hh;
 };
 
 struct groups {
+	mono_us since;       /* where all their series begin */
 	struct group *table; /* by leak.id */
 	size_t changed_count;
 };
 
 struct groups *
-groups_new(void)
+groups_new(mono_us now)
 {
-	return xcalloc(1, sizeof(struct groups));
+	struct groups *groups = xcalloc(1, sizeof(*groups));
+
+	groups->since = now;
+	return groups;
 }
 
 void
@@ -74,6 +79,7 @@ add_group(struct groups *groups, const struct exchange_record *exchange)
 	leak->status = exchange->status;
 	tags_copy(&leak->tags, &exchange->tags);
 	leak->first_seen = exchange->began_at;
+	levels_begin(&leak->held, groups->since);
 	HASH_ADD_STR(groups->table, leak.id, group);
 	return group;
 }
@@ -143,10 +149,14 @@ groups_judged(struct groups *groups, const struct exchange_record *exchange,
 		leak->last_seen = exchange->began_at;
 }
 
-const char *
-groups_leak_id(struct groups *groups, const struct exchange_record *exchange)
+void
+groups_held(struct groups *groups, const struct exchange_record *exchange,
+    mono_us at, int step)
 {
-	return find_group(groups, exchange)->leak.id;
+	struct leak *leak = &find_group(groups, exchange)->leak;
+
+	leak->held_now += (uint64_t)step;
+	levels_step(&leak->held, at, step);
 }
 
 void
@@ -181,7 +191,7 @@ copy_leak(struct leak *to, const struct leak *from)
 }
 
 struct leak *
-groups_copy(const struct groups *groups, size_t *count_out)
+groups_copy(struct groups *groups, mono_us now, size_t *count_out)
 {
 	struct leak *leaks =
 	    xcalloc(HASH_COUNT(groups->table) + 1, sizeof(*leaks));
@@ -190,13 +200,22 @@ groups_copy(const struct groups *groups, size_t *count_out)
 	size_t copied = 0;
 
 	HASH_ITER (hh, groups->table, group, next) {
-		const struct leak *leak = &group->leak;
+		struct leak *leak = &group->leak;
 
-		if (leak->undrained > 0 || leak->suspected > 0)
-			copy_leak(&leaks[copied++], leak);
+		if (leak->undrained == 0 && leak->suspected == 0)
+			continue;
+		levels_advance(&leak->held, now);
+		group->place = copied;
+		copy_leak(&leaks[copied++], leak);
 	}
 	*count_out = copied;
 	return leaks;
+}
+
+size_t
+groups_place(struct groups *groups, const struct exchange_record *exchange)
+{
+	return find_group(groups, exchange)->place;
 }
 
 static void

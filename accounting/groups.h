@@ -19,7 +19,7 @@
 
 struct groups;
 
-struct groups *groups_new(void);
+struct groups *groups_new(mono_us now);
 void groups_free(struct groups *groups);
 
 /* The exchange's judgement was `before` and is in its record now.  The record
@@ -27,19 +27,24 @@ void groups_free(struct groups *groups);
 void groups_judged(struct groups *groups,
     const struct exchange_record *exchange, const struct judgement *before);
 
-/* Returns the id of the leak under which the exchange, undrained or suspected,
- * is counted.  Borrows: until groups_free(). */
-const char *groups_leak_id(
-    struct groups *groups, const struct exchange_record *exchange);
+/* Since `at` one more response of the exchange's leak is held (step 1), or one
+ * less (-1): this one. */
+void groups_held(struct groups *groups, const struct exchange_record *exchange,
+    mono_us at, int step);
 
 /* A held response's connection ended after `held_s` seconds. */
 void groups_released(struct groups *groups,
     const struct exchange_record *exchange, double held_s);
 
-/* Returns copies of the groups that have an undrained or suspected response,
- * without held counts, callers and examples; *count of them.  Free each with
- * leak_fini() and the array with free(). */
-struct leak *groups_copy(const struct groups *groups, size_t *count);
+/* Returns copies, as of `now`, of the groups that have an undrained or
+ * suspected response, without callers, examples and what lies unread; *count
+ * of them.  Free each with leak_fini() and the array with free(). */
+struct leak *groups_copy(struct groups *groups, mono_us now, size_t *count);
+
+/* Returns where in the last copy the leak is under which the exchange is
+ * counted: undrained or suspected, since before that copy. */
+size_t groups_place(
+    struct groups *groups, const struct exchange_record *exchange);
 
 /* Returns the groups that have changed since the last call, with what their
  * counts have changed by (batch.h); *count of them.  Free as above. */

@@ -183,6 +183,7 @@ leak_absorb(struct leak *into, struct leak *from)
 	into->releases.sum_s += from->releases.sum_s;
 	into->releases.sum_squares_s += from->releases.sum_squares_s;
 	arrivals_absorb(&into->arrivals, &from->arrivals);
+	levels_absorb(&into->held, &from->held);
 	for (size_t i = 0; i < from->caller_count; i++)
 		take_caller(into, &from->callers[i]);
 	from->caller_count = 0;

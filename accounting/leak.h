@@ -14,6 +14,7 @@
 #include "accounting/arrivals.h"
 #include "accounting/record.h"
 #include "accounting/rhythm.h"
+#include "accounting/levels.h"
 #include "accounting/suspect.h"
 #include "accounting/tag.h"
 #include "accounting/units.h"
@@ -62,6 +63,7 @@ struct leak {
 	wall_us last_seen;
 	struct leak_releases releases;
 	struct arrivals arrivals; /* of the undrained and the suspected */
+	struct levels held;       /* now and before; not begun if not known */
 	struct rhythm rhythm;     /* set by snapshot_seal(), as is suspect */
 	struct suspect suspect;
 	struct leak_caller callers[LEAK_MAX_CALLERS];

@@ -39,10 +39,12 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 
 	assert(config->shard < config->shard_count);
 	ledger->config = *config;
-	ledger->groups = groups_new();
+	ledger->groups = groups_new(now);
 	ledger->reuse = reuse_table_new();
 	if (config->capture.memory_bytes > 0)
 		ledger->captures = capture_shelf_new(&config->capture);
+	if (config->outbox_bytes > 0)
+		ledger->outbox = outbox_new(config->outbox_bytes);
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
 	LIST_INIT(&ledger->changes);
@@ -98,6 +100,7 @@ ledger_free(struct ledger *ledger)
 	exposures_fini(&ledger->exposures);
 	reuse_table_free(ledger->reuse);
 	capture_shelf_free(ledger->captures);
+	outbox_free(ledger->outbox);
 	free(ledger);
 }
 
@@ -214,7 +217,7 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	    (before == VERDICT_UNDRAINED || facts->owner_exited))
 		groups_released(x->conn->ledger->groups, &x->record,
 		    (double)(now - x->response_at) / (double)US_PER_S);
-	ledger_finish(x);
+	ledger_finish(x, now);
 }
 
 void
@@ -281,7 +284,7 @@ prove_by_reuse(struct ledger_conn *conn, mono_us now)
 	while ((x = TAILQ_FIRST(&conn->unproven)) != NULL) {
 		x->record.facts.was_reused = true;
 		ledger_rejudge(x, now);
-		ledger_finish(x);
+		ledger_finish(x, now);
 	}
 }
 
@@ -401,7 +404,7 @@ ledger_response_ended(
 	if (x->conn->record.state == CONN_ACTIVE)
 		x->conn->record.state = CONN_IDLE;
 	if (x->record.judgement.verdict == VERDICT_NONE)
-		ledger_finish(x);
+		ledger_finish(x, now);
 }
 
 /* ---- captures ---- */

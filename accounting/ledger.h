@@ -15,6 +15,8 @@
 #include "accounting/batch.h"
 #include "accounting/callers.h"
 #include "accounting/capture.h"
+#include "accounting/filter.h"
+#include "accounting/outbox.h"
 #include "accounting/record.h"
 #include "accounting/route.h"
 #include "accounting/snapshot.h"
@@ -38,7 +40,10 @@ struct ledger_config {
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
 	struct capture_config capture;  /* of this shard */
 	bool keeps_changes;             /* for ledger_take_changes() */
-	unsigned shard;                 /* of `shard_count`; makes ids unique */
+	size_t outbox_bytes;            /* for ledger_take_outbox(); 0: none */
+	const struct filter *outbox_filter; /* of what is put there; borrowed,
+	                                       outlives; NULL: all */
+	unsigned shard; /* of `shard_count`; makes ids unique */
 	unsigned shard_count;
 };
 
@@ -200,5 +205,13 @@ struct snapshot *ledger_snapshot(struct ledger *ledger,
 /* Returns what has changed since the last call, for the store.  Where nothing
  * leaked, that is a few counts.  Free with batch_free(). */
 struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);
+
+/*
+ * Returns the exchanges, with their captures, that have settled since the last
+ * call, or were judged undrained or suspected: those come again when that
+ * changes, and when they settle.  NULL where there are none.  What the outbox
+ * has no room for is counted and left out.  Free with outbox_free_blocks().
+ */
+struct outbox_block *ledger_take_outbox(struct ledger *ledger);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The ledger as the store hears of it: what has changed since the last time,
- * copied in the worker's thread.
+ * The ledger as others hear of it: for the store what has changed since the
+ * last time, for the outbox what has settled.  Copied in the worker's thread.
  */
 
 #include "accounting/ledger_parts.h"
@@ -65,4 +65,28 @@ ledger_take_changes(struct ledger *ledger, wall_us wall)
 		exposures_move(&batch->exposures, &ledger->exposures);
 	take_exchanges(ledger, batch);
 	return batch;
+}
+
+void
+ledger_send_out(struct ledger *ledger, struct ledger_exchange *x, mono_us now)
+{
+	const struct filter *filter = ledger->config.outbox_filter;
+	struct exchange_record shown;
+
+	if (ledger->outbox == NULL)
+		return;
+	if (filter_asks_for(filter, FILTER_ROUTE))
+		ledger_ensure_route(ledger, &x->record);
+	shown = ledger_show(x, now);
+	if (!x->was_sent_out && !filter_passes_exchange(filter, &shown))
+		return;
+	x->was_sent_out = true;
+	if (!outbox_put(ledger->outbox, &shown))
+		ledger->counters.capture_dropped++;
+}
+
+struct outbox_block *
+ledger_take_outbox(struct ledger *ledger)
+{
+	return ledger->outbox == NULL ? NULL : outbox_take(ledger->outbox);
 }

@@ -32,19 +32,6 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	    agent == NULL ? "" : agent, fingerprint == NULL ? "" : fingerprint);
 }
 
-/* The path of an absolute URL, "/" where it has none. */
-static const char *
-path_of(const char *url)
-{
-	const char *authority = strstr(url, "://");
-	const char *path;
-
-	if (authority == NULL)
-		return url;
-	path = authority + 3 + strcspn(authority + 3, "/?#");
-	return *path == '/' ? path : "/";
-}
-
 /* Returns the record's route, written into `route` where it has none. */
 static const char *
 find_route(const struct ledger *ledger, const struct exchange_record *record,
@@ -52,7 +39,7 @@ find_route(const struct ledger *ledger, const struct exchange_record *record,
 {
 	if (record->route != NULL)
 		return record->route;
-	route_of(ledger->config.routes, path_of(record->url), route);
+	route_of_url(ledger->config.routes, record->url, route);
 	return route;
 }
 
@@ -207,10 +194,16 @@ ledger_wants_segment(struct ledger_exchange *x)
 void
 ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
 {
+	struct ledger *ledger = x->conn->ledger;
+	int step = is_held ? 1 : -1;
+	/* It was held before that was proven: since it came. */
+	mono_us at = is_held ? x->response_at : now;
+
 	if (x->record.is_held == is_held)
 		return;
 	x->record.is_held = is_held;
-	timeline_held(&x->conn->ledger->timeline, now, is_held ? 1 : -1);
+	timeline_held(&ledger->timeline, at, step);
+	groups_held(ledger->groups, &x->record, at, step);
 }
 
 static void
@@ -269,6 +262,10 @@ set_judgement(
 	/* What outlives the process is told of the new judgement. */
 	if (is_counted(&before) || is_counted(judgement))
 		ledger_note_change(ledger, x);
+	/* One that has ended is about to finish, and goes out then. */
+	if (is_counted(judgement) && before.verdict != judgement->verdict &&
+	    record->facts.ending == ENDING_NOT_YET)
+		ledger_send_out(ledger, x, now);
 }
 
 static bool
@@ -310,7 +307,7 @@ ledger_rejudge_all(struct ledger_conn *conn, mono_us now)
 }
 
 void
-ledger_finish(struct ledger_exchange *x)
+ledger_finish(struct ledger_exchange *x, mono_us now)
 {
 	struct ledger_conn *conn = x->conn;
 
@@ -318,6 +315,7 @@ ledger_finish(struct ledger_exchange *x)
 	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
 		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
+	ledger_send_out(conn->ledger, x, now);
 	if (is_counted(&x->record.judgement))
 		ledger_note_change(conn->ledger, x);
 	put_in_ring(conn->ledger, x);

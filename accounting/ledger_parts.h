@@ -5,7 +5,7 @@
 /*
  * What the ledger's files share, and nobody else sees: ledger.c (the life of
  * records), ledger_judge.c (verdicts), ledger_view.c (snapshots)
- * and ledger_changes.c (what the store is told).
+ * and ledger_changes.c (what the store and the outbox are told).
  */
 
 #include <stdbool.h>
@@ -27,6 +27,7 @@ struct ledger_exchange {
 	TAILQ_ENTRY(ledger_exchange) link;
 	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
+	bool was_sent_out; /* was put in the outbox */
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
@@ -66,6 +67,7 @@ struct ledger {
 	struct groups *groups;          /* owned */
 	struct reuse_table *reuse;      /* owned */
 	struct capture_shelf *captures; /* owned; NULL: nothing is kept */
+	struct outbox *outbox;          /* owned; NULL: nobody takes it */
 	struct conn_list live;          /* owned by the proxy until closed */
 	struct conn_list closed;        /* owned, oldest first */
 	size_t closed_count;
@@ -100,14 +102,28 @@ void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
 
-/* The exchange is or was evidence, and the store should know how it is. */
-void ledger_note_change(struct ledger *ledger, struct ledger_exchange *x);
-
 /* The response holds its connection now, or does no more. */
 void ledger_set_held(
     struct ledger_exchange *exchange, bool is_held, mono_us now);
 
 /* Takes the exchange off its connection: nothing more can be learned. */
-void ledger_finish(struct ledger_exchange *exchange);
+void ledger_finish(struct ledger_exchange *exchange, mono_us now);
+
+/* ---- ledger_changes.c ---- */
+
+/* The exchange is or was evidence, and the store should know how it is. */
+void ledger_note_change(struct ledger *ledger, struct ledger_exchange *x);
+
+/* Puts a copy in the outbox, if there is one and its filter lets it pass, or
+ * let it before: what was said of it must not stay as it was. */
+void ledger_send_out(
+    struct ledger *ledger, struct ledger_exchange *x, mono_us now);
+
+/* ---- ledger_view.c ---- */
+
+/* Returns the record as it is shown: with what its connection knows and what
+ * the clock says.  Borrows everything from the live one. */
+struct exchange_record ledger_show(
+    const struct ledger_exchange *x, mono_us now);
 
 #endif

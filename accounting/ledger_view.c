@@ -11,34 +11,48 @@
 
 #include "accounting/memory.h"
 
+struct exchange_record
+ledger_show(const struct ledger_exchange *x, mono_us now)
+{
+	struct exchange_record shown = x->record;
+
+	if (x->response_at != 0)
+		shown.age_us = now - x->response_at;
+	if (x->conn != NULL && shown.owner.pid < 0)
+		shown.owner = x->conn->record.owner;
+	return shown;
+}
+
 static void
-copy_exchange(struct snapshot *snapshot, struct ledger *ledger,
-    struct ledger_exchange *x, const struct snapshot_query *query, mono_us now)
+copy_exchange(struct snapshot *snapshot, const struct exchange_record *shown,
+    const struct snapshot_query *query)
 {
 	struct exchange_record *copy =
 	    &snapshot->exchanges[snapshot->exchange_count++];
 
-	ledger_ensure_route(ledger, &x->record);
-	record_copy_exchange(copy, &x->record);
+	record_copy_exchange(copy, shown);
 	if (query->wants_captures)
-		copy->capture = capture_copy(x->record.capture);
-	if (x->response_at != 0)
-		copy->age_us = now - x->response_at;
-	if (x->conn != NULL && copy->owner.pid < 0) {
-		owner_fini(&copy->owner);
-		owner_copy(&copy->owner, &x->conn->record.owner);
-	}
+		copy->capture = capture_copy(shown->capture);
 }
 
 static void
 copy_matching(struct snapshot *snapshot, struct ledger *ledger,
     struct exchange_list *list, const struct snapshot_query *query, mono_us now)
 {
+	bool asks_for_route = filter_asks_for(query->filter, FILTER_ROUTE);
 	struct ledger_exchange *x;
 
 	TAILQ_FOREACH (x, list, link) {
-		if (snapshot_query_matches(query, &x->record))
-			copy_exchange(snapshot, ledger, x, query, now);
+		struct exchange_record shown;
+
+		if (asks_for_route)
+			ledger_ensure_route(ledger, &x->record);
+		shown = ledger_show(x, now);
+		if (!snapshot_query_matches(query, &shown))
+			continue;
+		ledger_ensure_route(ledger, &x->record);
+		shown.route = x->record.route;
+		copy_exchange(snapshot, &shown, query);
 	}
 }
 
@@ -89,6 +103,20 @@ count_wanted(const struct conn_list *list, const struct snapshot_query *query)
 }
 
 static void
+copy_conn(struct snapshot *snapshot, const struct ledger_conn *conn,
+    const struct snapshot_query *query)
+{
+	/* The origin is known by the count of its connections. */
+	struct conn_record seen = conn->record;
+
+	if (conn->reuse != NULL && !reuse_is_other(conn->reuse))
+		seen.origin = conn->reuse->origin;
+	if (snapshot_query_matches_conn(query, &seen))
+		record_copy_conn(
+		    &snapshot->conns[snapshot->conn_count++], &seen);
+}
+
+static void
 copy_wanted(struct snapshot *snapshot, struct conn_list *list,
     const struct snapshot_query *query)
 {
@@ -96,9 +124,7 @@ copy_wanted(struct snapshot *snapshot, struct conn_list *list,
 
 	TAILQ_FOREACH (conn, list, link) {
 		if (is_wanted(query, conn))
-			record_copy_conn(
-			    &snapshot->conns[snapshot->conn_count++],
-			    &conn->record);
+			copy_conn(snapshot, conn, query);
 	}
 }
 
@@ -115,19 +141,6 @@ copy_conns(struct snapshot *snapshot, struct ledger *ledger,
 		conn->record.age_us = now - conn->opened_at;
 	copy_wanted(snapshot, &ledger->live, query);
 	copy_wanted(snapshot, &ledger->closed, query);
-}
-
-static struct leak *
-find_leak(struct snapshot *snapshot, struct groups *groups,
-    const struct exchange_record *record)
-{
-	const char *id = groups_leak_id(groups, record);
-
-	for (size_t i = 0; i < snapshot->leak_count; i++) {
-		if (strcmp(snapshot->leaks[i].id, id) == 0)
-			return &snapshot->leaks[i];
-	}
-	return NULL;
 }
 
 static void
@@ -150,22 +163,16 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
     mono_us now)
 {
 	const struct exchange_record *record = &x->record;
-	const struct ledger_conn *conn = x->conn;
 	struct exchange_record seen;
 	struct leak *leak;
 
 	if (record->judgement.verdict != VERDICT_UNDRAINED &&
 	    record->judgement.verdict != VERDICT_SUSPECTED)
 		return;
-	leak = find_leak(snapshot, ledger->groups, record);
-	if (leak == NULL)
-		return;
-	seen = *record;
-	if (conn != NULL && seen.owner.pid < 0)
-		seen.owner = conn->record.owner;
+	leak = &snapshot->leaks[groups_place(ledger->groups, record)];
+	seen = ledger_show(x, now);
 	leak_add_caller(leak, &seen);
 	if (record->is_held) {
-		leak->held_now++;
 		leak->held_bytes +=
 		    record->body_bytes - record->delivered_bytes;
 		if (record->facts.unread_bytes > 0)
@@ -176,7 +183,6 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 		leak->example->judgement.verdict == VERDICT_UNDRAINED))
 		return;
 	show_example(leak, &seen, query);
-	leak->example->age_us = now - x->response_at;
 }
 
 static void
@@ -186,8 +192,11 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
 	struct ledger_conn *conn;
 	struct ledger_exchange *x;
 
-	snapshot->leaks = groups_copy(ledger->groups, &snapshot->leak_count);
-	if (snapshot->leak_count == 0)
+	snapshot->leaks =
+	    groups_copy(ledger->groups, now, &snapshot->leak_count);
+	for (size_t i = 0; i < snapshot->leak_count; i++)
+		snapshot->totals.held_now += snapshot->leaks[i].held_now;
+	if (snapshot->leak_count == 0 || query->is_brief)
 		return;
 	TAILQ_FOREACH (conn, &ledger->live, link) {
 		TAILQ_FOREACH (x, &conn->unproven, link)
@@ -195,8 +204,6 @@ copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
 	}
 	TAILQ_FOREACH (x, &ledger->evidence.list, link)
 		illustrate(snapshot, ledger, x, query, now);
-	for (size_t i = 0; i < snapshot->leak_count; i++)
-		snapshot->totals.held_now += snapshot->leaks[i].held_now;
 }
 
 static void

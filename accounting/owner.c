@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "accounting/memory.h"
+#include "accounting/pack.h"
 #include "accounting/redact.h"
 
 #define PROC_PATH_BYTES 64
@@ -209,6 +210,14 @@ owner_copy(struct owner *to, const struct owner *from)
 	*to = *from;
 	to->command = xstrdup_or_null(from->command);
 	to->command_line = xstrdup_or_null(from->command_line);
+}
+
+void
+owner_pack(struct owner *to, const struct owner *from, struct pack *pack)
+{
+	*to = *from;
+	to->command = pack_text(pack, from->command);
+	to->command_line = pack_text(pack, from->command_line);
 }
 
 void

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct pack;
+
 /* A container's id, as its engine shows it: 12 hex digits. */
 #define OWNER_CONTAINER_BYTES 13
 
@@ -43,6 +45,7 @@ void owner_read_container(
     const char *cgroup, char container[OWNER_CONTAINER_BYTES]);
 
 void owner_copy(struct owner *to, const struct owner *from);
+void owner_pack(struct owner *to, const struct owner *from, struct pack *pack);
 void owner_fini(struct owner *owner);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "accounting/memory.h"
+#include "accounting/pack.h"
 
 void
 record_exchange_id(
@@ -61,6 +62,7 @@ record_copy_conn(struct conn_record *to, const struct conn_record *from)
 	*to = *from;
 	to->client_address = xstrdup_or_null(from->client_address);
 	to->target = xstrdup_or_null(from->target);
+	to->origin = xstrdup_or_null(from->origin);
 	to->user_agent = xstrdup_or_null(from->user_agent);
 	to->tls_version = xstrdup_or_null(from->tls_version);
 	to->tls_fingerprint = xstrdup_or_null(from->tls_fingerprint);
@@ -90,10 +92,29 @@ record_copy_exchange(
 }
 
 void
+record_pack_exchange(struct exchange_record *to,
+    const struct exchange_record *from, struct pack *pack)
+{
+	*to = *from;
+	to->method = pack_text(pack, from->method);
+	to->url = pack_text(pack, from->url);
+	to->origin = pack_text(pack, from->origin);
+	to->route = pack_text(pack, from->route);
+	to->user_agent = pack_text(pack, from->user_agent);
+	to->traceparent = pack_text(pack, from->traceparent);
+	to->client_address = pack_text(pack, from->client_address);
+	to->error = pack_text(pack, from->error);
+	to->capture = capture_pack(from->capture, pack);
+	tags_pack(&to->tags, &from->tags, pack);
+	owner_pack(&to->owner, &from->owner, pack);
+}
+
+void
 record_fini_conn(struct conn_record *conn)
 {
 	free(conn->client_address);
 	free(conn->target);
+	free(conn->origin);
 	free(conn->user_agent);
 	free(conn->tls_version);
 	free(conn->tls_fingerprint);

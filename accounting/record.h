@@ -20,6 +20,8 @@
 #include "accounting/units.h"
 #include "accounting/verdict.h"
 
+struct pack;
+
 enum close_reason {
 #define CLOSE(name, word, ending, meaning) CLOSE_##name,
 #include "accounting/closes.def"
@@ -45,6 +47,7 @@ struct conn_record {
 	uint64_t id;
 	char *client_address; /* "127.0.0.1:41234", "[::1]:41234" */
 	char *target;         /* CONNECT's authority; NULL without CONNECT */
+	char *origin;         /* of its first exchange; set by the snapshot */
 	char *user_agent;     /* of the last request that had one */
 	char *tls_version;
 	char *tls_fingerprint; /* of the ClientHello, hex */
@@ -110,6 +113,10 @@ bool record_parse_exchange_id(
 void record_copy_conn(struct conn_record *to, const struct conn_record *from);
 void record_copy_exchange(
     struct exchange_record *to, const struct exchange_record *from);
+
+/* Makes *to a copy of `from`, its capture too, in the pack's room. */
+void record_pack_exchange(struct exchange_record *to,
+    const struct exchange_record *from, struct pack *pack);
 void record_fini_conn(struct conn_record *conn);
 void record_fini_exchange(struct exchange_record *exchange);
 

@@ -13,6 +13,9 @@
 
 #include "accounting/memory.h"
 
+/* No origin: those have a scheme. */
+#define OTHER "other"
+
 struct entry {
 	char *key; /* owned */
 	struct reuse reuse;
@@ -72,7 +75,7 @@ reuse_find(
 	HASH_FIND_STR(table->entries, key, entry);
 	if (entry == NULL && HASH_COUNT(table->entries) >= REUSE_MAX) {
 		free(key);
-		key = xstrdup("other");
+		key = xstrdup(OTHER);
 		origin = key;
 		tags = &none;
 		HASH_FIND_STR(table->entries, key, entry);
@@ -81,6 +84,12 @@ reuse_find(
 		return add(table, key, origin, tags);
 	free(key);
 	return &entry->reuse;
+}
+
+bool
+reuse_is_other(const struct reuse *reuse)
+{
+	return strcmp(reuse->origin, OTHER) == 0;
 }
 
 struct reuse *

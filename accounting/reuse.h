@@ -40,6 +40,9 @@ void reuse_table_free(struct reuse_table *table);
 struct reuse *reuse_find(
     struct reuse_table *table, const char *origin, const struct tags *tags);
 
+/* Whether it counts those beyond REUSE_MAX, of no one origin. */
+bool reuse_is_other(const struct reuse *reuse);
+
 /* Returns copies; *count of them.  Free each with reuse_fini() and the array
  * with free(). */
 struct reuse *reuse_copy(const struct reuse_table *table, size_t *count);

@@ -44,14 +44,6 @@ number_of_bins(size_t arrivals, size_t available)
 	return count < available ? count : available;
 }
 
-static size_t
-bin_of(const struct timeline *timeline, mono_us at)
-{
-	return at < timeline->starts_at
-	    ? 0
-	    : (size_t)((at - timeline->starts_at) / timeline->bin_us);
-}
-
 /*
  * Fills in the bins from the leak's first known response to its last, of those
  * that are over: when a service is started or stopped, jobs and load come and
@@ -62,30 +54,31 @@ count_bins(const struct rhythm_facts *facts, struct bins *bins)
 {
 	const struct timeline *timeline = facts->timeline;
 	const struct arrivals *arrivals = facts->arrivals;
-	size_t first = bin_of(timeline, arrivals->at[0]);
-	size_t end = bin_of(timeline, arrivals->at[arrivals->count - 1]) + 1;
+	size_t first = axis_bin(&timeline->axis, arrivals->at[0]);
+	size_t end =
+	    axis_bin(&timeline->axis, arrivals->at[arrivals->count - 1]) + 1;
 	size_t next = 0;
 	size_t width;
 
 	*bins = (struct bins){0};
 	if (arrivals->is_partial) /* its beginning is not known */
 		first++;
-	if (end > timeline->current)
-		end = timeline->current;
+	if (end > timeline->axis.current)
+		end = timeline->axis.current;
 	if (first >= end)
 		return;
 	bins->count = number_of_bins(arrivals->count, end - first);
 	width = (end - first) / bins->count;
 	first = end - width * bins->count;
 	for (size_t i = 0; i < width * bins->count; i++) {
-		mono_us starts_at = timeline->starts_at +
-		    (mono_us)(first + i) * timeline->bin_us;
+		mono_us starts_at = timeline->axis.starts_at +
+		    (mono_us)(first + i) * timeline->axis.bin_us;
 		double leaks = 0;
 
 		while (next < arrivals->count && arrivals->at[next] < starts_at)
 			next++;
 		for (; next < arrivals->count &&
-		     arrivals->at[next] < starts_at + timeline->bin_us;
+		     arrivals->at[next] < starts_at + timeline->axis.bin_us;
 		     next++)
 			leaks++;
 		bins->leaks[i / width] += leaks;
@@ -129,7 +122,7 @@ find_load(struct rhythm *rhythm, const struct rhythm_facts *facts)
 	double r;
 
 	if (facts->arrivals->count < RHYTHM_MIN_ARRIVALS ||
-	    facts->timeline->bin_us == 0)
+	    facts->timeline->axis.bin_us == 0)
 		return;
 	count_bins(facts, &bins);
 	if (bins.count < RHYTHM_MIN_BINS)

@@ -456,3 +456,23 @@ route_set_add(struct route_set *set, const char *pattern)
 	set->patterns[set->count++] = xstrdup(pattern);
 	return NULL;
 }
+
+/* The path of an absolute URL, "/" where it has none. */
+static const char *
+path_of(const char *url)
+{
+	const char *authority = strstr(url, "://");
+	const char *path;
+
+	if (authority == NULL)
+		return url;
+	path = authority + 3 + strcspn(authority + 3, "/?#");
+	return *path == '/' ? path : "/";
+}
+
+void
+route_of_url(
+    const struct route_set *set, const char *url, char route[ROUTE_MAX_BYTES])
+{
+	route_of(set, path_of(url), route);
+}

@@ -39,4 +39,8 @@ const char *route_set_add(
 void route_of(
     const struct route_set *set, const char *path, char route[ROUTE_MAX_BYTES]);
 
+/* The same of an absolute URL. */
+void route_of_url(
+    const struct route_set *set, const char *url, char route[ROUTE_MAX_BYTES]);
+
 #endif

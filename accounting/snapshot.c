@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 #include "accounting/memory.h"
+#include "accounting/paging.h"
 
 struct snapshot *
 snapshot_new(void)
@@ -67,26 +70,51 @@ add_gauges(struct gauges *to, const struct gauges *from)
 	to->upstream_idle += from->upstream_idle;
 }
 
-/* Adds `part`'s leaks, which it keeps nothing of.  Shards have few. */
+/* Where in a list a leak is. */
+struct place {
+	const char *id; /* borrowed */
+	size_t at;
+	UT_hash_handle hh;
+};
+
+static struct place *
+index_leaks(const struct snapshot *snapshot, struct place *places)
+{
+	struct place *index = NULL;
+
+	for (size_t i = 0; i < snapshot->leak_count; i++) {
+		places[i].id = snapshot->leaks[i].id;
+		places[i].at = i;
+		HASH_ADD_KEYPTR(
+		    hh, index, places[i].id, strlen(places[i].id), &places[i]);
+	}
+	return index;
+}
+
+/* Adds `part`'s leaks, which it keeps nothing of. */
 static void
 take_leaks(struct snapshot *whole, struct snapshot *part)
 {
-	size_t known = whole->leak_count;
+	struct place *places;
+	struct place *index;
 
-	whole->leaks = xreallocarray(
-	    whole->leaks, known + part->leak_count + 1, sizeof(*whole->leaks));
+	whole->leaks = xreallocarray(whole->leaks,
+	    whole->leak_count + part->leak_count + 1, sizeof(*whole->leaks));
+	places = xcalloc(whole->leak_count + 1, sizeof(*places));
+	index = index_leaks(whole, places);
 	for (size_t i = 0; i < part->leak_count; i++) {
 		struct leak *leak = &part->leaks[i];
-		size_t at = 0;
+		struct place *known;
 
-		while (at < known && strcmp(whole->leaks[at].id, leak->id) != 0)
-			at++;
-		if (at < known)
-			leak_absorb(&whole->leaks[at], leak);
+		HASH_FIND_STR(index, leak->id, known);
+		if (known != NULL)
+			leak_absorb(&whole->leaks[known->at], leak);
 		else
 			whole->leaks[whole->leak_count++] = *leak;
 	}
 	part->leak_count = 0;
+	HASH_CLEAR(hh, index);
+	free(places);
 }
 
 static void
@@ -210,8 +238,25 @@ snapshot_investigate(const struct snapshot *snapshot, struct leak *leak)
 }
 
 void
+snapshot_filter_leaks(struct snapshot *snapshot, const struct filter *filter)
+{
+	size_t count = snapshot->leak_count;
+
+	snapshot->leak_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (filter_passes_leak(filter, &snapshot->leaks[i]))
+			snapshot->leaks[snapshot->leak_count++] =
+			    snapshot->leaks[i];
+		else
+			leak_fini(&snapshot->leaks[i]);
+	}
+	snapshot->leaks_left_out += count - snapshot->leak_count;
+}
+
+void
 snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 {
+	snapshot_filter_leaks(snapshot, query->filter);
 	if (snapshot->leak_count > 0)
 		qsort(snapshot->leaks, snapshot->leak_count,
 		    sizeof(*snapshot->leaks), leak_rank);
@@ -224,13 +269,11 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	if (snapshot->exchange_count > 0)
 		qsort(snapshot->exchanges, snapshot->exchange_count,
 		    sizeof(*snapshot->exchanges), newer_exchange_first);
+	paging_leaks(snapshot, query);
+	paging_conns(snapshot, query);
+	paging_exchanges(snapshot, query);
 	for (size_t i = 0; query->wants_rhythm && i < snapshot->leak_count; i++)
 		snapshot_investigate(snapshot, &snapshot->leaks[i]);
-	if (query->max_exchanges == 0)
-		return;
-	while (snapshot->exchange_count > query->max_exchanges)
-		record_fini_exchange(
-		    &snapshot->exchanges[--snapshot->exchange_count]);
 }
 
 void
@@ -238,44 +281,31 @@ snapshot_query_copy(
     struct snapshot_query *to, const struct snapshot_query *from)
 {
 	*to = *from;
-	to->tag_key = xstrdup_or_null(from->tag_key);
-	to->tag_value = xstrdup_or_null(from->tag_value);
-	to->origin = xstrdup_or_null(from->origin);
+	to->filter = filter_copy(from->filter);
 }
 
 void
 snapshot_query_fini(struct snapshot_query *query)
 {
-	free(query->tag_key);
-	free(query->tag_value);
-	free(query->origin);
-}
-
-static bool
-matches_tag(const struct snapshot_query *query, const struct tags *tags)
-{
-	const char *value;
-
-	if (query->tag_key == NULL)
-		return true;
-	value = tags_get(tags, query->tag_key);
-	if (value == NULL)
-		return false;
-	return query->tag_value == NULL || strcmp(query->tag_value, value) == 0;
+	filter_free(query->filter);
 }
 
 bool
 snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange)
 {
-	if (query->has_verdict && exchange->judgement.verdict != query->verdict)
-		return false;
-	if (query->origin != NULL &&
-	    strcmp(query->origin, exchange->origin) != 0)
-		return false;
 	if (query->conn_id != 0 && query->conn_id != exchange->conn_id)
 		return false;
 	if (query->ordinal != 0 && query->ordinal != exchange->ordinal)
 		return false;
-	return matches_tag(query, &exchange->tags);
+	return filter_passes_exchange(query->filter, exchange);
+}
+
+bool
+snapshot_query_matches_conn(
+    const struct snapshot_query *query, const struct conn_record *conn)
+{
+	if (query->has_state && conn->state != query->state)
+		return false;
+	return filter_passes_conn(query->filter, conn);
 }

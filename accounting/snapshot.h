@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/filter.h"
 #include "accounting/leak.h"
 #include "accounting/marks.h"
 #include "accounting/record.h"
@@ -42,8 +43,25 @@ struct gauges {
 	uint64_t upstream_idle;
 };
 
+/* The orders in which a list can be asked for. */
+enum snapshot_sort {
+#define SORT(name, word, list) SORT_##name,
+#include "accounting/sorts.def"
+#undef SORT
+	SORT_COUNT
+};
+
+/* One page of the list that is asked for: of the connections or exchanges where
+ * these are wanted, else of the leaks.  All zero: the whole list. */
+struct snapshot_page {
+	size_t limit; /* 0: all */
+	size_t offset;
+	enum snapshot_sort sort;
+};
+
 /* What to copy.  All zero: totals, counters, gauges and leaks alone. */
 struct snapshot_query {
+	bool is_brief; /* of leaks the counts and series alone: costs little */
 	bool wants_conns;
 	bool wants_refusals; /* of the connections, those that refused our
 	                        certificate */
@@ -51,14 +69,14 @@ struct snapshot_query {
 	bool wants_captures; /* with the exchanges, and the examples */
 	bool wants_rhythm;   /* of each leak, and its suspect; and the marks */
 	bool wants_marks;    /* alone, for snapshot_investigate() */
-	bool has_verdict;    /* filters, for exchanges: */
-	enum verdict verdict;
-	char *tag_key;        /* owned; NULL: any */
-	char *tag_value;      /* owned; NULL: any value of tag_key */
-	char *origin;         /* owned; NULL: any */
-	uint64_t conn_id;     /* 0: any */
-	uint32_t ordinal;     /* 0: any */
-	size_t max_exchanges; /* newest first are kept; 0: no bound */
+	struct filter *filter; /* owned; of exchanges, leaks or connections;
+	                          NULL: all */
+	bool has_state;        /* of connections: */
+	enum conn_state state;
+	uint64_t conn_id;            /* of exchanges; 0: any */
+	uint32_t ordinal;            /* of exchanges; 0: any */
+	char leak_id[LEAK_ID_BYTES]; /* of leaks; "": any */
+	struct snapshot_page page;   /* of what was filtered */
 };
 
 struct snapshot {
@@ -76,12 +94,17 @@ struct snapshot {
 	                             given by the asker too */
 	struct leak *leaks;       /* owned, leak_count, ranked by leak_rank() */
 	size_t leak_count;
-	struct reuse *reuse; /* owned, reuse_count, ranked by reuse_rank() */
+	size_t leak_total; /* that passed, before they were paged; so below */
+	size_t leaks_left_out; /* by snapshot_filter_leaks() */
+	struct reuse *reuse;   /* owned, reuse_count, ranked by reuse_rank() */
 	size_t reuse_count;
-	struct conn_record *conns; /* owned, oldest first */
+	struct conn_record *conns; /* owned, oldest first; a page is in the
+	                              order that was asked for */
 	size_t conn_count;
+	size_t conn_total;
 	struct exchange_record *exchanges; /* owned, newest first */
 	size_t exchange_count;
+	size_t exchange_total;
 };
 
 /* Returns an empty snapshot.  Free with snapshot_free(). */
@@ -92,9 +115,14 @@ void snapshot_free(struct snapshot *snapshot);
  * with the same id become one. */
 void snapshot_merge(struct snapshot *whole, struct snapshot **part);
 
-/* Sorts what merging left unsorted: leaks by weight, connections and
- * exchanges by age; applies max_exchanges; and finds each leak's rhythm and
- * suspect where they are wanted.  Call once, at the end. */
+/* Drops the leaks that do not pass, and counts them.  Totals stay totals. */
+void snapshot_filter_leaks(
+    struct snapshot *snapshot, const struct filter *filter);
+
+/* Drops the leaks that do not pass the query's filter, and sorts what merging
+ * left unsorted: leaks by weight, connections and exchanges by age; leaves the
+ * page that is asked for; and finds each leak's rhythm and suspect where they
+ * are wanted.  Call once, at the end. */
 void snapshot_seal(
     struct snapshot *snapshot, const struct snapshot_query *query);
 
@@ -106,8 +134,13 @@ void snapshot_query_copy(
     struct snapshot_query *to, const struct snapshot_query *from);
 void snapshot_query_fini(struct snapshot_query *query);
 
-/* Returns whether the exchange passes the query's filters. */
+/* Returns whether the query asks for the exchange, whose route must be known
+ * where its filter asks for that. */
 bool snapshot_query_matches(
     const struct snapshot_query *query, const struct exchange_record *exchange);
+
+/* Likewise the connection, whose origin must be known. */
+bool snapshot_query_matches_conn(
+    const struct snapshot_query *query, const struct conn_record *conn);
 
 #endif

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "accounting/pack.h"
 
 /* The key of a member that is a bare word. */
 #define BARE_KEY "tag"
@@ -383,6 +384,25 @@ tags_copy(struct tags *to, const struct tags *from)
 		to->items[i].key = xstrdup(from->items[i].key);
 		to->items[i].value = xstrdup(from->items[i].value);
 	}
+}
+
+void
+tags_pack(struct tags *to, const struct tags *from, struct pack *pack)
+{
+	struct tag *items = NULL;
+
+	if (from->count > 0)
+		items = pack_room(pack, from->count * sizeof(*items));
+	for (size_t i = 0; i < from->count; i++) {
+		struct tag item = {
+		    .key = pack_text(pack, from->items[i].key),
+		    .value = pack_text(pack, from->items[i].value),
+		};
+
+		if (items != NULL)
+			items[i] = item;
+	}
+	*to = (struct tags){.items = items, .count = from->count};
 }
 
 bool

@@ -17,6 +17,8 @@
 #define TAG_KEY_MAX_BYTES 64
 #define TAG_VALUE_MAX_BYTES 256
 
+struct pack;
+
 struct tag {
 	char *key;
 	char *value;
@@ -49,6 +51,9 @@ bool tags_set(struct tags *tags, const char *key, const char *value,
 
 /* Replaces *to by a deep copy of `from`. */
 void tags_copy(struct tags *to, const struct tags *from);
+
+/* Makes *to a copy of `from` in the pack's room. */
+void tags_pack(struct tags *to, const struct tags *from, struct pack *pack);
 
 /* Adds all of `over` to *tags; same keys are replaced; at the bound, the rest
  * of `over` is dropped and false is returned. */

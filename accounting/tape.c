@@ -14,6 +14,7 @@
 #include "accounting/memory.h"
 
 #define LISTED_MAX 20
+#define SUPERSEDED -1 /* a status that no response has */
 
 struct tape *
 tape_new(void)
@@ -24,6 +25,7 @@ tape_new(void)
 void
 tape_fini_answer(struct tape_answer *answer)
 {
+	free(answer->id);
 	for (size_t i = 0; i < answer->field_count; i++) {
 		free(answer->fields[i].name);
 		free(answer->fields[i].value);
@@ -53,6 +55,57 @@ tape_add(struct tape *tape, const struct tape_answer *answer)
 	tape->answers = xreallocarray(
 	    tape->answers, tape->count + 1, sizeof(*tape->answers));
 	tape->answers[tape->count++] = *answer;
+}
+
+/* An answer and its place on the tape. */
+struct place {
+	const char *id;
+	size_t at;
+};
+
+static int
+by_id_then_place(const void *a, const void *b)
+{
+	const struct place *left = a;
+	const struct place *right = b;
+	int order = strcmp(left->id, right->id);
+
+	return order != 0 ? order : left->at < right->at ? -1 : 1;
+}
+
+/* Marks what comes before another of the same id. */
+static void
+mark_superseded(struct tape *tape, struct place *places, size_t count)
+{
+	if (count > 0)
+		qsort(places, count, sizeof(*places), by_id_then_place);
+	for (size_t i = 0; i + 1 < count; i++) {
+		if (strcmp(places[i].id, places[i + 1].id) == 0)
+			tape->answers[places[i].at].status = SUPERSEDED;
+	}
+}
+
+void
+tape_drop_superseded(struct tape *tape)
+{
+	struct place *places = xcalloc(tape->count + 1, sizeof(*places));
+	size_t count = 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < tape->count; i++) {
+		if (tape->answers[i].id != NULL)
+			places[count++] =
+			    (struct place){tape->answers[i].id, i};
+	}
+	mark_superseded(tape, places, count);
+	free(places);
+	for (size_t i = 0; i < tape->count; i++) {
+		if (tape->answers[i].status == SUPERSEDED)
+			tape_fini_answer(&tape->answers[i]);
+		else
+			tape->answers[kept++] = tape->answers[i];
+	}
+	tape->count = kept;
 }
 
 const char *

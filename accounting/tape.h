@@ -20,6 +20,7 @@ struct tape_field {
 
 /* Strings are owned. */
 struct tape_answer {
+	char *id; /* NULL: none; of those alike the last one counts */
 	char *method;
 	char *host;   /* with its port, lower case, as in the URL */
 	char *target; /* path and query, "/v2/" */
@@ -43,9 +44,13 @@ struct tape {
 struct tape *tape_new(void);
 void tape_free(struct tape *tape);
 
-/* Takes what *answer owns. */
+/* Takes what *answer owns.  Those that have an id wait for
+ * tape_drop_superseded(). */
 void tape_add(struct tape *tape, const struct tape_answer *answer);
 void tape_fini_answer(struct tape_answer *answer);
+
+/* Drops all but the last of those with the same id. */
+void tape_drop_superseded(struct tape *tape);
 
 /* Returns the value of the answer's first field of that name, or NULL. */
 const char *tape_find(const struct tape_answer *answer, const char *name);

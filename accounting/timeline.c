@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Bins that double.
+ * Requests, undrained and held responses, bin by bin.
  */
 
 #include "accounting/timeline.h"
@@ -11,11 +11,8 @@
 void
 timeline_begin(struct timeline *timeline, mono_us now)
 {
-	*timeline = (struct timeline){
-	    .starts_at = now,
-	    .bin_us = TIMELINE_FIRST_BIN_US,
-	    .current_ends_at = now + TIMELINE_FIRST_BIN_US,
-	};
+	*timeline = (struct timeline){0};
+	axis_begin(&timeline->axis, TIMELINE_BINS, now);
 }
 
 static void
@@ -27,7 +24,7 @@ add_bin(struct timeline_bin *to, const struct timeline_bin *from)
 }
 
 static void
-double_bins(struct timeline *timeline)
+fold(struct timeline *timeline)
 {
 	for (size_t i = 0; i < TIMELINE_BINS / 2; i++) {
 		timeline->bins[i] = timeline->bins[2 * i];
@@ -35,32 +32,21 @@ double_bins(struct timeline *timeline)
 	}
 	memset(&timeline->bins[TIMELINE_BINS / 2], 0,
 	    TIMELINE_BINS / 2 * sizeof(*timeline->bins));
-	timeline->bin_us *= 2;
 }
 
 void
 timeline_advance(struct timeline *timeline, mono_us now)
 {
-	mono_us age = now - timeline->starts_at;
-
-	while (age / timeline->bin_us >= TIMELINE_BINS)
-		double_bins(timeline);
-	timeline->current = age < 0 ? 0 : (size_t)(age / timeline->bin_us);
-	timeline->current_ends_at = timeline->starts_at +
-	    (mono_us)(timeline->current + 1) * timeline->bin_us;
+	for (unsigned n = axis_advance(&timeline->axis, now); n > 0; n--)
+		fold(timeline);
 }
 
 static struct timeline_bin *
 bin_at(struct timeline *timeline, mono_us at)
 {
-	size_t index;
-
-	if (at >= timeline->current_ends_at)
+	if (at >= timeline->axis.current_ends_at)
 		timeline_advance(timeline, at);
-	index = at < timeline->starts_at
-	    ? 0
-	    : (size_t)((at - timeline->starts_at) / timeline->bin_us);
-	return &timeline->bins[index];
+	return &timeline->bins[axis_bin(&timeline->axis, at)];
 }
 
 void
@@ -70,25 +56,21 @@ timeline_undrained(struct timeline *timeline, mono_us at, int step)
 }
 
 void
-timeline_held(struct timeline *timeline, mono_us now, int step)
+timeline_held(struct timeline *timeline, mono_us at, int step)
 {
-	bin_at(timeline, now)->held_change += step;
+	bin_at(timeline, at)->held_change += step;
 }
 
 void
 timeline_absorb(struct timeline *into, const struct timeline *from)
 {
-	if (from->bin_us == 0)
-		return;
-	if (into->bin_us == 0) {
+	if (into->axis.bin_us == 0) {
 		*into = *from;
 		return;
 	}
 	/* Workers start within moments of each other; a bin goes where its
 	 * middle is. */
-	for (size_t i = 0; i <= from->current; i++)
-		add_bin(bin_at(into,
-			    from->starts_at + (mono_us)i * from->bin_us +
-				from->bin_us / 2),
-		    &from->bins[i]);
+	for (size_t i = 0; i < axis_length(&from->axis); i++)
+		add_bin(
+		    bin_at(into, axis_middle(&from->axis, i)), &from->bins[i]);
 }

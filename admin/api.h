@@ -20,16 +20,17 @@ json_t *api_connection_json(const struct conn_record *conn);
 
 char *api_leaks(const struct snapshot *snapshot);
 
-/* The same with what the service says of its goroutines; NULL: not asked. */
-char *api_leaks_beside(
-    const struct snapshot *snapshot, const struct goroutines *goroutines);
+/* The page that the view wants, with what the service says of its goroutines;
+ * NULL: not asked. */
+char *api_leaks_beside(const struct snapshot *snapshot,
+    const struct goroutines *goroutines, const struct view *view);
 
-/* The connections that pass the view's filters, newest first, at most its
- * limit of them; "more" says whether others were left out. */
+/* The snapshot's first leak whole: its timeline and intervals too. */
+char *api_leak(const struct snapshot *snapshot);
+
+/* The page that the view wants: the snapshot holds no other.  "more" says
+ * whether others follow, "total" how many passed the filters. */
 char *api_connections(const struct snapshot *snapshot, const struct view *view);
-
-/* Likewise; the snapshot was filtered already, and holds one exchange more
- * than the limit where there are more. */
 char *api_exchanges(const struct snapshot *snapshot, const struct view *view);
 
 char *api_exchange(const struct exchange_record *exchange);
@@ -38,8 +39,17 @@ char *api_exchange(const struct exchange_record *exchange);
  * usually causes what is seen. */
 char *api_reuse(const struct snapshot *snapshot);
 
-/* Requests, undrained and held ones over time. */
+/* Requests, undrained and held ones over time, and the held ones of the leaks
+ * that held most. */
+#define API_TIMELINE_LEAKS 7
 char *api_timeline(const struct snapshot *snapshot);
+
+/* What the proxy counts of itself, who does not trust its CA, and which
+ * origins failed. */
+char *api_health(const struct snapshot *snapshot);
+
+/* The state in a few numbers, in one line: for events. */
+char *api_summary(const struct snapshot *snapshot);
 
 /* {"error":"..."} */
 char *api_error(const char *reason);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "admin/member.h"
 #include "admin/text.h"
 
 #define REFUSALS_SHOWN 6
@@ -136,4 +137,30 @@ distrust_put(struct page *page, const struct snapshot *snapshot)
 		page_end(page);
 	}
 	free(list);
+}
+
+json_t *
+distrust_json(const struct snapshot *snapshot)
+{
+	size_t count;
+	struct refusal *list = collect_refusals(snapshot, &count);
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct conn_record *conn = list[i].conn;
+		json_t *item = json_object();
+		char *peer = xstrndup(conn->client_address,
+		    (size_t)host_length(conn->client_address));
+
+		member_text(item, "peer", peer);
+		member_known(item, "pid", conn->owner.pid);
+		member_text(item, "command", conn->owner.command);
+		member_text(item, "target", conn->target);
+		member_text(item, "alert", conn->trust_refused);
+		member_number(item, "connections", list[i].count);
+		json_array_append_new(json, item);
+		free(peer);
+	}
+	free(list);
+	return json;
 }

@@ -7,6 +7,7 @@
 
 #include "admin/endpoint.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,14 @@
 #include "accounting/memory.h"
 #include "admin/announce.h"
 #include "admin/api.h"
+#include "admin/board/board.h"
 #include "admin/curl.h"
 #include "admin/har.h"
+#include "admin/live.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
+#include "admin/sse.h"
+#include "admin/text.h"
 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_TEXT "text/plain; charset=utf-8"
@@ -28,6 +33,8 @@
 #define READS (METHOD_GET | METHOD_HEAD)
 #define READS_ALLOW "GET, HEAD"
 #define POSTS_ALLOW "GET, HEAD, POST"
+#define EXCHANGE_PARAMS \
+	(VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER | VIEW_LIMIT)
 #define MARKS_PATH API_PREFIX "marks"
 
 /* Takes `body`. */
@@ -51,7 +58,36 @@ static void
 render_leaks(const struct visit *visit, struct document *document)
 {
 	fill(document, TYPE_JSON,
-	    api_leaks_beside(visit->snapshot, visit->goroutines));
+	    api_leaks_beside(visit->snapshot, visit->goroutines, &visit->view));
+}
+
+static void
+render_leak(const struct visit *visit, struct document *document)
+{
+	if (visit->snapshot->leak_count > 0)
+		fill(document, TYPE_JSON, api_leak(visit->snapshot));
+	else
+		endpoint_refuse(document, 404, API_PREFIX, "no such leak");
+}
+
+static void
+render_health_json(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_JSON, api_health(visit->snapshot));
+}
+
+static void
+render_events(const struct visit *visit, struct document *document)
+{
+	fill(document, SSE_CONTENT_TYPE, xstrdup(LIVE_OPENING));
+	document->is_endless = true;
+}
+
+static void
+render_board(const struct visit *visit, struct document *document)
+{
+	fill(document, TYPE_HTML, xstrdup(board_page));
+	document->policy = board_policy;
 }
 
 static void
@@ -101,7 +137,7 @@ render_exchanges(const struct visit *visit, struct document *document)
 static void
 render_har(const struct visit *visit, struct document *document)
 {
-	fill(document, TYPE_JSON, har_of_many(visit->snapshot, &visit->view));
+	fill(document, TYPE_JSON, har_of_many(visit->snapshot));
 	document->file_name = "leakproxy.har";
 }
 
@@ -183,28 +219,63 @@ static void render_index(const struct visit *visit, struct document *document);
 static const struct endpoint endpoints[] = {
     {.path = "/",
 	.methods = READS,
+	.is_public = true,
+	.render = render_board,
+	.help = "the dashboard; it holds no data, and asks for the token"},
+    {.path = "/api",
+	.methods = READS,
+	.is_public = true,
 	.render = render_index,
-	.help = "this page"},
+	.help = "this list"},
     {.path = "/report",
 	.methods = READS,
-	.params = VIEW_COLUMNS,
+	.params = VIEW_COLUMNS | VIEW_FILTER,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
 	.wants_conns = true,
 	.wants_captures = true,
 	.wants_rhythm = true,
 	.render = render_report,
-	.help = "what leaks, how fast, and who does it; ?columns="},
+	.help = "what leaks, how fast, and who does it; ?filter= ?columns="},
     {.path = "/api/leaks",
 	.methods = READS,
+	.params = VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER | VIEW_SORT_LEAKS |
+	    VIEW_SERIES | VIEW_LIMIT | VIEW_OFFSET,
+	.filters = FILTER_LEAKS,
 	.gathers = true,
 	.wants_rhythm = true,
 	.render = render_leaks,
-	.help = "totals, and every leak with its callers"},
+	.help = "totals, and every leak with its callers; ?tag=key=value "
+		"?origin= ?filter= ?sort= ?series=held ?limit= ?offset="},
+    {.path = "/api/leaks/*",
+	.segment = SEGMENT_LEAK,
+	.methods = READS,
+	.gathers = true,
+	.wants_rhythm = true,
+	.render = render_leak,
+	.help = "one of them whole, by its id, with its timeline"},
     {.path = "/api/timeline",
 	.methods = READS,
 	.gathers = true,
+	.is_brief = true,
 	.render = render_timeline,
 	.help = "requests, undrained and held responses over time"},
+    {.path = "/api/events",
+	.methods = READS,
+	.is_endless = true,
+	.render = render_events,
+	.help = "server-sent events: a summary each second"},
+    {.path = "/api/health",
+	.methods = READS,
+	.gathers = true,
+	.is_brief = true,
+	.wants_refusals = true,
+	.wants_exchanges = true,
+	.filters = FILTER_EXCHANGES,
+	.wants_errors = true,
+	.render = render_health_json,
+	.help = "what the proxy counts of itself, who does not trust its CA, "
+		"which origins fail"},
     {.path = MARKS_PATH,
 	.methods = READS | METHOD_POST,
 	.render = render_marks,
@@ -212,11 +283,16 @@ static const struct endpoint endpoints[] = {
 		"{\"name\":\"imagecheck\",\"phase\":\"start\"}"},
     {.path = "/api/connections",
 	.methods = READS,
-	.params = VIEW_STATE | VIEW_TAG | VIEW_LIMIT,
+	.params = VIEW_STATE | VIEW_TAG | VIEW_ORIGIN | VIEW_FILTER |
+	    VIEW_SORT_CONNS | VIEW_LIMIT | VIEW_OFFSET,
+	.filters = FILTER_CONNS,
 	.gathers = true,
+	.is_brief = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_conns = true,
 	.render = render_connections,
-	.help = "callers' connections; ?state= ?tag=key=value ?limit="},
+	.help = "callers' connections; ?state= ?tag=key=value ?origin= "
+		"?filter= ?sort= ?limit= ?offset="},
     {.path = "/api/reuse",
 	.methods = READS,
 	.gathers = true,
@@ -224,19 +300,24 @@ static const struct endpoint endpoints[] = {
 	.help = "how connections are reused, by origin and tags"},
     {.path = "/api/exchanges",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params = EXCHANGE_PARAMS | VIEW_OFFSET,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
+	.is_brief = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.render = render_exchanges,
 	.help = "requests and responses, newest first; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?filter= ?limit= ?offset="},
     {.path = "/api/exchanges/*",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
 	.render = render_exchange,
 	.help = "one of them, by its id, as c17x3"},
     {.path = "/api/exchanges/*/har",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
@@ -244,6 +325,7 @@ static const struct endpoint endpoints[] = {
 	.render = render_exchange_har,
 	.help = "the same as HTTP Archive 1.2, with what was captured"},
     {.path = "/api/exchanges/*/curl",
+	.segment = SEGMENT_EXCHANGE,
 	.methods = READS,
 	.gathers = true,
 	.wants_exchanges = true,
@@ -252,13 +334,15 @@ static const struct endpoint endpoints[] = {
 	.help = "a command that sends the request again"},
     {.path = "/api/har",
 	.methods = READS,
-	.params = VIEW_VERDICT | VIEW_TAG | VIEW_ORIGIN | VIEW_LIMIT,
+	.params = EXCHANGE_PARAMS,
+	.filters = FILTER_EXCHANGES,
 	.gathers = true,
+	.usual_limit = VIEW_DEFAULT_LIMIT,
 	.wants_exchanges = true,
 	.wants_captures = true,
 	.render = render_har,
 	.help = "HTTP Archive 1.2, for leakproxy replay; ?verdict= "
-		"?tag=key=value ?origin= ?limit="},
+		"?tag=key=value ?origin= ?filter= ?limit="},
     {.path = "/metrics",
 	.methods = READS,
 	.gathers = true,
@@ -341,17 +425,42 @@ matches(const struct endpoint *endpoint, const char *path)
 	    strcmp(path + start + length, endpoint->path + start + 1) == 0;
 }
 
-/* Reads the exchange's id in a path that matches. */
 static bool
+read_leak_id(struct snapshot_query *query, const char *id)
+{
+	if (strlen(id) != LEAK_ID_BYTES - 1 ||
+	    strspn(id, "0123456789abcdef") != LEAK_ID_BYTES - 1)
+		return false;
+	memcpy(query->leak_id, id, LEAK_ID_BYTES);
+	return true;
+}
+
+/* Reads the id in a path that matches.  Returns what such an id looks like
+ * where it is none, else NULL. */
+static const char *
 read_segment(struct visit *visit, const char *path)
 {
+	struct snapshot_query *query = &visit->view.query;
 	const char *start = path + segment_start(visit->endpoint);
 	char *id = xstrndup(start, strcspn(start, "/"));
-	bool is_id = record_parse_exchange_id(
-	    id, &visit->view.query.conn_id, &visit->view.query.ordinal);
+	const char *refusal = NULL;
 
+	switch (visit->endpoint->segment) {
+	case SEGMENT_NONE:
+		break;
+	case SEGMENT_EXCHANGE:
+		if (!record_parse_exchange_id(
+			id, &query->conn_id, &query->ordinal))
+			refusal = "an exchange id looks like c17x3";
+		break;
+	case SEGMENT_LEAK:
+		if (!read_leak_id(query, id))
+			refusal = "a leak's id is 16 hexadecimal digits, as "
+				  "/api/leaks has it";
+		break;
+	}
 	free(id);
-	return is_id;
+	return refusal;
 }
 
 static const struct endpoint *
@@ -373,17 +482,31 @@ endpoint_is_public(const char *path)
 }
 
 static void
+require_error(struct filter *filter)
+{
+	char *refusal = filter_require(filter, FILTER_ERROR, NULL, NULL);
+
+	assert(refusal == NULL);
+	free(refusal);
+}
+
+static void
 set_query(struct visit *visit)
 {
 	struct snapshot_query *query = &visit->view.query;
 
-	query->wants_conns = visit->endpoint->wants_conns;
-	query->wants_exchanges = visit->endpoint->wants_exchanges;
-	query->wants_captures = visit->endpoint->wants_captures;
-	query->wants_rhythm = visit->endpoint->wants_rhythm;
-	/* One more, to know whether there are more. */
-	if (query->wants_exchanges)
-		query->max_exchanges = visit->view.limit + 1;
+	const struct endpoint *endpoint = visit->endpoint;
+
+	query->is_brief = endpoint->is_brief;
+	query->wants_conns = endpoint->wants_conns;
+	query->wants_refusals = endpoint->wants_refusals;
+	query->wants_exchanges = endpoint->wants_exchanges;
+	if (endpoint->wants_errors)
+		require_error(query->filter);
+	query->wants_captures = endpoint->wants_captures;
+	query->wants_rhythm = endpoint->wants_rhythm;
+	if (query->page.limit == 0)
+		query->page.limit = endpoint->usual_limit;
 }
 
 bool
@@ -391,11 +514,12 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
     const char *query_string, struct document *document)
 {
 	const struct endpoint *endpoint = find(path);
+	const char *mistake;
 	char *refusal;
 
 	if (endpoint == NULL) {
 		endpoint_refuse(document, 404, path,
-		    "no such path: / lists those there are");
+		    "no such path: /api lists those there are");
 		return false;
 	}
 	if ((endpoint->methods & method) == 0) {
@@ -408,15 +532,16 @@ endpoint_visit(struct visit *visit, enum method method, const char *path,
 		return false;
 	}
 	visit->endpoint = endpoint;
+	visit->view.query.filter = filter_new(endpoint->filters);
 	refusal = view_parse(&visit->view, query_string, endpoint->params);
 	if (refusal != NULL) {
 		endpoint_refuse(document, 400, path, refusal);
 		free(refusal);
 		return false;
 	}
-	if (has_segment(endpoint) && !read_segment(visit, path)) {
-		endpoint_refuse(
-		    document, 400, path, "an exchange id looks like c17x3");
+	mistake = read_segment(visit, path);
+	if (mistake != NULL) {
+		endpoint_refuse(document, 400, path, mistake);
 		return false;
 	}
 	set_query(visit);
@@ -433,11 +558,14 @@ void
 endpoint_refuse(
     struct document *document, int status, const char *path, const char *reason)
 {
+	char *visible = text_visible(reason); /* it may quote what was asked */
+
 	if (strncmp(path, API_PREFIX, strlen(API_PREFIX)) == 0)
 		fill(document, TYPE_JSON, api_error(reason));
 	else
-		fill(document, TYPE_TEXT, xasprintf("%s\n", reason));
+		fill(document, TYPE_TEXT, xasprintf("%s\n", visible));
 	document->status = status;
+	free(visible);
 }
 
 void

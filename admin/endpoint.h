@@ -30,6 +30,8 @@ struct document {
 	const char *file_name; /* to be saved as; NULL: to be shown */
 	const char *allow;     /* of a 405; NULL otherwise */
 	const char *challenge; /* of a 401; NULL otherwise */
+	const char *policy;    /* Content-Security-Policy; NULL: nothing may */
+	bool is_endless;       /* more follows the body */
 	char *body;            /* owned */
 };
 
@@ -49,14 +51,28 @@ struct visit {
 	bool is_ready;
 };
 
+/* What "*" in a path stands for. */
+enum segment {
+	SEGMENT_NONE,
+	SEGMENT_EXCHANGE, /* its id */
+	SEGMENT_LEAK,
+};
+
 struct endpoint {
-	const char *path; /* "*" stands for one segment, an exchange's id */
-	unsigned methods; /* of enum method */
-	unsigned params;  /* of enum view_param */
-	bool is_public;   /* asks for no token */
-	bool gathers;     /* renders a snapshot, taken by view.query */
+	const char *path; /* "*" stands for one segment */
+	enum segment segment;
+	unsigned methods;            /* of enum method */
+	unsigned params;             /* of enum view_param */
+	enum filter_subject filters; /* what those filter, where any do */
+	bool is_public;              /* asks for no token */
+	bool gathers;       /* renders a snapshot, taken by view.query */
+	bool is_brief;      /* see snapshot_query, also below */
+	bool is_endless;    /* goes on with events */
+	size_t usual_limit; /* of the list; 0: all of it */
 	bool wants_conns;
+	bool wants_refusals;
 	bool wants_exchanges;
+	bool wants_errors; /* of the exchanges, those alone */
 	bool wants_captures;
 	bool wants_rhythm;
 	void (*render)(const struct visit *visit, struct document *document);

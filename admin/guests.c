@@ -215,6 +215,15 @@ guests_answered(struct guests *guests, const struct bufferevent *connection)
 }
 
 void
+guests_drop(struct guests *guests, const struct bufferevent *connection)
+{
+	struct guest *guest = find(guests, connection);
+
+	if (guest != NULL && guest->state != GUEST_ENDED)
+		end(guests, guest);
+}
+
+void
 guests_free(struct guests *guests)
 {
 	struct guest *guest;

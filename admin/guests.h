@@ -35,6 +35,9 @@ void guests_asked(struct guests *guests, const struct bufferevent *connection);
 void guests_answered(
     struct guests *guests, const struct bufferevent *connection);
 
+/* Ends it: evhttp sees an end of file, soon. */
+void guests_drop(struct guests *guests, const struct bufferevent *connection);
+
 /* After evhttp_free(). */
 void guests_free(struct guests *guests);
 

@@ -4,8 +4,7 @@
  * HTTP Archive 1.2.
  *
  * http://www.softwareishard.com/blog/har-12-spec/ is the specification; what
- * it demands and we do not know is -1 or "", as it says.  Strings are a
- * stranger's: each passes text_utf8(), as Jansson encodes nothing else.
+ * it demands and we do not know is -1 or "", as it says.
  */
 
 #include "admin/har.h"
@@ -16,10 +15,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include <jansson.h>
-
 #include "accounting/memory.h"
 #include "admin/base64.h"
+#include "admin/emit.h"
 #include "admin/text.h"
 
 /* HAR wants a type, and none is known. */
@@ -33,51 +31,15 @@ struct side {
 
 static const struct capture_message nothing;
 
-static json_t *
-text_json(const char *text)
-{
-	char *utf8 = text_utf8(text);
-	json_t *json = json_string(utf8);
-
-	free(utf8);
-	return json;
-}
-
+/* {"name": ..., "value": ...} */
 static void
-put_text(json_t *object, const char *key, const char *text)
+put_pair(struct emit *json, const char *name, size_t name_length,
+    const char *value, size_t value_length)
 {
-	json_object_set_new(
-	    object, key, text == NULL ? json_null() : text_json(text));
-}
-
-static void
-put_known(json_t *object, const char *key, int64_t number)
-{
-	json_object_set_new(
-	    object, key, number < 0 ? json_null() : json_integer(number));
-}
-
-static void
-put_ms(json_t *object, const char *key, int64_t us)
-{
-	json_object_set_new(
-	    object, key, json_real((double)us / (double)US_PER_MS));
-}
-
-/* Takes the pair: {"name": ..., "value": ...}. */
-static json_t *
-pair_json(const char *name, size_t name_length, const char *value,
-    size_t value_length)
-{
-	json_t *json = json_object();
-	char *copy = xstrndup(name, name_length);
-
-	put_text(json, "name", copy);
-	free(copy);
-	copy = xstrndup(value, value_length);
-	put_text(json, "value", copy);
-	free(copy);
-	return json;
+	emit_begin_object(json, NULL);
+	emit_bytes(json, "name", name, name_length);
+	emit_bytes(json, "value", value, value_length);
+	emit_end_object(json);
 }
 
 static struct side
@@ -102,24 +64,23 @@ find(const struct side *side, const char *name, const char *otherwise)
 
 /* ---- heads ---- */
 
-static json_t *
-fields_json(const struct side *side)
+static void
+put_fields(struct emit *json, const struct side *side)
 {
-	json_t *list = json_array();
 	struct capture_field field;
 	size_t at = 0;
 
+	emit_begin_array(json, "headers");
 	while (capture_next_field(side->message, &at, &field))
-		json_array_append_new(list,
-		    pair_json(field.name, strlen(field.name), field.value,
-			strlen(field.value)));
-	return list;
+		put_pair(json, field.name, strlen(field.name), field.value,
+		    strlen(field.value));
+	emit_end_array(json);
 }
 
-/* Adds the cookies of one field, "a=1; b=2"; of a Set-Cookie field only the
+/* Puts the cookies of one field, "a=1; b=2"; of a Set-Cookie field only the
  * first pair is one. */
 static void
-add_cookies(json_t *list, const char *value, bool has_attributes)
+put_cookies_of(struct emit *json, const char *value, bool has_attributes)
 {
 	do {
 		size_t length;
@@ -129,35 +90,33 @@ add_cookies(json_t *list, const char *value, bool has_attributes)
 		length = strcspn(value, ";");
 		name_length = strcspn(value, "=;");
 		if (length > name_length)
-			json_array_append_new(list,
-			    pair_json(value, name_length,
-				value + name_length + 1,
-				length - name_length - 1));
+			put_pair(json, value, name_length,
+			    value + name_length + 1, length - name_length - 1);
 		value += length;
 	} while (*value != '\0' && !has_attributes);
 }
 
-static json_t *
-cookies_json(const struct side *side, const char *name)
+static void
+put_cookies(struct emit *json, const struct side *side, const char *name)
 {
 	bool has_attributes = strcmp(name, "Set-Cookie") == 0;
-	json_t *list = json_array();
 	struct capture_field field;
 	size_t at = 0;
 
+	emit_begin_array(json, "cookies");
 	while (capture_next_field(side->message, &at, &field)) {
 		if (strcasecmp(field.name, name) == 0)
-			add_cookies(list, field.value, has_attributes);
+			put_cookies_of(json, field.value, has_attributes);
 	}
-	return list;
+	emit_end_array(json);
 }
 
-static json_t *
-query_json(const char *url)
+static void
+put_query(struct emit *json, const char *url)
 {
-	json_t *list = json_array();
 	const char *at = strchr(url, '?');
 
+	emit_begin_array(json, "queryString");
 	while (at != NULL && *at != '\0') {
 		size_t length = strcspn(++at, "&");
 		size_t name_length = strcspn(at, "=&");
@@ -165,27 +124,26 @@ query_json(const char *url)
 		    name_length < length ? name_length + 1 : length;
 
 		if (length > 0)
-			json_array_append_new(list,
-			    pair_json(at, name_length, at + value_start,
-				length - value_start));
+			put_pair(json, at, name_length, at + value_start,
+			    length - value_start);
 		at += length;
 	}
-	return list;
+	emit_end_array(json);
 }
 
 static void
-put_head(json_t *json, const struct side *side, const char *cookie_field)
+put_head(struct emit *json, const struct side *side, const char *cookie_field)
 {
-	char version[TEXT_NUMBER_BYTES] = "";
+	static const char *const versions[] = {"HTTP/1.0", "HTTP/1.1"};
 
-	if (side->message->head != NULL)
-		snprintf(version, sizeof(version), "HTTP/1.%u",
-		    side->message->http_minor);
-	put_text(json, "httpVersion", version);
-	json_object_set_new(json, "cookies", cookies_json(side, cookie_field));
-	json_object_set_new(json, "headers", fields_json(side));
-	json_object_set_new(json, "headersSize", json_integer(-1));
-	json_object_set_new(json, "bodySize", json_integer(side->body_bytes));
+	emit_text(json, "httpVersion",
+	    side->message->head == NULL
+		? ""
+		: versions[side->message->http_minor > 0]);
+	put_cookies(json, side, cookie_field);
+	put_fields(json, side);
+	emit_number(json, "headersSize", -1);
+	emit_number(json, "bodySize", side->body_bytes);
 }
 
 /* ---- bodies ---- */
@@ -202,237 +160,244 @@ is_text(const char *bytes, size_t length)
 	return is_same;
 }
 
-/* Adds the bytes under `key`, in base64 where they are no UTF-8, which
+/* Puts the bytes under `key`, in base64 where they are no UTF-8, which
  * `encoding_key` says then. */
 static void
-put_bytes(json_t *json, const struct capture_message *message, const char *key,
-    const char *encoding_key)
+put_bytes(struct emit *json, const struct capture_message *message,
+    const char *key, const char *encoding_key)
 {
 	char *text;
 
-	if (message->body_bytes == 0) {
-		put_text(json, key, "");
-	} else if (is_text(message->body, message->body_bytes)) {
-		text = xstrndup(message->body, message->body_bytes);
-		put_text(json, key, text);
-		free(text);
-	} else {
-		text = base64_encode(message->body, message->body_bytes);
-		put_text(json, key, text);
-		put_text(json, encoding_key, "base64");
-		free(text);
+	if (message->body_bytes == 0 ||
+	    is_text(message->body, message->body_bytes)) {
+		emit_bytes(json, key, message->body, message->body_bytes);
+		return;
 	}
+	text = base64_encode(message->body, message->body_bytes);
+	emit_text(json, key, text);
+	emit_text(json, encoding_key, "base64");
+	free(text);
 }
 
 /* What was kept of the body: all of it, its start, or nothing. */
 static void
-put_body(json_t *json, const struct side *side)
+put_body(struct emit *json, const struct side *side, const char *encoding_key)
 {
 	const struct capture_message *message = side->message;
 
 	if ((int64_t)message->body_bytes == side->body_bytes)
-		put_bytes(json, message, "text", "encoding");
+		put_bytes(json, message, "text", encoding_key);
 	else if (message->body_bytes > 0)
 		put_bytes(json, message, "_start", "_start_encoding");
 	if ((int64_t)message->body_bytes < side->body_bytes)
-		put_text(json, "comment",
+		emit_text(json, "comment",
 		    "the body was not kept, or not whole: --capture-bytes says "
 		    "how much is");
 	else if (capture_find(message, "Content-Encoding") != NULL)
-		put_text(json, "comment", "as on the wire, not decoded");
+		emit_text(json, "comment", "as on the wire, not decoded");
 }
 
-static json_t *
-post_json(const struct side *side)
+/* HAR knows an encoding for what came back alone. */
+static void
+put_post(struct emit *json, const struct side *side)
 {
-	json_t *json = json_object();
-
-	put_text(json, "mimeType", find(side, "Content-Type", NO_TYPE));
-	json_object_set_new(json, "params", json_array());
-	put_body(json, side);
-	/* HAR knows an encoding for what came back alone. */
-	if (json_object_get(json, "encoding") != NULL) {
-		json_object_set(
-		    json, "_encoding", json_object_get(json, "encoding"));
-		json_object_del(json, "encoding");
-	}
-	return json;
+	emit_begin_object(json, "postData");
+	emit_text(json, "mimeType", find(side, "Content-Type", NO_TYPE));
+	emit_begin_array(json, "params");
+	emit_end_array(json);
+	put_body(json, side, "_encoding");
+	emit_end_object(json);
 }
 
-static json_t *
-content_json(const struct side *side)
+static void
+put_content(struct emit *json, const struct side *side)
 {
-	json_t *json = json_object();
-
-	json_object_set_new(json, "size", json_integer(side->body_bytes));
-	put_text(json, "mimeType", find(side, "Content-Type", NO_TYPE));
-	put_body(json, side);
-	return json;
+	emit_begin_object(json, "content");
+	emit_number(json, "size", side->body_bytes);
+	emit_text(json, "mimeType", find(side, "Content-Type", NO_TYPE));
+	put_body(json, side, "encoding");
+	emit_end_object(json);
 }
 
 /* ---- entries ---- */
 
-static json_t *
-request_json(const struct exchange_record *exchange)
+static void
+put_request(struct emit *json, const struct exchange_record *exchange)
 {
 	struct side side = side_of(exchange, CAPTURE_REQUEST);
-	json_t *json = json_object();
 
-	put_text(json, "method", exchange->method);
-	put_text(json, "url", exchange->url);
+	emit_begin_object(json, "request");
+	emit_text(json, "method", exchange->method);
+	emit_text(json, "url", exchange->url);
 	put_head(json, &side, "Cookie");
-	json_object_set_new(json, "queryString", query_json(exchange->url));
+	put_query(json, exchange->url);
 	if (side.body_bytes > 0)
-		json_object_set_new(json, "postData", post_json(&side));
-	return json;
+		put_post(json, &side);
+	emit_end_object(json);
 }
 
-static json_t *
-response_json(const struct exchange_record *exchange)
+static void
+put_response(struct emit *json, const struct exchange_record *exchange)
 {
 	struct side side = side_of(exchange, CAPTURE_RESPONSE);
-	json_t *json = json_object();
 
-	json_object_set_new(json, "status", json_integer(exchange->status));
-	put_text(json, "statusText", capture_reason(side.message));
+	emit_begin_object(json, "response");
+	emit_number(json, "status", exchange->status);
+	emit_text(json, "statusText", capture_reason(side.message));
 	put_head(json, &side, "Set-Cookie");
-	json_object_set_new(json, "content", content_json(&side));
-	put_text(json, "redirectURL", find(&side, "Location", ""));
-	return json;
+	put_content(json, &side);
+	emit_text(json, "redirectURL", find(&side, "Location", ""));
+	emit_end_object(json);
 }
 
 /* Where it is not over yet, the times so far.  Sending the request is part of
  * the waiting: HAR wants a number for it. */
 static void
-put_times(json_t *json, const struct exchange_record *exchange)
+put_times(struct emit *json, const struct exchange_record *exchange)
 {
 	bool has_response = exchange->first_byte_us >= 0;
 	int64_t wait_us = has_response ? exchange->first_byte_us : 0;
 	int64_t receive_us = has_response ? exchange->age_us : 0;
-	json_t *timings = json_object();
 	char started[TEXT_NUMBER_BYTES];
 
 	if (exchange->duration_us >= 0)
 		receive_us = exchange->duration_us - wait_us;
-	put_ms(timings, "send", 0);
-	put_ms(timings, "wait", wait_us);
-	put_ms(timings, "receive", receive_us);
 	text_timestamp(exchange->began_at, started);
-	put_text(json, "startedDateTime", started);
-	put_ms(json, "time", wait_us + receive_us);
-	json_object_set_new(json, "timings", timings);
+	emit_text(json, "startedDateTime", started);
+	emit_ms(json, "time", wait_us + receive_us);
+	emit_begin_object(json, "timings");
+	emit_ms(json, "send", 0);
+	emit_ms(json, "wait", wait_us);
+	emit_ms(json, "receive", receive_us);
+	emit_end_object(json);
 }
 
-static json_t *
-tags_json(const struct tags *tags)
+static void
+put_tags(struct emit *json, const struct tags *tags)
 {
-	json_t *json = json_object();
-
-	for (size_t i = 0; i < tags->count; i++) {
-		char *key = text_utf8(tags->items[i].key);
-
-		put_text(json, key, tags->items[i].value);
-		free(key);
-	}
-	return json;
+	emit_begin_object(json, "_tags");
+	for (size_t i = 0; i < tags->count; i++)
+		emit_pair(json, tags->items[i].key, tags->items[i].value);
+	emit_end_object(json);
 }
 
-static json_t *
-caller_json(const struct exchange_record *exchange)
+static void
+put_caller(struct emit *json, const struct exchange_record *exchange)
 {
-	json_t *json = json_object();
-
-	put_text(json, "client_address", exchange->client_address);
-	put_known(json, "pid", exchange->owner.pid);
-	put_text(json, "command", exchange->owner.command);
-	put_known(json, "fd", exchange->owner.fd);
-	return json;
+	emit_begin_object(json, "_caller");
+	emit_text(json, "client_address", exchange->client_address);
+	emit_known(json, "pid", exchange->owner.pid);
+	emit_text(json, "command", exchange->owner.command);
+	emit_known(json, "fd", exchange->owner.fd);
+	emit_end_object(json);
 }
 
 /* What HAR has no word for. */
 static void
-put_verdict(json_t *json, const struct exchange_record *exchange)
+put_verdict(struct emit *json, const struct exchange_record *exchange)
 {
 	const struct facts *facts = &exchange->facts;
 	enum evidence evidence = exchange->judgement.evidence;
 	char id[EXCHANGE_ID_BYTES];
 
 	record_exchange_id(exchange, id);
-	put_text(json, "_exchange", id);
-	put_text(json, "_verdict", verdict_word(exchange->judgement.verdict));
-	put_text(json, "_evidence",
+	emit_text(json, "_exchange", id);
+	emit_text(json, "_verdict", verdict_word(exchange->judgement.verdict));
+	emit_text(json, "_evidence",
 	    evidence == EVIDENCE_NOTHING ? NULL
 					 : verdict_evidence_word(evidence));
-	json_object_set_new(json, "_held", json_boolean(exchange->is_held));
-	json_object_set_new(
-	    json, "_complete", json_boolean(facts->is_complete));
-	json_object_set_new(
-	    json, "_truncated", json_boolean(facts->is_truncated));
-	put_known(json, "_delivered_bytes", exchange->delivered_bytes);
-	put_known(json, "_unread_bytes", facts->unread_bytes);
-	put_text(json, "_route", exchange->route);
-	json_object_set_new(json, "_tags", tags_json(&exchange->tags));
-	json_object_set_new(json, "_caller", caller_json(exchange));
-	put_text(json, "_error", exchange->error);
+	emit_bool(json, "_held", exchange->is_held);
+	emit_bool(json, "_complete", facts->is_complete);
+	emit_bool(json, "_truncated", facts->is_truncated);
+	emit_known(json, "_delivered_bytes", exchange->delivered_bytes);
+	emit_known(json, "_unread_bytes", facts->unread_bytes);
+	emit_text(json, "_route", exchange->route);
+	put_tags(json, &exchange->tags);
+	put_caller(json, exchange);
+	emit_text(json, "_error", exchange->error);
 }
 
-static json_t *
-entry_json(const struct exchange_record *exchange)
+/* `id` is its "_id", NULL for none. */
+static void
+put_entry(
+    struct emit *json, const struct exchange_record *exchange, const char *id)
 {
-	json_t *json = json_object();
 	char conn[TEXT_NUMBER_BYTES];
 
 	snprintf(conn, sizeof(conn), "c%" PRIu64, exchange->conn_id);
+	emit_begin_object(json, NULL);
 	put_times(json, exchange);
-	json_object_set_new(json, "request", request_json(exchange));
-	json_object_set_new(json, "response", response_json(exchange));
-	json_object_set_new(json, "cache", json_object());
-	put_text(json, "connection", conn);
-	put_text(json, "_connection", conn);
+	put_request(json, exchange);
+	put_response(json, exchange);
+	emit_begin_object(json, "cache");
+	emit_end_object(json);
+	emit_text(json, "connection", conn);
+	emit_text(json, "_connection", conn);
 	put_verdict(json, exchange);
-	return json;
+	if (id != NULL)
+		emit_text(json, "_id", id);
+	emit_end_object(json);
 }
 
-/* Takes the entries. */
-static char *
-finish(json_t *entries, bool has_more)
-{
-	json_t *log = json_pack("{s:s, s:{s:s, s:s}, s:o}", "version", "1.2",
-	    "creator", "name", "leakproxy", "version", LEAKPROXY_VERSION,
-	    "entries", entries);
-	json_t *json = json_pack("{s:o}", "log", log);
-	char *text;
-	char *line;
+/* ---- archives ---- */
 
+static void
+begin_log(struct emit *json)
+{
+	emit_begin_object(json, NULL);
+	emit_begin_object(json, "log");
+	emit_text(json, "version", "1.2");
+	emit_begin_object(json, "creator");
+	emit_text(json, "name", "leakproxy");
+	emit_text(json, "version", LEAKPROXY_VERSION);
+	emit_end_object(json);
+	emit_begin_array(json, "entries");
+}
+
+static char *
+end_log(struct emit *json, bool has_more)
+{
+	emit_end_array(json);
 	if (has_more)
-		put_text(log, "comment",
+		emit_text(json, "comment",
 		    "older ones were left out: ?limit= takes more");
-	text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-	line = xasprintf("%s\n", text);
-	free(text);
-	json_decref(json);
-	return line;
+	emit_end_object(json);
+	emit_end_object(json);
+	emit_newline(json);
+	return emit_finish(json);
 }
 
 char *
 har_of_one(const struct exchange_record *exchange)
 {
-	json_t *entries = json_array();
+	struct emit json = {0};
 
-	json_array_append_new(entries, entry_json(exchange));
-	return finish(entries, false);
+	begin_log(&json);
+	emit_newline(&json);
+	put_entry(&json, exchange, NULL);
+	return end_log(&json, false);
 }
 
 char *
-har_of_many(const struct snapshot *snapshot, const struct view *view)
+har_line(const struct exchange_record *exchange, const char *id)
 {
-	json_t *entries = json_array();
-	size_t count = snapshot->exchange_count;
+	struct emit json = {0};
 
-	if (count > view->limit)
-		count = view->limit;
-	for (size_t i = count; i-- > 0;)
-		json_array_append_new(
-		    entries, entry_json(&snapshot->exchanges[i]));
-	return finish(entries, count < snapshot->exchange_count);
+	put_entry(&json, exchange, id);
+	emit_newline(&json);
+	return emit_finish(&json);
+}
+
+char *
+har_of_many(const struct snapshot *snapshot)
+{
+	struct emit json = {0};
+
+	begin_log(&json);
+	for (size_t i = snapshot->exchange_count; i-- > 0;) {
+		emit_newline(&json);
+		put_entry(&json, &snapshot->exchanges[i], NULL);
+	}
+	return end_log(
+	    &json, snapshot->exchange_count < snapshot->exchange_total);
 }

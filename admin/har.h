@@ -10,11 +10,16 @@
  */
 
 #include "accounting/snapshot.h"
-#include "admin/view.h"
 
 char *har_of_one(const struct exchange_record *exchange);
 
-/* At most the view's limit of them, oldest first, as they happened. */
-char *har_of_many(const struct snapshot *snapshot, const struct view *view);
+/*
+ * The entry alone, on one line.  `id` is its "_id": it tells the exchange from
+ * those of other runs, and of two lines with the same the later one counts.
+ */
+char *har_line(const struct exchange_record *exchange, const char *id);
+
+/* Oldest first, as they happened; says so where others were left out. */
+char *har_of_many(const struct snapshot *snapshot);
 
 #endif

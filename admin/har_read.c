@@ -12,6 +12,7 @@
 #include "admin/har_read.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +25,16 @@
 #include "admin/base64.h"
 
 #define SHOWN_BYTES 60
+#define LINES_NAME_END ".ndjson"
 
 /* A reading: what is read, and where a mistake is told. */
 struct reading {
 	struct tape *tape; /* owned */
+	bool is_lines;     /* an entry each */
 	bool is_ours;
 	const char *path; /* borrowed */
-	size_t entry;     /* from 1 */
+	size_t entry;     /* from 1, in the file */
+	size_t seen;      /* entries, in all files */
 	char *error;      /* HAR_READ_ERROR_BYTES */
 };
 
@@ -262,6 +266,16 @@ is_answered(const struct tape_answer *answer)
 	return answer->status >= 200 && answer->status <= 999;
 }
 
+/* Lines of ours have one, and nothing around them that says whose they are. */
+static void
+put_id(const struct reading *reading, json_t *entry, struct tape_answer *answer)
+{
+	const char *id = json_string_value(json_object_get(entry, "_id"));
+
+	if (reading->is_lines && id != NULL)
+		answer->id = xstrdup(id);
+}
+
 static bool
 read_entry(struct reading *reading, json_t *entry)
 {
@@ -269,11 +283,14 @@ read_entry(struct reading *reading, json_t *entry)
 	struct tape_answer answer = {0};
 	bool is_good;
 
+	put_id(reading, entry, &answer);
 	answer.status =
 	    (int)json_integer_value(json_object_get(response, "status"));
 	answer.is_broken = json_is_true(json_object_get(entry, "_truncated"));
-	if (!is_answered(&answer))
+	if (!is_answered(&answer)) {
+		tape_fini_answer(&answer);
 		return true;
+	}
 	is_good =
 	    read_request(reading, json_object_get(entry, "request"), &answer) &&
 	    read_response(reading, response, &answer);
@@ -307,31 +324,115 @@ read_log(struct reading *reading, json_t *root)
 			return false;
 	}
 	reading->entry = 0;
+	reading->seen += json_array_size(entries);
+	return true;
+}
+
+static bool
+read_archive(struct reading *reading, FILE *file)
+{
+	json_error_t where;
+	json_t *root = json_loadf(file, JSON_ALLOW_NUL, &where);
+	bool is_good;
+
+	if (root == NULL && where.line < 0)
+		return refuse(reading, "%s", where.text);
+	if (root == NULL)
+		return refuse(reading, "it is no JSON: line %d: %s", where.line,
+		    where.text);
+	is_good = read_log(reading, root);
+	json_decref(root);
+	return is_good;
+}
+
+/* ---- lines ---- */
+
+static bool
+read_line(struct reading *reading, const char *line, size_t length)
+{
+	json_error_t where;
+	json_t *entry = json_loadb(line, length, JSON_ALLOW_NUL, &where);
+	bool is_good;
+
+	/* Whoever wrote it was killed. */
+	if (entry == NULL && line[length - 1] != '\n')
+		return true;
+	if (entry == NULL)
+		return refuse(reading, "it is no JSON: %s", where.text);
+	reading->seen++;
+	reading->is_ours = json_is_string(json_object_get(entry, "_id"));
+	is_good = read_entry(reading, entry);
+	json_decref(entry);
+	return is_good;
+}
+
+static bool
+read_lines(struct reading *reading, FILE *file)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+	bool is_good = true;
+
+	while (is_good && (length = getline(&line, &size, file)) > 0) {
+		reading->entry++;
+		is_good = read_line(reading, line, (size_t)length);
+	}
+	free(line);
+	return is_good;
+}
+
+/* ---- files ---- */
+
+static bool
+is_of_lines(const char *path)
+{
+	size_t length = strlen(path);
+	size_t end = strlen(LINES_NAME_END);
+
+	return length > end && strcmp(path + length - end, LINES_NAME_END) == 0;
+}
+
+static bool
+read_file(struct reading *reading, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	bool is_good;
+
+	reading->path = path;
+	reading->entry = 0;
+	reading->is_lines = is_of_lines(path);
+	if (file == NULL)
+		return refuse(reading, "%s", strerror(errno));
+	is_good = reading->is_lines ? read_lines(reading, file)
+				    : read_archive(reading, file);
+	fclose(file);
+	return is_good;
+}
+
+/* What was read last is named where all of them together have nothing. */
+static bool
+finish(struct reading *reading)
+{
+	tape_drop_superseded(reading->tape);
+	reading->entry = 0;
 	return reading->tape->count > 0 ||
 	    refuse(reading,
 		"it has no response to serve, in %zu entries: capture some "
 		"first",
-		json_array_size(entries));
+		reading->seen);
 }
 
 struct tape *
-har_read(const char *path, char error[HAR_READ_ERROR_BYTES])
+har_read(
+    const char *const *paths, size_t count, char error[HAR_READ_ERROR_BYTES])
 {
-	struct reading reading = {
-	    .tape = tape_new(), .path = path, .error = error};
-	json_error_t where;
-	json_t *root = json_load_file(path, JSON_ALLOW_NUL, &where);
-	bool is_good;
+	struct reading reading = {.tape = tape_new(), .error = error};
+	bool is_good = true;
 
-	if (root == NULL && where.line < 0)
-		is_good = refuse(&reading, "%s", where.text);
-	else if (root == NULL)
-		is_good = refuse(&reading, "it is no JSON: line %d: %s",
-		    where.line, where.text);
-	else
-		is_good = read_log(&reading, root);
-	json_decref(root);
-	if (is_good)
+	for (size_t i = 0; i < count && is_good; i++)
+		is_good = read_file(&reading, paths[i]);
+	if (is_good && finish(&reading))
 		return reading.tape;
 	tape_free(reading.tape);
 	return NULL;

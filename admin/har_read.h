@@ -3,7 +3,8 @@
 #define ADMIN_HAR_READ_H
 
 /*
- * The responses in an HTTP Archive, ours or a browser's.
+ * The responses in HTTP Archives, ours or a browser's, and in the lines of
+ * --capture-dir: files whose name ends with ".ndjson".
  */
 
 #include "accounting/tape.h"
@@ -11,11 +12,12 @@
 #define HAR_READ_ERROR_BYTES 512
 
 /*
- * Reads the file.  Returns what it holds, or NULL with one line in `error`
- * that says what is wrong with it.  Entries without a response, and those that
- * are none of a request (101), are passed over.  Free with tape_free().
+ * Reads the files.  Returns what they hold, or NULL with one line in `error`
+ * that says what is wrong with one.  Entries without a response, and those
+ * that are none of a request (101), are passed over; so is a last line that
+ * was cut off.  Free with tape_free().
  */
-struct tape *har_read(
-    const char *path, char error[HAR_READ_ERROR_BYTES]) MUST_CHECK;
+struct tape *har_read(const char *const *paths, size_t count,
+    char error[HAR_READ_ERROR_BYTES]) MUST_CHECK;
 
 #endif

@@ -38,21 +38,39 @@ count_leaks(const struct snapshot *snapshot)
 
 /* ---- head ---- */
 
-static uint64_t
-count_to_exit(const struct snapshot *snapshot)
-{
-	uint64_t count = 0;
+/* What the first line says of the leaks that are shown. */
+struct summary {
+	uint64_t undrained;
+	uint64_t held_now;
+	uint64_t held_to_exit;
+};
 
-	for (size_t i = 0; i < snapshot->leak_count; i++)
-		count += snapshot->leaks[i].held_to_exit;
-	return count;
+/* Without a filter, of all that there were: groups may be forgotten. */
+static struct summary
+sum_up(const struct snapshot *snapshot)
+{
+	struct summary summary = {0};
+
+	for (size_t i = 0; i < snapshot->leak_count; i++) {
+		const struct leak *leak = &snapshot->leaks[i];
+
+		summary.undrained += leak->undrained;
+		summary.held_now += leak->held_now;
+		summary.held_to_exit += leak->held_to_exit;
+	}
+	if (snapshot->leaks_left_out == 0) {
+		summary.undrained =
+		    snapshot->totals.by_verdict[VERDICT_UNDRAINED];
+		summary.held_now = snapshot->totals.held_now;
+	}
+	return summary;
 }
 
 static void
 put_leaking(struct page *page, const struct snapshot *snapshot)
 {
-	const struct totals *totals = &snapshot->totals;
-	uint64_t undrained = totals->by_verdict[VERDICT_UNDRAINED];
+	struct summary summary = sum_up(snapshot);
+	uint64_t undrained = summary.undrained;
 	size_t leaks = count_leaks(snapshot);
 	char period[TEXT_NUMBER_BYTES];
 	char rate[TEXT_NUMBER_BYTES];
@@ -70,7 +88,7 @@ put_leaking(struct page *page, const struct snapshot *snapshot)
 		page_printf(page, " ", "in %s", period);
 		page_printf(page, " ", "(%s)", rate);
 	}
-	story_put_held(page, ", ", totals->held_now, count_to_exit(snapshot));
+	story_put_held(page, ", ", summary.held_now, summary.held_to_exit);
 }
 
 static void
@@ -99,18 +117,34 @@ put_not_leaking(struct page *page, const struct totals *totals)
 }
 
 static void
+put_left_out(struct page *page, const struct snapshot *snapshot)
+{
+	size_t count = snapshot->leaks_left_out;
+
+	if (count == 0)
+		return;
+	page_begin(page, "", 0);
+	page_printf(page, "", "%zu other%s", count, text_plural(count));
+	page_words(page, " ", "left out by the filter; the totals are of all.");
+	page_end(page);
+}
+
+static void
 put_head(struct page *page, const struct snapshot *snapshot)
 {
 	char stamp[TEXT_NUMBER_BYTES];
 	char period[TEXT_NUMBER_BYTES];
 
 	page_begin(page, "", 0);
-	if (count_leaks(snapshot) > 0 ||
+	if (snapshot->leak_count == 0 && snapshot->leaks_left_out > 0)
+		page_words(page, "", "No leak passes the filter.");
+	else if (count_leaks(snapshot) > 0 ||
 	    snapshot->totals.by_verdict[VERDICT_UNDRAINED] > 0)
 		put_leaking(page, snapshot);
 	else
 		put_not_leaking(page, &snapshot->totals);
 	page_end(page);
+	put_left_out(page, snapshot);
 	text_timestamp(snapshot->taken_at, stamp);
 	text_duration(snapshot->seconds_us, period);
 	page_begin(page, "", 0);

@@ -37,6 +37,7 @@
 #include "admin/endpoint.h"
 #include "admin/guard.h"
 #include "admin/guests.h"
+#include "admin/live.h"
 #include "admin/pprof.h"
 #include "proxy/base/log.h"
 #include "proxy/base/token.h"
@@ -79,6 +80,7 @@ struct admin_server {
 	struct loop *loop;
 	struct evhttp *http;
 	struct guests *guests;
+	struct live *live;
 	struct pprof *pprof; /* NULL: none is asked */
 	struct event *linger_over;
 	pthread_t thread;
@@ -109,7 +111,9 @@ put_headers(struct evhttp_request *request, const struct document *document)
 	put_header(request, "X-Content-Type-Options", "nosniff");
 	put_header(request, "Cross-Origin-Resource-Policy", "same-origin");
 	put_header(request, "Content-Security-Policy",
-	    "default-src 'none'; frame-ancestors 'none'");
+	    document->policy != NULL
+		? document->policy
+		: "default-src 'none'; frame-ancestors 'none'");
 	if (document->allow != NULL)
 		put_header(request, "Allow", document->allow);
 	if (document->challenge != NULL)
@@ -136,7 +140,8 @@ reply(struct evhttp_request *request, struct document *document)
 	/* evhttp gives no length to the answers of HEAD and CONNECT, and sends
 	 * a body with both. */
 	snprintf(length, sizeof(length), "%zu", strlen(document->body));
-	put_header(request, "Content-Length", length);
+	if (!document->is_endless)
+		put_header(request, "Content-Length", length);
 	if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
 		evbuffer_add(body, document->body, strlen(document->body));
 	evhttp_send_reply(request, document->status, NULL, body);
@@ -152,8 +157,12 @@ reply(struct evhttp_request *request, struct document *document)
 static void
 stop_if_done(struct admin_server *server)
 {
-	if ((server->state == SERVER_STOPPING && server->call_count == 0) ||
-	    (server->state == SERVER_ENDING && server->gathering_count == 0))
+	bool is_quiet = server->call_count == 0 && live_is_quiet(server->live);
+	bool is_gathering =
+	    server->gathering_count > 0 || live_is_gathering(server->live);
+
+	if ((server->state == SERVER_STOPPING && is_quiet) ||
+	    (server->state == SERVER_ENDING && !is_gathering))
 		loop_stop(server->loop);
 }
 
@@ -300,9 +309,22 @@ refuse_early(const struct admin_server *server, struct evhttp_request *request,
 	return document->body != NULL;
 }
 
+/* Takes the request: what it asks for goes on and on. */
+static void
+begin_stream(struct admin_server *server, struct evhttp_request *request,
+    struct document *document)
+{
+	put_headers(request, document);
+	live_listen(server->live, request);
+	free(document->body);
+	document->body = NULL;
+}
+
 static bool
 is_full(const struct admin_server *server, const struct endpoint *endpoint)
 {
+	if (endpoint->is_endless)
+		return live_is_full(server->live);
 	if (!endpoint->gathers)
 		return false;
 	return server->call_count >= MAX_CALLS ||
@@ -337,7 +359,10 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 		visit.is_ready =
 		    config->source.is_ready(config->source.source_arg);
 		endpoint_render(&visit, &document);
-		reply(request, &document);
+		if (document.is_endless && asked_method(request) == METHOD_GET)
+			begin_stream(server, request, &document);
+		else
+			reply(request, &document);
 	}
 	endpoint_visit_fini(&visit);
 }
@@ -418,8 +443,15 @@ on_stop(void *arg)
 
 	server->state = SERVER_STOPPING;
 	evconnlistener_disable(server->listener);
+	live_stop(server->live);
 	event_add(server->linger_over, &linger);
 	stop_if_done(server);
+}
+
+static void
+on_live_quiet(void *arg)
+{
+	stop_if_done(arg);
 }
 
 static void
@@ -435,6 +467,8 @@ set_up_http(struct admin_server *server)
 					 : config->max_connections,
 	    config->patience_us == 0 ? DEFAULT_PATIENCE_US
 				     : config->patience_us);
+	server->live = live_new(server->loop, &server->config.source,
+	    server->guests, on_live_quiet, server);
 	server->http = evhttp_new(base);
 	server->linger_over = evtimer_new(base, on_linger_over, server);
 	if (server->http == NULL || server->linger_over == NULL)
@@ -453,6 +487,7 @@ static void
 server_free(struct admin_server *server)
 {
 	evhttp_free(server->http); /* its close callbacks end the last calls */
+	live_free(server->live);
 	guests_free(server->guests);
 	pprof_free(server->pprof);
 	event_free(server->linger_over);

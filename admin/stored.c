@@ -60,8 +60,10 @@ stored_report(
 
 	if (store_find_run(store, reference, &run, &version))
 		snapshot = store_read_snapshot(store, &run, version);
-	if (snapshot != NULL)
+	if (snapshot != NULL) {
+		snapshot_filter_leaks(snapshot, form->filter);
 		text = render_report(&run, version, snapshot, form);
+	}
 	snapshot_free(snapshot);
 	store_run_fini(&run);
 	free(version);

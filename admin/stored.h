@@ -14,7 +14,8 @@
 
 struct stored_form {
 	bool is_json;
-	unsigned columns; /* of text */
+	unsigned columns;            /* of text */
+	const struct filter *filter; /* of leaks, for a report; NULL: all */
 };
 
 char *stored_runs(struct store *store, const struct stored_form *form);

@@ -147,7 +147,7 @@ put_totals(struct page *page, const struct totals *totals)
 static size_t
 sample(const struct timeline *timeline, size_t columns, int64_t *peaks)
 {
-	size_t bins = timeline->current + 1;
+	size_t bins = axis_length(&timeline->axis);
 	int64_t held = 0;
 
 	if (columns > bins)
@@ -196,7 +196,7 @@ put_graph(struct page *page, const struct frame *frame,
 	int64_t most = 0;
 	size_t columns;
 
-	if (snapshot->timeline.bin_us == 0)
+	if (axis_length(&snapshot->timeline.axis) == 0)
 		return;
 	columns = graph_columns(frame->columns);
 	columns = sample(&snapshot->timeline, columns, peaks);

@@ -226,13 +226,13 @@ read_timeline(struct timeline *timeline, const json_t *json)
 	size_t count = json_array_size(bins);
 	int64_t before = 0;
 
-	timeline->bin_us = read_us(json, "bin_s");
+	timeline->axis.bin_us = read_us(json, "bin_s");
 	for (size_t i = 0; i < count && i < TIMELINE_BINS; i++) {
 		int64_t held =
 		    (int64_t)read_count(json_array_get(bins, i), "held");
 
 		timeline->bins[i].held_change = (int32_t)(held - before);
-		timeline->current = i;
+		timeline->axis.current = i;
 		before = held;
 	}
 }

@@ -88,8 +88,69 @@ set_limit(struct view *view, const char *value)
 	if (!parse_number(value, 1, VIEW_MAX_LIMIT, &limit))
 		return xasprintf(
 		    "limit must be a number from 1 to %d", VIEW_MAX_LIMIT);
-	view->limit = limit;
+	view->query.page.limit = limit;
 	return NULL;
+}
+
+static char *
+set_offset(struct view *view, const char *value)
+{
+	unsigned long offset;
+
+	if (!parse_number(value, 0, VIEW_MAX_OFFSET, &offset))
+		return xasprintf(
+		    "offset must be a number from 0 to %d", VIEW_MAX_OFFSET);
+	view->query.page.offset = offset;
+	return NULL;
+}
+
+struct sort_word {
+	enum snapshot_sort sort;
+	enum view_param list;
+	const char *word;
+};
+
+/* Finds the word among the orders of its list.  Returns false for another. */
+static bool
+find_sort(struct view *view, const char *value, enum view_param list)
+{
+	static const struct sort_word words[] = {
+#define SORT(name, word, list) {SORT_##name, VIEW_SORT_##list, word},
+#include "accounting/sorts.def"
+#undef SORT
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (words[i].list == list &&
+		    strcmp(words[i].word, value) == 0) {
+			view->query.page.sort = words[i].sort;
+			return true;
+		}
+	}
+	return false;
+}
+
+static char *
+set_sort_leaks(struct view *view, const char *value)
+{
+	if (find_sort(view, value, VIEW_SORT_LEAKS))
+		return NULL;
+	return xstrdup("sort must be undrained, held, last_seen or route");
+}
+
+static char *
+set_sort_conns(struct view *view, const char *value)
+{
+	if (find_sort(view, value, VIEW_SORT_CONNS))
+		return NULL;
+	return xstrdup("sort must be newest, oldest, exchanges or sent_bytes");
+}
+
+static char *
+set_series(struct view *view, const char *value)
+{
+	view->wants_series = strcmp(value, "held") == 0;
+	return view->wants_series ? NULL : xstrdup("series must be held");
 }
 
 static char *
@@ -98,8 +159,7 @@ set_origin(struct view *view, const char *value)
 	if (*value == '\0')
 		return xstrdup("origin must be as in /api/leaks: "
 			       "https://registry.test:443");
-	view->query.origin = xstrdup(value);
-	return NULL;
+	return filter_require(view->query.filter, FILTER_ORIGIN, NULL, value);
 }
 
 static char *
@@ -110,43 +170,46 @@ set_state(struct view *view, const char *value)
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		if (strcmp(value, record_conn_state_word(states[i])) == 0) {
-			view->has_state = true;
-			view->state = states[i];
+			view->query.has_state = true;
+			view->query.state = states[i];
 			return NULL;
 		}
 	}
 	return xstrdup("state must be active, idle, watched or closed");
 }
 
-/* "key", "key=value" or "key:value"; keys are lower case in the records. */
+/* "key", "key=value" or "key:value". */
 static char *
 set_tag(struct view *view, const char *value)
 {
 	size_t length = strcspn(value, "=:");
+	bool has_value = value[length] != '\0';
+	char *key;
+	char *refusal;
 
 	if (length == 0)
 		return xstrdup("tag must be key or key=value");
-	view->query.tag_key = xstrndup(value, length);
-	for (char *c = view->query.tag_key; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
-	if (value[length] != '\0')
-		view->query.tag_value = xstrdup(value + length + 1);
-	return NULL;
+	key = xstrndup(value, length);
+	refusal = filter_require(view->query.filter, FILTER_TAG, key,
+	    has_value ? value + length + 1 : NULL);
+	free(key);
+	return refusal;
 }
 
 static char *
 set_verdict(struct view *view, const char *value)
 {
-	view->query.has_verdict = true;
-	if (verdict_from_word(value, &view->query.verdict))
-		return NULL;
-	return xstrdup("verdict must be one of"
-#define VERDICT(name, word, meaning) " " word
-#include "accounting/verdicts.def"
-#undef VERDICT
-	);
+	return filter_require(view->query.filter, FILTER_VERDICT, NULL, value);
+}
+
+static char *
+set_filter(struct view *view, const char *value)
+{
+	char *reason = filter_add(view->query.filter, value);
+	char *refusal = reason == NULL ? NULL : xasprintf("filter: %s", reason);
+
+	free(reason);
+	return refusal;
 }
 
 static const struct {
@@ -155,8 +218,13 @@ static const struct {
 	char *(*set)(struct view *view, const char *value);
 } params[] = {
     {"columns", VIEW_COLUMNS, set_columns},
+    {"filter", VIEW_FILTER, set_filter},
     {"limit", VIEW_LIMIT, set_limit},
+    {"offset", VIEW_OFFSET, set_offset},
     {"origin", VIEW_ORIGIN, set_origin},
+    {"series", VIEW_SERIES, set_series},
+    {"sort", VIEW_SORT_LEAKS, set_sort_leaks},
+    {"sort", VIEW_SORT_CONNS, set_sort_conns},
     {"state", VIEW_STATE, set_state},
     {"tag", VIEW_TAG, set_tag},
     {"verdict", VIEW_VERDICT, set_verdict},
@@ -220,7 +288,6 @@ view_parse(struct view *view, const char *query_string, unsigned allowed)
 	char *refusal = NULL;
 	unsigned seen = 0;
 
-	view->limit = VIEW_DEFAULT_LIMIT;
 	view->columns = REPORT_DEFAULT_COLUMNS;
 	while (rest != NULL && refusal == NULL) {
 		char *pair = strsep(&rest, "&");
@@ -236,19 +303,4 @@ void
 view_fini(struct view *view)
 {
 	snapshot_query_fini(&view->query);
-}
-
-bool
-view_matches_conn(const struct view *view, const struct conn_record *conn)
-{
-	const char *value;
-
-	if (view->has_state && conn->state != view->state)
-		return false;
-	if (view->query.tag_key == NULL)
-		return true;
-	value = tags_get(&conn->tags, view->query.tag_key);
-	return value != NULL &&
-	    (view->query.tag_value == NULL ||
-		strcmp(value, view->query.tag_value) == 0);
 }

@@ -14,6 +14,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <event2/http.h>
+
 #include "accounting/memory.h"
 #include "certs/authority.h"
 #include "certs/bundle.h"
@@ -210,6 +212,19 @@ print_body(const char *body, const char *path)
 	return is_good;
 }
 
+/* Returns `path` with the parameter behind.  Takes it. */
+static char *
+add_parameter(char *path, const char *name, const char *value)
+{
+	char *encoded = evhttp_uriencode(value, -1, 1);
+	char *longer = xasprintf("%s%s%s=%s", path,
+	    strchr(path, '?') == NULL ? "?" : "&", name, encoded);
+
+	free(encoded);
+	free(path);
+	return longer;
+}
+
 int
 commands_report(const struct options *options)
 {
@@ -223,6 +238,8 @@ commands_report(const struct options *options)
 	else
 		path = xasprintf(
 		    "/report?columns=%u", commands_columns(options, fd));
+	if (options->filter != NULL)
+		path = add_parameter(path, "filter", options->filter);
 	body = ask_admin(options, path);
 	is_good = body != NULL && print_body(body, options->report_file);
 	free(body);

@@ -19,12 +19,14 @@
 #include "accounting/snapshot.h"
 #include "accounting/store.h"
 #include "admin/events.h"
+#include "admin/har.h"
 #include "admin/har_read.h"
 #include "admin/headline.h"
 #include "admin/report.h"
 #include "admin/server.h"
 #include "admin/stored.h"
 #include "admin/top.h"
+#include "proxy/archive.h"
 #include "proxy/base/log.h"
 #include "proxy/base/loop.h"
 #include "proxy/base/token.h"
@@ -55,6 +57,7 @@ struct run {
 	struct signals *signals;
 	struct service *service;
 	struct recorder *recorder; /* NULL: --store off */
+	struct archive *archive;   /* NULL: no --capture-dir */
 	struct admin_server *admin;
 	struct child *child;   /* exec */
 	struct pulse *pulse;   /* NULL: not started */
@@ -186,6 +189,27 @@ open_events(struct run *run)
 	return true;
 }
 
+static bool
+open_archive(struct run *run)
+{
+	char error[ARCHIVE_ERROR_BYTES];
+
+	if (run->options->capture_dir == NULL)
+		return true;
+	run->archive =
+	    archive_open(run->service, run->options, har_line, error);
+	return run->archive != NULL || complain(error);
+}
+
+static bool
+start_archive(struct run *run)
+{
+	char error[ARCHIVE_ERROR_BYTES];
+
+	return run->archive == NULL || archive_start(run->archive, error) ||
+	    complain(error);
+}
+
 /* Whatever root alone may read or bind. */
 static bool
 open_service(struct run *run)
@@ -209,7 +233,7 @@ open_service(struct run *run)
 		return complain(error);
 	if (run->recorder != NULL)
 		recorder_open(run->recorder);
-	return true;
+	return open_archive(run);
 }
 
 static bool
@@ -223,7 +247,8 @@ start_threads(struct run *run)
 	if (run->admin != NULL && !admin_server_start(run->admin))
 		return complain("cannot start the admin's thread: raise the "
 				"limit of processes");
-	return service_start(run->service, error) || complain(error);
+	return start_archive(run) &&
+	    (service_start(run->service, error) || complain(error));
 }
 
 /* --ready-fd: one JSON line. */
@@ -314,11 +339,16 @@ stop(struct run *run)
 	run->admin = NULL;
 	if (run->recorder != NULL)
 		recorder_stop(run->recorder);
+	if (run->archive != NULL)
+		archive_stop(run->archive);
 	if (run->service != NULL)
 		service_drain(run->service);
 	if (run->recorder != NULL)
 		recorder_finish(run->recorder);
 	run->recorder = NULL;
+	if (run->archive != NULL)
+		archive_finish(run->archive);
+	run->archive = NULL;
 }
 
 static void
@@ -466,7 +496,8 @@ static int
 replay(const struct options *options)
 {
 	char error[HAR_READ_ERROR_BYTES];
-	struct tape *tape = har_read(options->har_path, error);
+	struct tape *tape =
+	    har_read(options->har_paths, options->har_count, error);
 
 	if (tape != NULL)
 		return replay_run(options, &tape);
@@ -510,6 +541,22 @@ put_out(const struct options *options, const char *text)
 	return is_good;
 }
 
+static char *
+stored_leaks(const struct options *options, struct store *store,
+    struct stored_form *form)
+{
+	struct filter *filter = filter_new(FILTER_LEAKS);
+	char *text;
+
+	/* The option's reader has tried it. */
+	if (options->filter != NULL)
+		free(filter_add(filter, options->filter));
+	form->filter = filter;
+	text = stored_report(store, options->run, form);
+	filter_free(filter);
+	return text;
+}
+
 /* Returns what the command asks of the store, or NULL. */
 static char *
 ask_store(const struct options *options, struct store *store, unsigned *found)
@@ -521,7 +568,7 @@ ask_store(const struct options *options, struct store *store, unsigned *found)
 		return stored_runs(store, &form);
 	if (options->command == COMMAND_COMPARE)
 		return stored_comparison(store, options->runs, &form, found);
-	return stored_report(store, options->run, &form);
+	return stored_leaks(options, store, &form);
 }
 
 static int

@@ -4,13 +4,18 @@
  * Readers of the options about captures.
  */
 
-#include <ctype.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "proxy/option_read.h"
 
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/filter.h"
+#include "accounting/memory.h"
+
 #define SHOWN_VALUE_BYTES 120
+#define MIN_CAPTURE_DIR_BYTES ((size_t)1 << 20)
 
 /* Says why and returns false, so that a reader can return it. */
 static bool
@@ -32,6 +37,65 @@ option_read_size_or_off(
 	if (!units_parse_size(text, field))
 		return refuse(why, text,
 		    "is no size: write 65536, 64KiB or 16MiB, or off");
+	return true;
+}
+
+/* Takes `filter`, and returns it if the text was understood. */
+static struct filter *
+read_filter(struct filter *filter, const char *text, char *why)
+{
+	char *refusal = filter_add(filter, text);
+
+	if (refusal == NULL)
+		return filter;
+	snprintf(why, OPTION_WHY_BYTES, "%s", refusal);
+	free(refusal);
+	filter_free(filter);
+	return NULL;
+}
+
+bool
+option_read_capture(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct filter *filter =
+	    read_filter(filter_new(FILTER_EXCHANGES), text, why);
+	struct filter **kept = field;
+
+	if (filter == NULL)
+		return false;
+	filter_free(*kept);
+	*kept = filter;
+	return true;
+}
+
+bool
+option_read_capture_dir_size(
+    struct options *options, void *field, const char *text, char *why)
+{
+	size_t size_bytes;
+
+	if (!units_parse_size(text, &size_bytes) ||
+	    size_bytes < MIN_CAPTURE_DIR_BYTES || size_bytes > INT64_MAX)
+		return refuse(why, text,
+		    "is no such size: write 1MiB or more, such as 1GiB");
+	*(size_t *)field = size_bytes;
+	return true;
+}
+
+bool
+option_read_leak_filter(
+    struct options *options, void *field, const char *text, char *why)
+{
+	struct filter *filter =
+	    read_filter(filter_new(FILTER_LEAKS), text, why);
+	char **kept = field;
+
+	if (filter == NULL)
+		return false;
+	filter_free(filter);
+	free(*kept);
+	*kept = xstrdup(text);
 	return true;
 }
 

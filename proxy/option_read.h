@@ -51,6 +51,11 @@ option_reader option_read_count;
 
 /* ---- option_capture.c: what is kept of messages ---- */
 
+/* A filter of exchanges. */
+option_reader option_read_capture;
+option_reader option_read_capture_dir_size;
+/* A filter of leaks, kept as it was written. */
+option_reader option_read_leak_filter;
 option_reader option_read_redact;
 option_reader option_read_size_or_off;
 

@@ -220,13 +220,15 @@ read_option(struct parse *parse, const char *word)
 	    parse, row, equals == NULL ? NULL : equals + 1);
 }
 
-/* The file that replay takes stands before, between or behind its options. */
+/* The files that replay takes stand before, between or behind its options. */
 static bool
 take_file(struct options *options, const char *word)
 {
-	if (options->command != COMMAND_REPLAY || options->har_path != NULL)
+	if (options->command != COMMAND_REPLAY)
 		return false;
-	options->har_path = word;
+	options->har_paths = xreallocarray(options->har_paths,
+	    options->har_count + 1, sizeof(*options->har_paths));
+	options->har_paths[options->har_count++] = word;
 	return true;
 }
 
@@ -280,12 +282,13 @@ take_rest(struct parse *parse)
 		    "[options] -- COMMAND");
 		return OUTCOME_MISTAKE;
 	}
-	if (*parse->next != NULL && take_file(parse->options, *parse->next))
+	while (*parse->next != NULL && take_file(parse->options, *parse->next))
 		parse->next++;
-	if (command == COMMAND_REPLAY && parse->options->har_path == NULL) {
+	if (command == COMMAND_REPLAY && parse->options->har_count == 0) {
 		complain("replay",
-		    "it takes a HAR file: write leakproxy replay FILE.har; "
-		    "/api/har of a running proxy makes one");
+		    "it takes HAR files: write leakproxy replay FILE.har; "
+		    "/api/har of a running proxy makes one, --capture-dir "
+		    "many");
 		return OUTCOME_MISTAKE;
 	}
 	if (*parse->next == NULL && command == COMMAND_COMPARE &&
@@ -398,6 +401,24 @@ fill_in_state_dir(struct options *options)
 	return OUTCOME_MISTAKE;
 }
 
+/* What one option says and another takes back. */
+static enum outcome
+check_captures(const struct options *options)
+{
+	if (options->capture != NULL && options->capture_dir == NULL)
+		complain("--capture",
+		    "it says what --capture-dir writes: name that directory "
+		    "too");
+	else if (options->capture_dir != NULL &&
+	    options->capture_memory_bytes == 0)
+		complain("--capture-dir",
+		    "it writes what --capture-memory keeps, and that is off: "
+		    "give it a size, such as 16MiB");
+	else
+		return OUTCOME_GO_ON;
+	return OUTCOME_MISTAKE;
+}
+
 static struct options *
 options_new(enum command command)
 {
@@ -470,6 +491,8 @@ read_all(struct parse *parse)
 		outcome = fill_in_all(parse);
 	if (outcome == OUTCOME_GO_ON)
 		outcome = fill_in_state_dir(parse->options);
+	if (outcome == OUTCOME_GO_ON)
+		outcome = check_captures(parse->options);
 	return outcome;
 }
 
@@ -536,6 +559,10 @@ options_free(struct options *options)
 	free(options->upstream_ca);
 	free(options->report_file);
 	free(options->events_path);
+	free(options->filter);
+	free(options->capture_dir);
+	free(options->har_paths);
+	filter_free(options->capture);
 	free(options->run);
 	free(options->ca_export);
 	free(options);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "accounting/filter.h"
 #include "accounting/route.h"
 #include "accounting/secrets.h"
 #include "accounting/units.h"
@@ -87,7 +88,10 @@ struct options {
 	int log_level;               /* enum log_level */
 	size_t capture_bytes;        /* of each body; 0: none */
 	size_t capture_memory_bytes; /* of the process; 0: nothing is kept */
-	struct secrets *secrets;     /* --redact */
+	char *capture_dir;           /* NULL: none */
+	size_t capture_dir_bytes;
+	struct filter *capture;  /* of what is written there; NULL: all */
+	struct secrets *secrets; /* --redact */
 
 	bool keeps_store; /* --store */
 	mono_us store_max_age_us;
@@ -109,6 +113,7 @@ struct options {
 	char *report_file; /* NULL: stderr for exec, stdout for report */
 	unsigned columns;  /* 0: as wide as the terminal */
 	bool wants_json;   /* report --json */
+	char *filter;      /* report: of leaks, known to be good; NULL: all */
 
 	/* top */
 	mono_us interval_us;
@@ -127,7 +132,8 @@ struct options {
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
 
 	/* replay */
-	const char *har_path; /* borrowed from main() */
+	const char **har_paths; /* owned; each borrowed from main() */
+	size_t har_count;
 };
 
 /*

@@ -3,9 +3,9 @@
 #define PROXY_UNITS_H
 
 /*
- * Numbers as people write them: durations, sizes, addresses, networks.  Pure;
- * any thread.  Each function returns whether the whole of `text` is one, and
- * leaves the result alone where it is not.
+ * Addresses and networks as people write them; other numbers are read by
+ * accounting/units.h.  Pure; any thread.  Each function returns whether the
+ * whole of `text` is one, and leaves the result alone where it is not.
  */
 
 #include <netinet/in.h>
@@ -15,9 +15,6 @@
 #include <sys/socket.h>
 
 #include "accounting/units.h"
-
-/* Ten years: more is a mistake, and sums with a clock must not overflow. */
-#define UNITS_MAX_DURATION_US (INT64_C(10) * 365 * 24 * 3600 * US_PER_S)
 
 #define UNITS_ADDRESS_TEXT_BYTES 64
 
@@ -31,16 +28,6 @@ struct cidr {
 	uint8_t network[16];
 	unsigned prefix_bits;
 };
-
-/* "500ms", "30s", "5m", "2h", or "0". */
-bool units_parse_duration(const char *text, mono_us *duration_us) MUST_CHECK;
-
-/* "100", "64KiB", "1MiB", "2GiB". */
-bool units_parse_size(const char *text, size_t *size_bytes) MUST_CHECK;
-
-/* Decimal digits alone, at most `max`. */
-bool units_parse_number(
-    const char *text, uint64_t max, uint64_t *number) MUST_CHECK;
 
 /* "192.0.2.1" or "[2001:db8::1]", no port. */
 bool units_parse_host_address(

@@ -156,12 +156,13 @@ static const struct command_row commands[] = {
     [COMMAND_REPLAY] =
 	{
 	    .word = "replay",
-	    .synopsis = "leakproxy replay [options] FILE.har",
+	    .synopsis = "leakproxy replay [options] FILE...",
 	    .summary = "serve captured responses as an origin",
-	    .story = "Answers as the origins in FILE.har did, which /api/har "
-		     "made: status,\n"
-		     "fields, body and framing, found by method, path and "
-		     "query.\n",
+	    .story = "Answers as the origins in the files did: status, fields, "
+		     "body and\n"
+		     "framing, found by method, path and query. Files are "
+		     "of /api/har, or of\n"
+		     "--capture-dir, whose names end with .ndjson.\n",
 	    .example = "  curl -s http://127.0.0.1:9901/api/har >leak.har\n"
 		       "  leakproxy replay leak.har --listen 127.0.0.1:8000\n",
 	    .exit_statuses = success_or_mistake,

@@ -21,6 +21,7 @@
 #include <event2/event.h>
 
 #include "accounting/memory.h"
+#include "proxy/archive.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/client.h"
@@ -287,6 +288,10 @@ furnish(struct worker_thread *thread, const struct house *house,
 		.body_bytes = options->capture_bytes,
 		.secrets = options->secrets},
 	    .keeps_changes = options->keeps_store,
+	    .outbox_bytes = options->capture_dir == NULL
+		? 0
+		: ARCHIVE_OUTBOX_BYTES / options->workers,
+	    .outbox_filter = options->capture,
 	    .shard = thread->index,
 	    .shard_count = options->workers,
 	};

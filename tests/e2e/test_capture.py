@@ -30,8 +30,8 @@ KEEP_BODIES = ("--capture-bytes", "64KiB")
 def replay(tmp_path):
     """Starts an origin from a capture."""
     with contextlib.ExitStack() as stack:
-        def start(text, *options):
-            replay = Replay(tmp_path, text, *options)
+        def start(text, *options, **more):
+            replay = Replay(tmp_path, text, *options, **more)
             stack.callback(replay.stop)
             return replay
         yield start

@@ -5,8 +5,6 @@ own, where port 53 and /etc/resolv.conf are ours.
 The whole module runs inside it: the callers, the origins, the proxy."""
 
 import contextlib
-import ctypes
-import os
 import shutil
 import signal
 import socket
@@ -16,14 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from cast import netns
 from cast.caller import Caller
 from cast.origin import pattern
 from cast.waiting import wait_until
 from test_errors import check_refusal
 
-NAME = f"leakproxy-{os.getpid()}"
-SETTINGS = Path("/etc/netns") / NAME
-CLONE_NEWNET = 0x40000000
+SETTINGS = Path("/etc/netns") / netns.NAME
 METADATA = "169.254.169.254"
 CHAIN = 24
 
@@ -44,43 +41,21 @@ HOSTS = {
 }
 
 
-def run(*command):
-    subprocess.run(command, check=True, capture_output=True, text=True)
-
-
-def enter(namespace):
-    """Moves this thread, and whatever it starts, into a network namespace,
-    an open file."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def namespace():
-    """Made, entered, left and removed."""
-    if not shutil.which("ip") or not shutil.which("dnsmasq"):
-        pytest.skip("ip and dnsmasq (dnsmasq-base) are needed")
-    try:
-        run("ip", "netns", "add", NAME)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespace can be made: {error.stderr}")
-    home = open("/proc/thread-self/ns/net", "rb")
+    if not shutil.which("dnsmasq"):
+        pytest.skip("dnsmasq (dnsmasq-base) is needed")
     try:
         SETTINGS.mkdir(parents=True)
         (SETTINGS / "resolv.conf").write_text(
             "nameserver 127.0.0.1\nsearch corp.test\n"
             "options timeout:1 attempts:1\n")
-        with open(f"/run/netns/{NAME}", "rb") as inside:
-            enter(inside)
-        run("ip", "link", "set", "lo", "up")
-        # It exists here, so that whoever is let through would be seen.
-        run("ip", "addr", "add", f"{METADATA}/32", "dev", "lo")
-        yield
+        with netns.entered():
+            # It exists here, so that whoever is let through would be seen.
+            netns.ip("addr", "add", f"{METADATA}/32", "dev", "lo")
+            yield
     finally:
-        enter(home)
         shutil.rmtree(SETTINGS, ignore_errors=True)
-        run("ip", "netns", "del", NAME)
 
 
 class Resolver:
@@ -146,7 +121,7 @@ def resolver(namespace, tmp_path_factory):
 @pytest.fixture
 def proxy(start_proxy, resolver):
     return start_proxy("--connect-timeout", "1s",
-                       prefix=("ip", "netns", "exec", NAME))
+                       prefix=("ip", "netns", "exec", netns.NAME))
 
 
 @pytest.fixture

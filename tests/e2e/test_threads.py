@@ -3,6 +3,7 @@
 load under which `make tsan` lets ThreadSanitizer look."""
 
 import concurrent.futures
+import json
 import threading
 
 import pytest
@@ -34,10 +35,12 @@ def look_until(is_over, proxy):
         proxy.connections()
 
 
-def test_many_callers_and_readers(start_proxy):
-    """Four workers drain and hold for many callers while reports are read:
-    every count is right in the end, and the proxy ends well."""
-    proxy = start_proxy("--workers", 4)
+def test_many_callers_and_readers(start_proxy, tmp_path):
+    """Four workers drain and hold for many callers while reports are read and
+    all of it is captured: every count is right in the end, and the proxy ends
+    well."""
+    captures = tmp_path / "captures"
+    proxy = start_proxy("--workers", 4, "--capture-dir", captures)
     is_over = threading.Event()
     held = [Caller(proxy, transport) for transport in
             ("plain", "intercepted") * 4]
@@ -58,3 +61,8 @@ def test_many_callers_and_readers(start_proxy):
     assert totals["drained"] == CALLERS * 2 * ROUNDS
     for caller in held:
         caller.close()
+    proxy.stop()
+    ids = {json.loads(line)["_id"] for path in captures.glob("*.ndjson")
+           for line in path.read_text().splitlines()}
+    assert len(ids) == totals["exchanges"]
+

@@ -76,14 +76,11 @@ check_view(const struct visit *visit)
 {
 	const struct view *view = &visit->view;
 
-	assert(view->limit >= 1 && view->limit <= VIEW_MAX_LIMIT);
+	assert(view->query.page.limit <= VIEW_MAX_LIMIT);
+	assert(view->query.page.offset <= VIEW_MAX_OFFSET);
+	assert((unsigned)view->query.page.sort < SORT_COUNT);
 	assert(view->columns >= REPORT_MIN_COLUMNS &&
 	    view->columns <= REPORT_MAX_COLUMNS);
-	assert(view->query.max_exchanges <= VIEW_MAX_LIMIT + 1);
-	assert(!view->query.has_verdict ||
-	    (unsigned)view->query.verdict < VERDICT_COUNT);
-	assert(view->query.tag_key == NULL || *view->query.tag_key != '\0');
-	assert(view->query.origin == NULL || *view->query.origin != '\0');
 	if (strcmp(visit->endpoint->path, "/api/exchanges/*") == 0)
 		assert(view->query.conn_id > 0 && view->query.ordinal > 0);
 }

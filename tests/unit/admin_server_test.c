@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "admin/live.h"
 #include "admin/view.h"
 #include "proxy/base/clock.h"
 #include "tests/unit/admin_fixture.h"
@@ -61,8 +62,9 @@ make_answer(const struct source *source, const struct snapshot_query *query)
 	struct snapshot *snapshot = fixture_leaking();
 	size_t count = source->is_big ? BIG_EXCHANGES : 1;
 
-	if (query->wants_conns)
-		fixture_add_conn(snapshot, 17);
+	if (query->wants_conns &&
+	    !snapshot_query_matches_conn(query, fixture_add_conn(snapshot, 17)))
+		record_fini_conn(&snapshot->conns[--snapshot->conn_count]);
 	for (size_t i = 0; query->wants_exchanges && i < count; i++) {
 		struct exchange_record *x = fixture_add_exchange(snapshot);
 
@@ -381,7 +383,11 @@ test_every_endpoint_answers(void **state)
 		const char *type;
 		const char *part;
 	} cases[] = {
-	    {"/", "text/html", "<a href=\"/api/leaks\">"},
+	    {"/", "text/html", "<a href=\"/api\">"},
+	    {"/api", "text/html", "<a href=\"/api/leaks\">"},
+	    {"/api/leaks/00c0ffee00c0ffee", "application/json",
+		"\"intervals_s\": []"},
+	    {"/api/health", "application/json", "\"probes_sent\": 0"},
 	    {"/report", "text/plain; charset=utf-8", "1 LEAK:"},
 	    {"/report?columns=160", "text/plain", "1 LEAK:"},
 	    {"/api/leaks", "application/json", "\"undrained\": 12"},
@@ -409,6 +415,65 @@ test_every_endpoint_answers(void **state)
 	}
 }
 
+/* ---- events ---- */
+
+#define LISTEN "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+static void
+test_events_are_sent_while_somebody_listens(void **state)
+{
+	struct stage *stage = *state;
+	int fd = dial(stage);
+
+	say(fd, LISTEN);
+	hear_until(fd, "event: summary\ndata: {\"since\":");
+	assert_true(stage->source.last_query.is_brief);
+	/* what would be asked, and no stream */
+	expect(stage, "HEAD /api/events", 200,
+	    "\r\nContent-Type: text/event-stream\r\n");
+	expect(stage, "POST /api/events", 405, "GET, HEAD");
+}
+
+static void
+test_listeners_are_bounded(void **state)
+{
+	struct stage *stage = *state;
+	int fds[LIVE_MAX_LISTENERS];
+
+	/* Each is listened to before the next one comes. */
+	set_gate(&stage->source, false);
+	for (size_t i = 0; i < LIVE_MAX_LISTENERS; i++) {
+		char line[16];
+
+		fds[i] = dial(stage);
+		say(fds[i], LISTEN);
+		assert_true(recv(fds[i], line, sizeof(line), 0) > 0);
+	}
+	expect(stage, "GET /api/events", 503, "too many");
+	for (size_t i = 0; i < LIVE_MAX_LISTENERS; i++)
+		close(fds[i]);
+	set_gate(&stage->source, true);
+	expect(stage, "GET /report", 200, "1 LEAK:");
+}
+
+/* Its stream ends as a whole answer does, and nobody waits for its reader. */
+static void
+test_stop_ends_the_streams(void **state)
+{
+	struct stage *stage = *state;
+	int fd = dial(stage);
+	char first;
+	char *heard;
+
+	say(fd, LISTEN);
+	assert_int_equal(recv(fd, &first, 1, 0), 1);
+	admin_server_stop(stage->server);
+	stage->server = NULL;
+	heard = hear(fd);
+	assert_has(heard, "\r\n0\r\n\r\n");
+	free(heard);
+}
+
 static void
 test_ca_is_a_download(void **state)
 {
@@ -422,7 +487,7 @@ test_index_lists_the_table(void **state)
 	static const char *const paths[] = {"/report", "/api/leaks",
 	    "/api/connections", "/api/exchanges", "/api/exchanges/*",
 	    "/metrics", "/ca.pem", "/healthz", "/readyz"};
-	char *response = ask(*state, "GET", "/");
+	char *response = ask(*state, "GET", "/api");
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
 		assert_has(body_of(response), paths[i]);
@@ -496,25 +561,44 @@ test_connection_is_kept(void **state)
 static void
 test_filters_reach_the_source(void **state)
 {
+	static char origin[] = "https://a:443";
+	static char other[] = "https://b:443";
+	static const struct {
+		char *origin;
+		const char *job;
+		enum verdict verdict;
+		bool passes;
+	} cases[] = {
+	    {origin, "image+check x", VERDICT_UNDRAINED, true},
+	    {origin, "image+check x", VERDICT_DRAINED, false},
+	    {origin, "imagecheck", VERDICT_UNDRAINED, false},
+	    {other, "image+check x", VERDICT_UNDRAINED, false},
+	};
 	struct stage *stage = *state;
 	struct snapshot_query *query = &stage->source.last_query;
 
 	expect(stage,
 	    "GET /api/exchanges?verdict=undrained&tag=Job%3aimage%2Bcheck+x"
-	    "&origin=https%3A%2F%2Fa&limit=7",
+	    "&filter=origin%3Dhttps%3A%2F%2Fa:*+tag.job!%3Dgc&limit=7",
 	    200, "\"exchanges\": []");
-	assert_true(query->has_verdict);
-	assert_int_equal(query->verdict, VERDICT_UNDRAINED);
-	assert_string_equal(query->tag_key, "job");
-	assert_string_equal(query->tag_value, "image+check x");
-	assert_string_equal(query->origin, "https://a");
-	assert_int_equal(query->max_exchanges, 8);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct exchange_record x = {
+		    .origin = cases[i].origin, .judgement = {cases[i].verdict}};
+
+		fixture_tag(&x.tags, "job", cases[i].job);
+		if (filter_passes_exchange(query->filter, &x) !=
+		    cases[i].passes)
+			fail_msg("case %zu", i);
+		tags_fini(&x.tags);
+	}
+	assert_int_equal(query->page.limit, 7);
 	assert_true(query->wants_exchanges);
 	assert_false(query->wants_conns);
 
 	expect(stage, "GET /api/exchanges", 200, "c17x3");
-	assert_int_equal(query->max_exchanges, 1001);
-	assert_null(query->tag_key);
+	assert_int_equal(query->page.limit, 1000);
+	assert_true(filter_passes_exchange(
+	    query->filter, &(struct exchange_record){0}));
 
 	expect(stage, "GET /api/exchanges/c18x9", 404, "no longer in memory");
 	assert_int_equal(query->conn_id, 18);
@@ -646,8 +730,14 @@ test_bad_parameters(void **state)
 	    {"GET /report?columns=+80", "from 60 to 240"},
 	    {"GET /report?columns=80x", "from 60 to 240"},
 	    {"GET /report?columns=80&columns=80", "columns is given twice"},
-	    {"GET /report?colums=80", "takes columns"},
-	    {"GET /api/leaks?x=1", "takes no parameters"},
+	    {"GET /report?colums=80", "takes columns, filter"},
+	    {"GET /api/leaks?x=1",
+		"takes filter, limit, offset, origin, series"},
+	    {"GET /api/leaks?filter=url%3D*", "filter: \\\"url=*\\\": a term"},
+	    {"GET /api/exchanges?filter=status%3Dx",
+		"its value is a number, such as 404"},
+	    {"GET /api/exchanges?filter=held&filter=held", "given twice"},
+	    {"GET /api/timeline?filter=held", "takes no parameters"},
 	    {"GET /healthz?x", "takes no parameters"},
 	    {"GET /api/exchanges?limit=0", "from 1 to 10000"},
 	    {"GET /api/exchanges?limit=10001", "from 1 to 10000"},
@@ -655,7 +745,8 @@ test_bad_parameters(void **state)
 		"from 1 to 10000"},
 	    {"GET /api/exchanges?limit=-1", "from 1 to 10000"},
 	    {"GET /api/exchanges?verdict=leaky", "none open drained"},
-	    {"GET /api/exchanges?state=idle", "takes limit, origin, tag"},
+	    {"GET /api/exchanges?state=idle",
+		"takes filter, limit, offset, origin, tag"},
 	    {"GET /api/exchanges?tag==x", "key=value"},
 	    {"GET /api/exchanges?tag=a%zz", "broken percent-encoding"},
 	    {"GET /api/exchanges?tag=a%0", "broken percent-encoding"},
@@ -663,6 +754,13 @@ test_bad_parameters(void **state)
 	    {"GET /api/exchanges?origin=", "origin must be"},
 	    {"GET /api/connections?state=dead", "active, idle, watched"},
 	    {"GET /api/exchanges/17", "looks like c17x3"},
+	    {"GET /api/leaks/c0ffee", "16 hexadecimal digits"},
+	    {"GET /api/leaks/00C0FFEE00C0FFEE", "16 hexadecimal digits"},
+	    {"GET /api/leaks?sort=age", "undrained, held, last_seen"},
+	    {"GET /api/leaks?series=all", "must be held"},
+	    {"GET /api/connections?sort=held", "newest, oldest"},
+	    {"GET /api/connections?offset=-1", "from 0 to 1000000"},
+	    {"GET /api/events?limit=1", "takes no parameters"},
 	    {"GET /api/exchanges/c1x1?limit=1", "takes no parameters"},
 	};
 
@@ -997,11 +1095,11 @@ expect_fields(
 static void
 test_token_is_asked_for(void **state)
 {
-	static const char *const secret[] = {"/", "/report", "/api/leaks",
+	static const char *const secret[] = {"/report", "/api/leaks",
 	    "/api/connections", "/api/exchanges", "/api/exchanges/c1x1",
-	    "/metrics", "/nothing", "/healthz/", "/%68ealthz"};
+	    "/api/events", "/metrics", "/nothing", "/healthz/", "/%68ealthz"};
 	static const char *const public[] = {
-	    "/healthz", "/readyz", "/ca.pem", "/healthz?x"};
+	    "/", "/api", "/healthz", "/readyz", "/ca.pem", "/healthz?x"};
 	struct stage *stage = *state;
 
 	stage->token = TOKEN;
@@ -1199,6 +1297,9 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    TEST(test_every_endpoint_answers),
+	    TEST(test_events_are_sent_while_somebody_listens),
+	    TEST(test_listeners_are_bounded),
+	    TEST(test_stop_ends_the_streams),
 	    TEST(test_ca_is_a_download),
 	    TEST(test_index_lists_the_table),
 	    TEST(test_metrics_are_negotiated),

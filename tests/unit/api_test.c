@@ -118,7 +118,8 @@ test_leaks_frame_and_totals(void **state)
 
 	snapshot->totals.recovered = 3;
 	json = parse(api_leaks(snapshot), snapshot);
-	assert_names(json, "since seconds totals pprof leaks");
+	assert_names(
+	    json, "since seconds totals pprof left_out total offset leaks");
 	assert_value(json, "since", "\"2026-11-24T02:02:33.567Z\"");
 	assert_value(json, "seconds", "31.0");
 	assert_names(json_object_get(json, "totals"),
@@ -409,19 +410,21 @@ static void
 test_exchanges_and_their_limit(void **state)
 {
 	for (size_t limit = 1; limit <= 3; limit++) {
-		const struct view view = {.limit = limit};
+		const struct view view = {.query.page.limit = limit};
 		struct snapshot *snapshot = fixture_snapshot();
 		json_t *json;
 		json_t *list;
 
 		fixture_add_exchange(snapshot);
 		fixture_add_exchange(snapshot)->ordinal = 4;
+		snapshot_seal(snapshot, &view.query);
 		json = parse(api_exchanges(snapshot, &view), snapshot);
 		list = json_object_get(json, "exchanges");
-		assert_names(json, "since seconds more exchanges");
+		assert_names(json, "since seconds more total offset exchanges");
+		assert_value(json, "total", "2");
 		assert_value(json, "more", limit < 2 ? "true" : "false");
 		assert_int_equal(json_array_size(list), limit < 2 ? limit : 2);
-		assert_value(json_array_get(list, 0), "id", "\"c17x3\"");
+		assert_value(json_array_get(list, 0), "id", "\"c17x4\"");
 		json_decref(json);
 	}
 }
@@ -437,6 +440,7 @@ test_connection(void **state)
 	    {"local", "true"},
 	    {"transport", "\"intercepted\""},
 	    {"target", "\"registry.test:5000\""},
+	    {"origin", "null"},
 	    {"state", "\"idle\""},
 	    {"close_reason", "null"},
 	    {"tags", "{\"job\":\"imagecheck\"}"},
@@ -455,17 +459,18 @@ test_connection(void **state)
 	    {"fd", "37"},
 	    {"uid", "1000"},
 	};
-	const struct view view = {.limit = 10};
+	const struct view view = {.query.page.limit = 10};
 	struct snapshot *snapshot = fixture_snapshot();
 	json_t *json;
 	json_t *conn;
 
 	fixture_add_conn(snapshot, UINT64_MAX);
 	json = parse(api_connections(snapshot, &view), snapshot);
-	assert_names(json, "since seconds more connections");
+	assert_names(json, "since seconds more total offset connections");
 	conn = json_array_get(json_object_get(json, "connections"), 0);
 	assert_names(conn,
-	    "id client_address local transport target state close_reason "
+	    "id client_address local transport target origin state "
+	    "close_reason "
 	    "tags exchanges received_bytes sent_bytes opened_at closed_at "
 	    "age_s user_agent tls_version tls_fingerprint trust_refused pid "
 	    "command command_line container fd uid");
@@ -476,7 +481,7 @@ test_connection(void **state)
 static void
 test_closed_connection(void **state)
 {
-	const struct view view = {.limit = 10};
+	const struct view view = {.query.page.limit = 10};
 	struct snapshot *snapshot = fixture_snapshot();
 	struct conn_record *record = fixture_add_conn(snapshot, 1);
 	json_t *json;
@@ -496,24 +501,23 @@ test_closed_connection(void **state)
 }
 
 static void
-test_connections_are_filtered_newest_first(void **state)
+test_connections_newest_first(void **state)
 {
-	struct view view = {.limit = 2};
+	const struct view view = {.query.page.limit = 2};
 	struct snapshot *snapshot = fixture_snapshot();
 	json_t *json;
 	json_t *list;
 
 	for (uint64_t id = 1; id <= 5; id++)
-		fixture_add_conn(snapshot, id)->state =
-		    id == 5 ? CONN_CLOSED : CONN_IDLE;
-	view.has_state = true;
-	view.state = CONN_IDLE;
+		fixture_add_conn(snapshot, id);
+	snapshot_seal(snapshot, &view.query);
 	json = parse(api_connections(snapshot, &view), snapshot);
 	list = json_object_get(json, "connections");
 	assert_value(json, "more", "true");
+	assert_value(json, "total", "5");
 	assert_int_equal(json_array_size(list), 2);
-	assert_value(json_array_get(list, 0), "id", "\"c4\"");
-	assert_value(json_array_get(list, 1), "id", "\"c3\"");
+	assert_value(json_array_get(list, 0), "id", "\"c5\"");
+	assert_value(json_array_get(list, 1), "id", "\"c4\"");
 	json_decref(json);
 }
 
@@ -566,6 +570,131 @@ test_long_strings_are_kept(void **state)
 
 /* What is held adds up over the bins; before the workers answer, there are
  * none. */
+/* `held` more of the leak's are held since `ms` after the beginning. */
+static struct leak *
+add_holding(struct snapshot *snapshot, mono_us ms, int held)
+{
+	struct leak *leak = fixture_add_leak(snapshot);
+
+	snprintf(leak->id, sizeof(leak->id), "%016zu", snapshot->leak_count);
+	/* Another shard, which began a moment later. */
+	levels_begin(&leak->held, US_PER_S + US_PER_MS);
+	levels_step(&leak->held, US_PER_S + ms * US_PER_MS, held);
+	return leak;
+}
+
+static void
+test_timeline_by_leak(void **state)
+{
+	static const struct expected expected[] = {
+	    {"other", "{\"bin_s\":0.1,\"values\":[2,2,2]}"},
+	    {"other_leaks", "2"}};
+	static const struct expected heaviest[] = {
+	    {"id", "\"0000000000000002\""}, {"status", "404"},
+	    {"tags", "{\"job\":\"imagecheck\"}"},
+	    {"held_series", "{\"bin_s\":0.1,\"values\":[0,50,50]}"}};
+	struct snapshot *snapshot = fixture_snapshot();
+	json_t *json;
+	json_t *by_leak;
+	json_t *leaks;
+
+	timeline_begin(&snapshot->timeline, US_PER_S);
+	snapshot->taken_mono = US_PER_S + 250 * US_PER_MS;
+	add_holding(snapshot, 50, 10);
+	add_holding(snapshot, 150, 50);
+	for (size_t i = 0; i < API_TIMELINE_LEAKS; i++)
+		add_holding(snapshot, 50, i < 2 ? 1 : 20);
+	json = parse(api_timeline(snapshot), snapshot);
+	by_leak = json_object_get(json, "held_by_leak");
+	ASSERT_VALUES(by_leak, expected);
+	leaks = json_object_get(by_leak, "leaks");
+	assert_int_equal(json_array_size(leaks), API_TIMELINE_LEAKS);
+	ASSERT_VALUES(json_array_get(leaks, 0), heaviest);
+	json_decref(json);
+}
+
+static void
+test_one_leak(void **state)
+{
+	static const struct expected expected[] = {
+	    {"id", "\"0000000000000001\""},
+	    {"held_series", "{\"bin_s\":0.1,\"values\":[3]}"},
+	    {"intervals_s", "[1.0,0.5]"}};
+	struct snapshot *snapshot = fixture_snapshot();
+	struct leak *leak = add_holding(snapshot, 50, 3);
+	const struct view view = {.wants_series = true};
+	json_t *json;
+	json_t *listed;
+
+	arrivals_add(&leak->arrivals, US_PER_S);
+	arrivals_add(&leak->arrivals, 2 * US_PER_S);
+	arrivals_add(&leak->arrivals, 5 * US_PER_S / 2);
+	json = parse(api_leaks_beside(snapshot, NULL, &view), snapshot_new());
+	listed = json_array_get(json_object_get(json, "leaks"), 0);
+	assert_value(listed, "held_series", expected[1].text);
+	json_decref(json);
+	json = parse(api_leak(snapshot), snapshot);
+	ASSERT_VALUES(json, expected);
+	json_decref(json);
+}
+
+static void
+test_health(void **state)
+{
+	static const struct expected expected[] = {
+	    {"connections",
+		"{\"client_active\":1,\"client_idle\":0,\"client_watched\":12,"
+		"\"upstream_active\":0,\"upstream_idle\":0}"},
+	    {"trust_refused",
+		"[{\"peer\":\"127.0.0.1\",\"pid\":4242,\"command\":\"demo\","
+		"\"target\":\"registry.test:5000\",\"alert\":\"unknown_ca\","
+		"\"connections\":2}]"},
+	    {"errors",
+		"[{\"origin\":\"https://registry.test:5000\","
+		"\"error\":\"dns_timeout\",\"exchanges\":2,"
+		"\"last_seen\":\"2026-11-24T02:02:44.567Z\","
+		"\"example\":\"c17x3\"},"
+		"{\"origin\":\"https://registry.test:5000\","
+		"\"error\":\"connection_refused\",\"exchanges\":1,"
+		"\"last_seen\":\"2026-11-24T02:02:44.567Z\","
+		"\"example\":\"c17x4\"}]"}};
+	static const char *const errors[] = {
+	    "dns_timeout", "connection_refused", "dns_timeout"};
+	struct snapshot *snapshot = fixture_leaking();
+	json_t *json;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct exchange_record *x = fixture_add_exchange(snapshot);
+
+		x->ordinal = 3 + i;
+		fixture_set(&x->error, errors[i]);
+	}
+	for (uint64_t id = 1; id <= 3; id++)
+		fixture_set(&fixture_add_conn(snapshot, id)->trust_refused,
+		    id == 2 ? NULL : "unknown_ca");
+	snapshot->counters.probes_sent = 7;
+	json = parse(api_health(snapshot), snapshot);
+	ASSERT_VALUES(json, expected);
+	assert_value(json_object_get(json, "counters"), "probes_sent", "7");
+	json_decref(json);
+}
+
+static void
+test_summary_is_one_line(void **state)
+{
+	struct snapshot *snapshot = fixture_leaking();
+	char *text = api_summary(snapshot);
+	json_t *json = json_loads(text, 0, NULL);
+
+	assert_null(strchr(text, '\n'));
+	assert_names(
+	    json, "since seconds at totals connections leaks trust_refused");
+	assert_value(json, "leaks", "1");
+	json_decref(json);
+	free(text);
+	snapshot_free(snapshot);
+}
+
 static void
 test_timeline(void **state)
 {
@@ -588,8 +717,9 @@ test_timeline(void **state)
 	timeline_held(timeline, US_PER_S + 150 * US_PER_MS, 1);
 	timeline_held(timeline, US_PER_S + 160 * US_PER_MS, 1);
 	timeline_held(timeline, US_PER_S + 250 * US_PER_MS, -1);
+	snapshot->taken_mono = US_PER_S + 250 * US_PER_MS;
 	json = parse(api_timeline(snapshot), snapshot);
-	assert_names(json, "since seconds start bin_s bins");
+	assert_names(json, "since seconds start bin_s bins held_by_leak");
 	ASSERT_VALUES(json, expected);
 	json_decref(json);
 	snapshot = fixture_snapshot();
@@ -624,10 +754,14 @@ main(void)
 	    cmocka_unit_test(test_exchanges_and_their_limit),
 	    cmocka_unit_test(test_connection),
 	    cmocka_unit_test(test_closed_connection),
-	    cmocka_unit_test(test_connections_are_filtered_newest_first),
+	    cmocka_unit_test(test_connections_newest_first),
 	    cmocka_unit_test(test_hostile_strings),
 	    cmocka_unit_test(test_long_strings_are_kept),
 	    cmocka_unit_test(test_timeline),
+	    cmocka_unit_test(test_timeline_by_leak),
+	    cmocka_unit_test(test_one_leak),
+	    cmocka_unit_test(test_health),
+	    cmocka_unit_test(test_summary_is_one_line),
 	    cmocka_unit_test(test_error),
 	};
 

@@ -9,22 +9,29 @@
 
 #include <stdio.h>
 
+#include "accounting/memory.h"
+
+/* A scene whose ledger is made anew, with what `more` adds to its config. */
 static struct scene *
-keeping_scene(void)
+scene_with(const struct ledger_config *more)
 {
 	struct scene *scene = scene_new();
-	struct ledger_config config = {
-	    .patience = {.stall_after_us = SCENE_STALL_US,
-		.probe_grace_us = SCENE_GRACE_US},
-	    .callers = scene->callers,
-	    .suspicion = scene->suspicion,
-	    .keeps_changes = true,
-	    .shard_count = 1,
-	};
+	struct ledger_config config = *more;
 
+	config.patience = (struct patience){
+	    .stall_after_us = SCENE_STALL_US, .probe_grace_us = SCENE_GRACE_US};
+	config.callers = scene->callers;
+	config.suspicion = scene->suspicion;
+	config.shard_count = 1;
 	ledger_free(scene->ledger);
 	scene->ledger = ledger_new(&config, scene_wall(scene), scene->now);
 	return scene;
+}
+
+static struct scene *
+keeping_scene(void)
+{
+	return scene_with(&(struct ledger_config){.keeps_changes = true});
 }
 
 static struct batch *
@@ -295,6 +302,106 @@ test_what_waits_is_bounded(void **state)
 	batch_free(whole);
 }
 
+/* ---- the outbox ---- */
+
+/* What has come out: "c1x1 drained, c1x2 undrained".  Free with free(). */
+static char *
+sent_out(struct scene *scene)
+{
+	struct outbox_block *blocks = ledger_take_outbox(scene->ledger);
+	struct outbox_block *block = blocks;
+	const struct exchange_record *x;
+	char *list = xstrdup("");
+	size_t at = 0;
+
+	while ((x = outbox_next(&block, &at)) != NULL) {
+		char id[EXCHANGE_ID_BYTES];
+		char *longer;
+
+		record_exchange_id(x, id);
+		longer = xasprintf("%s%s%s %s", list, *list == '\0' ? "" : ", ",
+		    id, verdict_word(x->judgement.verdict));
+		free(list);
+		list = longer;
+	}
+	outbox_free_blocks(blocks);
+	return list;
+}
+
+static void
+expect_sent_out(struct scene *scene, const char *wanted)
+{
+	char *list = sent_out(scene);
+
+	assert_string_equal(list, wanted);
+	free(list);
+}
+
+/* A settled one goes out once; a leak when it is judged, and when it ends. */
+static void
+test_what_settles_goes_out(void **state)
+{
+	struct scene *scene =
+	    scene_with(&(struct ledger_config){.outbox_bytes = 1 << 20});
+	struct ledger_conn *conn = scene_open(scene);
+
+	expect_sent_out(scene, "");
+	scene_serve(scene, conn, &(struct scene_get){0});
+	expect_sent_out(scene, "");
+	scene_serve(scene, conn, &(struct scene_get){.has_no_body = true});
+	expect_sent_out(scene, "c1x1 drained, c1x2 none");
+	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	expect_sent_out(scene, "");
+	conn = scene_hold(scene, &(struct scene_get){0}, 157);
+	expect_sent_out(scene, "c2x1 undrained");
+	scene_close(scene, &conn, CLOSE_SHUTDOWN);
+	expect_sent_out(scene, "c2x1 undrained");
+	scene_free(scene);
+}
+
+/* What was said of one that passed must not stay, when it passes no more. */
+static void
+test_only_what_passes_goes_out(void **state)
+{
+	struct filter *filter = filter_new(FILTER_EXCHANGES);
+	struct scene *scene = scene_with(&(struct ledger_config){
+	    .outbox_bytes = 1 << 20, .outbox_filter = filter});
+	struct ledger_conn *conn;
+
+	assert_null(filter_add(filter, "verdict=undrained route=/v2/*"));
+	conn = scene_hold(scene, &(struct scene_get){0}, 157);
+	expect_sent_out(scene, "c1x1 undrained");
+	scene_see_unread(scene, conn, 0);
+	expect_sent_out(scene, "");
+	scene_serve(scene, conn, &(struct scene_get){0});
+	expect_sent_out(scene, "c1x1 drained");
+	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	expect_sent_out(scene, "");
+	scene_free(scene);
+	filter_free(filter);
+}
+
+static void
+test_what_does_not_go_out_is_counted(void **state)
+{
+	struct scene *scene =
+	    scene_with(&(struct ledger_config){.outbox_bytes = 70000});
+	struct ledger_conn *conn = scene_open(scene);
+	uint64_t dropped;
+
+	scene->is_bulk = true;
+	for (int i = 0; i < 1000; i++)
+		scene_serve(scene, conn, &(struct scene_get){0});
+	dropped = ledger_counters(scene->ledger)->capture_dropped;
+	assert_in_range(dropped, 1, 998);
+	/* Taken, it has room again. */
+	free(sent_out(scene));
+	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	assert_int_equal(
+	    ledger_counters(scene->ledger)->capture_dropped, dropped);
+	scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -308,6 +415,9 @@ main(void)
 	    cmocka_unit_test(test_evidence_that_is_evicted),
 	    cmocka_unit_test(test_kinds_are_bounded),
 	    cmocka_unit_test(test_what_waits_is_bounded),
+	    cmocka_unit_test(test_what_settles_goes_out),
+	    cmocka_unit_test(test_only_what_passes_goes_out),
+	    cmocka_unit_test(test_what_does_not_go_out_is_counted),
 	};
 
 	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);

@@ -119,8 +119,8 @@ scene_audit_timeline(const struct snapshot *snapshot)
 	uint64_t undrained = 0;
 	int64_t held = 0;
 
-	assert_true(timeline->current < TIMELINE_BINS);
-	for (size_t i = 0; i <= timeline->current; i++) {
+	assert_true(timeline->axis.current < TIMELINE_BINS);
+	for (size_t i = 0; i <= timeline->axis.current; i++) {
 		requests += timeline->bins[i].requests;
 		undrained += timeline->bins[i].undrained;
 		held += timeline->bins[i].held_change;
@@ -130,6 +130,20 @@ scene_audit_timeline(const struct snapshot *snapshot)
 	assert_int_equal(
 	    undrained, snapshot->totals.by_verdict[VERDICT_UNDRAINED]);
 	assert_int_equal(held, snapshot->totals.held_now);
+}
+
+/* What is held now is where the leak's line ends, and it never went below
+ * nothing. */
+static inline void
+scene_audit_held(const struct leak *leak)
+{
+	int64_t held[LEVELS_BINS] = {0};
+	size_t count = levels_read(&leak->held, held);
+
+	assert_true(count > 0 && count <= LEVELS_BINS);
+	for (size_t i = 0; i < count; i++)
+		assert_true(held[i] >= 0);
+	assert_int_equal(held[count - 1], leak->held_now);
 }
 
 static inline void
@@ -150,6 +164,7 @@ scene_audit_leaks(const struct snapshot *snapshot)
 		assert_true(leak->held_bytes >= 0);
 		assert_true(leak->first_seen <= leak->last_seen);
 		assert_true(leak->undrained + leak->suspected > 0);
+		scene_audit_held(leak);
 		scene_audit_arrivals(
 		    &leak->arrivals, leak->undrained + leak->suspected);
 		undrained += leak->undrained;

@@ -403,19 +403,100 @@ test_a_snapshot_shows_what_was_asked_for(void **state)
 	assert_int_equal(snapshot->totals.exchanges, 2);
 	snapshot_free(snapshot);
 	query.wants_exchanges = true;
-	query.has_verdict = true;
-	query.verdict = VERDICT_DRAINED;
+	query.filter = filter_new(FILTER_EXCHANGES);
+	assert_null(filter_add(query.filter, "verdict=drained route=/*"));
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
 	assert_int_equal(snapshot->exchanges[0].ordinal, 1);
 	snapshot_free(snapshot);
-	query.has_verdict = false;
-	query.max_exchanges = 1;
+	snapshot_query_fini(&query);
+	query.filter = NULL;
+	query.page.limit = 1;
 	snapshot = scene_look(scene, &query);
 	assert_int_equal(snapshot->exchange_count, 1);
 	assert_int_equal(snapshot->exchanges[0].ordinal, 2);
 	snapshot_free(snapshot);
 	scene_close(scene, &conn, CLOSE_SHUTDOWN);
+	scene_free(scene);
+}
+
+/* ---- what was held when ---- */
+
+static int64_t
+held_at(const struct leak *leak, mono_us since_begin)
+{
+	int64_t levels[LEVELS_BINS];
+	size_t count = levels_read(&leak->held, levels);
+	size_t bin = (size_t)(since_begin / leak->held.axis.bin_us);
+
+	assert_true(bin < count);
+	return levels[bin];
+}
+
+/* It is proven after half a minute, and was held all the while. */
+static void
+test_a_response_is_held_since_it_came(void **state)
+{
+	struct scene *scene = scene_new();
+	mono_us begin = scene->now;
+	struct ledger_conn *conn;
+	struct snapshot *snapshot;
+	mono_us end;
+
+	scene->now += 10 * US_PER_S;
+	conn = scene_hold(scene, &plain, 1000);
+	scene->now += 5 * US_PER_S;
+	end = scene->now - begin;
+	scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	scene->now += 5 * US_PER_S;
+	snapshot = scene_look(scene, &(struct snapshot_query){0});
+	assert_int_equal(held_at(&snapshot->leaks[0], 8 * US_PER_S), 0);
+	assert_int_equal(held_at(&snapshot->leaks[0], 12 * US_PER_S), 1);
+	assert_int_equal(held_at(&snapshot->leaks[0], end - 2 * US_PER_S), 1);
+	assert_int_equal(held_at(&snapshot->leaks[0], end + 2 * US_PER_S), 0);
+	snapshot_free(snapshot);
+	scene_free(scene);
+}
+
+/* What the summary of each second needs, and nothing that costs. */
+static void
+test_a_brief_look_has_the_counts(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+	struct snapshot *snapshot =
+	    scene_look(scene, &(struct snapshot_query){.is_brief = true});
+
+	assert_int_equal(snapshot->totals.held_now, 1);
+	assert_int_equal(snapshot->leaks[0].held_now, 1);
+	assert_int_equal(snapshot->leaks[0].undrained, 1);
+	assert_int_equal(snapshot->leaks[0].caller_count, 0);
+	assert_null(snapshot->leaks[0].example);
+	snapshot_free(snapshot);
+	scene_close(scene, &conn, CLOSE_CLIENT_RST);
+	scene_free(scene);
+}
+
+/* That of its first exchange, and none before. */
+static void
+test_a_connection_has_an_origin(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *silent = scene_open(scene);
+	struct ledger_conn *conn = scene_hold(scene, &plain, 1000);
+	struct snapshot_query query = {
+	    .wants_conns = true, .filter = filter_new(FILTER_CONNS)};
+	struct snapshot *snapshot;
+
+	assert_null(filter_add(query.filter, "origin=" SCENE_ORIGIN));
+	snapshot = scene_look(scene, &query);
+	snapshot_query_fini(&query);
+	assert_int_equal(snapshot->conn_count, 1);
+	assert_int_equal(snapshot->conns[0].id, scene_id(conn));
+	assert_string_equal(snapshot->conns[0].origin, SCENE_ORIGIN);
+	snapshot_free(snapshot);
+	scene_close(scene, &silent, CLOSE_CLIENT_FIN);
+	scene_close(scene, &conn, CLOSE_CLIENT_RST);
 	scene_free(scene);
 }
 
@@ -525,6 +606,9 @@ main(void)
 	    cmocka_unit_test(test_a_closed_connection_as_it_is_shown),
 	    cmocka_unit_test(test_a_snapshot_shows_what_was_asked_for),
 	    cmocka_unit_test(test_more_leaks_than_there_is_room),
+	    cmocka_unit_test(test_a_response_is_held_since_it_came),
+	    cmocka_unit_test(test_a_brief_look_has_the_counts),
+	    cmocka_unit_test(test_a_connection_has_an_origin),
 	    cmocka_unit_test(test_a_deadline_of_the_caller_shows),
 	    cmocka_unit_test(test_scattered_ends_are_no_deadline),
 	    cmocka_unit_test(test_the_end_of_a_process_is_no_deadline),

@@ -42,10 +42,22 @@ static const struct mistake mistakes[] = {
 	"the command comes first, then its options: write "
 	"leakproxy serve --strict"},
     {"replay",
-	"replay: it takes a HAR file: write leakproxy replay FILE.har; "
-	"/api/har of a running proxy makes one"},
+	"replay: it takes HAR files: write leakproxy replay FILE.har; "
+	"/api/har of a running proxy makes one, --capture-dir many"},
     {"replay --anything", "--anything: there is no such option…"},
-    {"replay a.har b.har", "replay: \"b.har\" is no option…"},
+    {"serve --capture held",
+	"--capture: it says what --capture-dir writes: name that directory "
+	"too"},
+    {"serve --capture-dir d --capture statsu>400",
+	"--capture: \"statsu>400\": a term begins with method, status…"},
+    {"exec --capture-dir d --capture-memory off -- true",
+	"--capture-dir: it writes what --capture-memory keeps, and that is "
+	"off…"},
+    {"serve --capture-dir-bytes 64KiB",
+	"--capture-dir-bytes: \"64KiB\" is no such size: write 1MiB or more…"},
+    {"report --filter verdict=drained",
+	"--filter: \"verdict=drained\": a term begins with method, status, "
+	"origin, route, tag.KEY…"},
     {"serve --redact **", "--redact: \"**\" is no name: write one…"},
     {"serve --redact a=b", "--redact: \"a=b\" is no name…"},
     {"serve --capture-bytes lots", "--capture-bytes: \"lots\" is no size…"},

@@ -293,20 +293,23 @@ test_options_of_stored_runs(void **state)
 	result_fini(&result);
 }
 
-/* The file may stand anywhere among the options. */
+/* The files may stand anywhere among the options. */
 static void
 test_replay(void **state)
 {
-	static const char *const lines[] = {"replay a.har --listen 127.0.0.1:7",
-	    "replay --listen 127.0.0.1:7 a.har",
-	    "replay --listen 127.0.0.1:7 -- a.har"};
+	static const char *const lines[] = {
+	    "replay a.har b.ndjson --listen 127.0.0.1:7",
+	    "replay a.har --listen 127.0.0.1:7 b.ndjson",
+	    "replay --listen 127.0.0.1:7 -- a.har b.ndjson"};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
 		struct result result;
 
 		parse_good(&result, lines[i]);
 		assert_int_equal(result.options->command, COMMAND_REPLAY);
-		assert_string_equal(result.options->har_path, "a.har");
+		assert_int_equal(result.options->har_count, 2);
+		assert_string_equal(result.options->har_paths[0], "a.har");
+		assert_string_equal(result.options->har_paths[1], "b.ndjson");
 		assert_address(&result.options->listen[0], "127.0.0.1:7");
 		result_fini(&result);
 	}
@@ -321,6 +324,9 @@ test_captures(void **state)
 	assert_int_equal(result.options->capture_bytes, 0);
 	assert_int_equal(result.options->capture_memory_bytes, 16 << 20);
 	assert_false(secrets_has(result.options->secrets, "X-House", 7));
+	assert_null(result.options->capture_dir);
+	assert_null(result.options->capture);
+	assert_int_equal(result.options->capture_dir_bytes, 1 << 30);
 	result_fini(&result);
 
 	parse_good(&result,
@@ -393,6 +399,7 @@ test_every_option_is_read_from_the_environment(void **state)
 		if (row->read == NULL || strcmp(row->name, "state-dir") == 0 ||
 		    strcmp(row->name, "user") == 0 ||
 		    strcmp(row->name, "events") == 0 ||
+		    strcmp(row->name, "capture-dir") == 0 ||
 		    strcmp(row->name, "report-file") == 0)
 			continue;
 		option_table_environment_name(row, name);

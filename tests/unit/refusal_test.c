@@ -149,7 +149,7 @@ test_details_are_quoted(void **state)
 }
 
 static void
-ignore_body(void *arg, const char *bytes, size_t length)
+count_body(void *arg, const char *bytes, size_t length)
 {
 	size_t *total = arg;
 
@@ -176,7 +176,7 @@ test_no_detail_breaks_the_message(void **state)
 		refusal.detail = detail + from;
 		length = write_response(&refusal, response);
 		parser = http_parser_new(HTTP_KIND_RESPONSE, RESPONSE_BYTES,
-		    ignore_body, &body_length);
+		    count_body, &body_length);
 		assert_int_equal(
 		    http_feed(parser, response, strlen(response), &taken),
 		    HTTP_HAS_HEAD);

@@ -340,6 +340,26 @@ test_first_line_counts_what_is_left(void **state)
 	assert_part(snapshot, "LEAKS: 1 response undrained in 31 s");
 }
 
+/* The first line is about what is shown, the totals are about all. */
+static void
+test_first_line_is_of_what_passes(void **state)
+{
+	struct snapshot *snapshot = fixture_leaking();
+
+	snapshot->leaks_left_out = 1;
+	snapshot->totals.by_verdict[VERDICT_UNDRAINED] = 99;
+	assert_part(snapshot,
+	    "1 LEAK: 12 responses undrained in 31 s "
+	    "(~1390 per hour), 12 held now\n"
+	    "1 other left out by the filter; the totals are of all.\n");
+	snapshot = fixture_snapshot();
+	snapshot->leaks_left_out = 2;
+	snapshot->totals.by_verdict[VERDICT_UNDRAINED] = 99;
+	assert_part(snapshot,
+	    "No leak passes the filter.\n"
+	    "2 others left out by the filter; the totals are of all.\n");
+}
+
 /* Before anything was observed there is no rate. */
 static void
 test_no_rate_without_time(void **state)
@@ -792,6 +812,7 @@ main(void)
 	    cmocka_unit_test(test_nothing_seen),
 	    cmocka_unit_test(test_first_line_without_leaks),
 	    cmocka_unit_test(test_first_line_counts_what_is_left),
+	    cmocka_unit_test(test_first_line_is_of_what_passes),
 	    cmocka_unit_test(test_no_rate_without_time),
 	    cmocka_unit_test(test_suspects_stand_apart),
 	    cmocka_unit_test(test_deadline_is_told),

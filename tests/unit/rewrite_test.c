@@ -19,30 +19,11 @@
 
 #include <cmocka.h>
 
-#include "proxy/http.h"
+#include "tests/unit/head_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define LIMIT 4096
 #define US "leakproxy-1a2b"
 #define VIA "Via: 1.1 " US "\r\n"
-
-static void
-ignore_body(void *arg, const char *bytes, size_t length)
-{
-}
-
-/* Returns a parser that holds the head.  Free with http_parser_free(). */
-static struct http_parser *
-read_head(enum http_kind kind, const char *bytes)
-{
-	struct http_parser *parser =
-	    http_parser_new(kind, LIMIT, ignore_body, NULL);
-	size_t taken;
-
-	if (http_feed(parser, bytes, strlen(bytes), &taken) != HTTP_HAS_HEAD)
-		fail_msg("no head: %s", bytes);
-	return parser;
-}
 
 static void
 assert_text(const struct text *text, const char *wanted)
@@ -73,7 +54,7 @@ static void
 assert_request(const struct request_row *row, enum request_kind kind)
 {
 	struct http_parser *parser =
-	    read_head(HTTP_KIND_REQUEST, row->received);
+	    fixture_read_head(HTTP_KIND_REQUEST, row->received);
 	const struct head *head = http_head(parser);
 	struct request_rewrite rewrite = {
 	    .via_name = US, .is_upgrade = kind == UPGRADE};
@@ -123,8 +104,8 @@ test_request_lines(void **state)
 static void
 test_an_asterisk_stays_one(void **state)
 {
-	struct http_parser *parser =
-	    read_head(HTTP_KIND_REQUEST, "OPTIONS http://a HTTP/1.1\r\n\r\n");
+	struct http_parser *parser = fixture_read_head(
+	    HTTP_KIND_REQUEST, "OPTIONS http://a HTTP/1.1\r\n\r\n");
 	struct origin origin;
 	struct request_rewrite rewrite = {.origin = &origin, .via_name = US};
 	struct text out = {0};
@@ -290,7 +271,7 @@ assert_responses(const struct response_row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct http_parser *parser =
-		    read_head(HTTP_KIND_RESPONSE, rows[i].received);
+		    fixture_read_head(HTTP_KIND_RESPONSE, rows[i].received);
 		struct response_rewrite rewrite = rows[i].rewrite;
 		struct text out = {0};
 
@@ -463,7 +444,7 @@ test_a_loop_is_seen(void **state)
 
 		strcat(bytes, rows[i].fields);
 		strcat(bytes, "\r\n");
-		parser = read_head(HTTP_KIND_REQUEST, bytes);
+		parser = fixture_read_head(HTTP_KIND_REQUEST, bytes);
 		if (rewrite_is_loop(http_head(parser), US) != rows[i].is_loop)
 			fail_msg("%s", rows[i].fields);
 		http_parser_free(parser);

@@ -55,7 +55,7 @@ add_job(double seconds, double period_s, size_t size)
 			    (mono_us)((at_s + 0.1 * (double)i) * 1e6);
 
 			timeline_undrained(&timeline, at, 1);
-			timeline.bins[(at - START_US) / timeline.bin_us]
+			timeline.bins[(at - START_US) / timeline.axis.bin_us]
 			    .requests++;
 			arrivals_add(&arrivals, at);
 		}

@@ -235,7 +235,7 @@ test_merging_nothing(void **state)
 
 	snapshot_merge(whole, &part);
 	assert_null(part);
-	snapshot_seal(whole, &(struct snapshot_query){.max_exchanges = 1});
+	snapshot_seal(whole, &(struct snapshot_query){.page = {.limit = 1}});
 	assert_int_equal(whole->leak_count, 0);
 	assert_int_equal(whole->conn_count, 0);
 	assert_int_equal(whole->exchange_count, 0);
@@ -297,7 +297,7 @@ test_the_newest_are_kept(void **state)
 		for (uint32_t j = 1; j <= 5; j++)
 			add_exchange(snapshot, 1, j, 100 + j);
 		snapshot_seal(snapshot,
-		    &(struct snapshot_query){.max_exchanges = rows[i].max});
+		    &(struct snapshot_query){.page = {.limit = rows[i].max}});
 		assert_int_equal(snapshot->exchange_count, rows[i].kept);
 		for (size_t j = 0; j < rows[i].kept; j++)
 			assert_int_equal(snapshot->exchanges[j].ordinal, 5 - j);
@@ -305,64 +305,47 @@ test_the_newest_are_kept(void **state)
 	}
 }
 
-/* ---- filters ---- */
+/* ---- queries ---- */
 
 static void
-test_filters(void **state)
+test_queries(void **state)
 {
-	static char job[] = "job";
-	static char gc[] = "gc";
-	static char imagecheck[] = "imagecheck";
-	static char origin[] = "https://a:443";
-	static char origins[] = "https://a:4430";
 	static const struct {
-		struct snapshot_query query;
+		const char *filter; /* NULL: none */
+		enum filter_subject subject;
+		uint64_t conn_id;
+		uint32_t ordinal;
 		bool matches;
 	} rows[] = {
-	    {{0}, true},
-	    {{.wants_exchanges = true, .max_exchanges = 1}, true},
-	    {{.has_verdict = true, .verdict = VERDICT_UNDRAINED}, true},
-	    {{.has_verdict = true, .verdict = VERDICT_NONE}, false},
-	    {{.has_verdict = false, .verdict = VERDICT_DRAINED}, true},
-	    {{.tag_key = job}, true},
-	    {{.tag_key = gc}, false},
-	    {{.tag_key = job, .tag_value = imagecheck}, true},
-	    {{.tag_key = job, .tag_value = gc}, false},
-	    {{.tag_key = job, .tag_value = job}, false},
-	    {{.origin = origin}, true},
-	    {{.origin = origins}, false},
-	    {{.conn_id = 17}, true},
-	    {{.conn_id = 3}, false},
-	    {{.ordinal = 3}, true},
-	    {{.ordinal = 17}, false},
-	    {{.conn_id = 17, .ordinal = 4}, false},
-	    {{.has_verdict = true,
-		 .verdict = VERDICT_UNDRAINED,
-		 .tag_key = job,
-		 .tag_value = imagecheck,
-		 .origin = origin,
-		 .conn_id = 17,
-		 .ordinal = 3},
-		true},
-	    {{.has_verdict = true,
-		 .verdict = VERDICT_UNDRAINED,
-		 .tag_key = job,
-		 .tag_value = imagecheck,
-		 .origin = origins,
-		 .conn_id = 17,
-		 .ordinal = 3},
-		false},
+	    {NULL, FILTER_EXCHANGES, 0, 0, true},
+	    {"verdict=undrained tag.job", FILTER_EXCHANGES, 0, 0, true},
+	    {"verdict=undrained tag.gc", FILTER_EXCHANGES, 0, 0, false},
+	    {"status=999", FILTER_LEAKS, 0, 0, true},
+	    {NULL, FILTER_EXCHANGES, 17, 0, true},
+	    {NULL, FILTER_EXCHANGES, 3, 0, false},
+	    {NULL, FILTER_EXCHANGES, 0, 3, true},
+	    {NULL, FILTER_EXCHANGES, 0, 17, false},
+	    {NULL, FILTER_EXCHANGES, 17, 4, false},
+	    {"verdict=undrained", FILTER_EXCHANGES, 17, 3, true},
+	    {"verdict=drained", FILTER_EXCHANGES, 17, 3, false},
+	    {"verdict=undrained", FILTER_EXCHANGES, 17, 4, false},
 	};
 	struct exchange_record x = {.conn_id = 17,
 	    .ordinal = 3,
-	    .origin = origin,
 	    .judgement = {.verdict = VERDICT_UNDRAINED}};
 
 	assert_true(tags_add_dictionary(&x.tags, "job=imagecheck", 14));
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (snapshot_query_matches(&rows[i].query, &x) !=
-		    rows[i].matches)
+		struct snapshot_query query = {
+		    .conn_id = rows[i].conn_id, .ordinal = rows[i].ordinal};
+
+		if (rows[i].filter != NULL) {
+			query.filter = filter_new(rows[i].subject);
+			assert_null(filter_add(query.filter, rows[i].filter));
+		}
+		if (snapshot_query_matches(&query, &x) != rows[i].matches)
 			fail_msg("row %zu", i);
+		snapshot_query_fini(&query);
 	}
 	tags_fini(&x.tags);
 }
@@ -372,28 +355,54 @@ test_a_query_is_copied_deeply(void **state)
 {
 	struct snapshot_query query = {.wants_conns = true,
 	    .wants_exchanges = true,
-	    .has_verdict = true,
-	    .verdict = VERDICT_SUSPECTED,
-	    .tag_key = xstrdup("job"),
-	    .origin = xstrdup("http://a:80"),
+	    .filter = filter_new(FILTER_EXCHANGES),
 	    .conn_id = 5,
 	    .ordinal = 6,
-	    .max_exchanges = 7};
+	    .page = {.limit = 7}};
+	struct exchange_record x = {.conn_id = 5, .ordinal = 6, .status = 404};
 	struct snapshot_query copy;
 
+	assert_null(filter_add(query.filter, "status=404 tag.job!=gc,sync"));
 	snapshot_query_copy(&copy, &query);
 	snapshot_query_fini(&query);
 	assert_true(copy.wants_conns);
 	assert_true(copy.wants_exchanges);
-	assert_true(copy.has_verdict);
-	assert_int_equal(copy.verdict, VERDICT_SUSPECTED);
-	assert_string_equal(copy.tag_key, "job");
-	assert_null(copy.tag_value);
-	assert_string_equal(copy.origin, "http://a:80");
 	assert_int_equal(copy.conn_id, 5);
 	assert_int_equal(copy.ordinal, 6);
-	assert_int_equal(copy.max_exchanges, 7);
+	assert_int_equal(copy.page.limit, 7);
+	assert_true(snapshot_query_matches(&copy, &x));
+	assert_true(tags_add_dictionary(&x.tags, "job=sync", 8));
+	assert_false(snapshot_query_matches(&copy, &x));
+	tags_fini(&x.tags);
 	snapshot_query_fini(&copy);
+}
+
+/* A report of some leaks is about all that was seen: totals stay. */
+static void
+test_leaks_are_filtered(void **state)
+{
+	struct snapshot *snapshot = snapshot_new();
+	struct snapshot_query query = {.filter = filter_new(FILTER_LEAKS)};
+
+	snapshot->leaks = xcalloc(2, sizeof(*snapshot->leaks));
+	snapshot->leak_count = 2;
+	for (size_t i = 0; i < 2; i++) {
+		struct leak *leak = &snapshot->leaks[i];
+
+		leak->method = xstrdup("GET");
+		leak->origin = xstrdup("https://registry.test:443");
+		leak->route = xstrdup("/v2/{}");
+		leak->status = i == 0 ? 401 : 404;
+		leak->undrained = 2;
+	}
+	snapshot->totals.by_verdict[VERDICT_UNDRAINED] = 4;
+	assert_null(filter_add(query.filter, "status=404"));
+	snapshot_seal(snapshot, &query);
+	assert_int_equal(snapshot->leak_count, 1);
+	assert_int_equal(snapshot->leaks[0].status, 404);
+	assert_int_equal(snapshot->totals.by_verdict[VERDICT_UNDRAINED], 4);
+	snapshot_query_fini(&query);
+	snapshot_free(snapshot);
 }
 
 int
@@ -407,7 +416,8 @@ main(void)
 	    cmocka_unit_test(test_merging_nothing),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_the_newest_are_kept),
-	    cmocka_unit_test(test_filters),
+	    cmocka_unit_test(test_queries),
+	    cmocka_unit_test(test_leaks_are_filtered),
 	    cmocka_unit_test(test_a_query_is_copied_deeply),
 	};
 

@@ -19,10 +19,10 @@
 
 #include <cmocka.h>
 
-#include "proxy/http.h"
+#include "accounting/memory.h"
+#include "tests/unit/head_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define LIMIT 8192
 #define TEN "abcdefghij"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
@@ -34,27 +34,18 @@ static char *tag_headers[] = {own_header, job_header, trace_header};
 static const struct options options = {
     .tag_headers = {tag_headers, COUNT(tag_headers)}};
 
-static void
-ignore_body(void *arg, const char *bytes, size_t length)
-{
-}
-
 /* Reads the tags of a request with these fields over `tags`. */
 static size_t
 read_tags(const char *fields, struct tags *tags)
 {
-	char bytes[LIMIT];
+	char *bytes = xasprintf("GET / HTTP/1.1\r\n%s\r\n", fields);
 	struct http_parser *parser =
-	    http_parser_new(HTTP_KIND_REQUEST, LIMIT, ignore_body, NULL);
-	size_t taken;
+	    fixture_read_head(HTTP_KIND_REQUEST, bytes);
 	size_t malformed;
-	int length =
-	    snprintf(bytes, sizeof(bytes), "GET / HTTP/1.1\r\n%s\r\n", fields);
 
-	if (http_feed(parser, bytes, (size_t)length, &taken) != HTTP_HAS_HEAD)
-		fail_msg("no head: %s", fields);
 	malformed = tagging_read(http_head(parser), &options, tags);
 	http_parser_free(parser);
+	free(bytes);
 	return malformed;
 }
 
@@ -189,7 +180,7 @@ test_tags_are_added_over_those_that_are_there(void **state)
 static void
 test_the_count_of_tags_is_bounded(void **state)
 {
-	char fields[LIMIT] = "";
+	char fields[FIXTURE_HEAD_BYTES] = "";
 	struct tags tags = {0};
 
 	for (int i = 0; i < TAG_MAX_COUNT + 3; i++) {
@@ -207,7 +198,7 @@ test_the_count_of_tags_is_bounded(void **state)
 static void
 test_a_user_beyond_the_bound_is_no_tag(void **state)
 {
-	char fields[LIMIT];
+	char fields[FIXTURE_HEAD_BYTES];
 	char encoded[401];
 	struct tags tags = {0};
 

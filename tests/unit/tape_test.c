@@ -129,6 +129,30 @@ test_list(void **state)
 	tape_free(tape);
 }
 
+/* The lines of --capture-dir say of a leak how it was, and how it became. */
+static void
+test_the_last_of_the_same_id_counts(void **state)
+{
+	static const struct {
+		const char *id; /* NULL: none */
+		int status;
+	} rows[] = {{"1/c1x1", 200}, {"1/c1x2", 201}, {NULL, 202},
+	    {"1/c1x1", 203}, {NULL, 202}, {"2/c1x1", 204}, {"1/c1x1", 205}};
+	static const int left[] = {201, 202, 202, 204, 205};
+	struct tape *tape = tape_new();
+
+	tape_drop_superseded(tape);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		add(tape, "GET", "a", "/", rows[i].status);
+		tape->answers[i].id = xstrdup_or_null(rows[i].id);
+	}
+	tape_drop_superseded(tape);
+	assert_int_equal(tape->count, COUNT_OF(left));
+	for (size_t i = 0; i < COUNT_OF(left); i++)
+		assert_int_equal(tape->answers[i].status, left[i]);
+	tape_free(tape);
+}
+
 int
 main(void)
 {
@@ -136,6 +160,7 @@ main(void)
 	    cmocka_unit_test(test_fitness),
 	    cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_the_last_of_the_same_id_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

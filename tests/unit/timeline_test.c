@@ -32,7 +32,7 @@ sum(const struct timeline *of)
 {
 	struct sums sums = {0};
 
-	for (size_t i = 0; i <= of->current; i++) {
+	for (size_t i = 0; i <= of->axis.current; i++) {
 		sums.requests += of->bins[i].requests;
 		sums.undrained += of->bins[i].undrained;
 		sums.held += of->bins[i].held_change;
@@ -50,12 +50,13 @@ test_bins_double(void **state)
 	     at = at * 5 / 4 + 30 * US_PER_MS) {
 		timeline_request(&timeline, BEGIN + at);
 		requests++;
-		assert_true(timeline.current < TIMELINE_BINS);
-		assert_int_equal(timeline.current, at / timeline.bin_us);
+		assert_true(timeline.axis.current < TIMELINE_BINS);
+		assert_int_equal(
+		    timeline.axis.current, at / timeline.axis.bin_us);
 	}
 	assert_int_equal(sum(&timeline).requests, requests);
 	/* no coarser than it must be */
-	assert_true(timeline.current >= TIMELINE_BINS / 2);
+	assert_true(timeline.axis.current >= TIMELINE_BINS / 2);
 }
 
 static void
@@ -74,7 +75,7 @@ test_what_is_where(void **state)
 	assert_int_equal(timeline.bins[1].requests, 1);
 	assert_int_equal(timeline.bins[1].undrained, 1);
 	assert_int_equal(timeline.bins[9].held_change, 1);
-	assert_int_equal(timeline.current, 9);
+	assert_int_equal(timeline.axis.current, 9);
 	/* of before the beginning, by a clock read a moment ago */
 	timeline_undrained(&timeline, BEGIN - 1, 1);
 	assert_int_equal(timeline.bins[0].undrained, 1);
@@ -101,9 +102,9 @@ test_shards_add_up(void **state)
 	assert_int_equal(sums.requests, 2000);
 	assert_int_equal(sums.undrained, 1);
 	assert_int_equal(sums.held, 1);
-	assert_int_equal(whole.bin_us, other.bin_us);
+	assert_int_equal(whole.axis.bin_us, other.axis.bin_us);
 	assert_int_equal(
-	    whole.bins[(100 * US_PER_S - 1) / whole.bin_us].undrained, 1);
+	    whole.bins[(100 * US_PER_S - 1) / whole.axis.bin_us].undrained, 1);
 	/* the other way round, finer into coarser */
 	whole = (struct timeline){0};
 	timeline_absorb(&whole, &other);

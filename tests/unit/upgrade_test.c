@@ -16,27 +16,9 @@
 
 #include <cmocka.h>
 
-#include "proxy/http.h"
+#include "tests/unit/head_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define LIMIT 4096
-
-static void
-ignore_body(void *arg, const char *bytes, size_t length)
-{
-}
-
-static struct http_parser *
-read_head(enum http_kind kind, const char *bytes)
-{
-	struct http_parser *parser =
-	    http_parser_new(kind, LIMIT, ignore_body, NULL);
-	size_t taken;
-
-	if (http_feed(parser, bytes, strlen(bytes), &taken) != HTTP_HAS_HEAD)
-		fail_msg("no head: %s", bytes);
-	return parser;
-}
 
 #define GET "GET / HTTP/1.1\r\n"
 #define ASK GET "Connection: Upgrade\r\nUpgrade: "
@@ -60,7 +42,7 @@ test_what_is_asked(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct http_parser *parser =
-		    read_head(HTTP_KIND_REQUEST, rows[i].request);
+		    fixture_read_head(HTTP_KIND_REQUEST, rows[i].request);
 		struct text out = {0};
 
 		upgrade_write(http_head(parser), &out);
@@ -103,9 +85,9 @@ test_what_is_granted(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct http_parser *request =
-		    read_head(HTTP_KIND_REQUEST, rows[i].request);
+		    fixture_read_head(HTTP_KIND_REQUEST, rows[i].request);
 		struct http_parser *response =
-		    read_head(HTTP_KIND_RESPONSE, rows[i].response);
+		    fixture_read_head(HTTP_KIND_RESPONSE, rows[i].response);
 
 		if (upgrade_is_granted(http_head(request),
 			http_head(response)) != rows[i].is_granted)

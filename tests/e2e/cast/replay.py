@@ -13,8 +13,8 @@ from cast.proxy import LEAKPROXY, plain_environment, split_authority
 class Replay:
     """Once it is ready.  `port` is all that resolving() asks of an origin."""
 
-    def __init__(self, directory, har, *options):
-        self.path = directory / "replayed.har"
+    def __init__(self, directory, har, *options, name="replayed.har"):
+        self.path = directory / name
         self.path.write_text(har)
         self.log_path = directory / "replay.log"
         readable, writable = os.pipe()

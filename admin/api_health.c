@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How the proxy itself is, as JSON: its counters and connections, who does not
+ * trust its CA, and which origins failed.
+ */
+
+#include "admin/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "accounting/memory.h"
+#include "admin/api_parts.h"
+#include "admin/distrust.h"
+#include "admin/member.h"
+
+json_t *
+api_gauges(const struct gauges *gauges)
+{
+	json_t *json = json_object();
+
+	member_number(json, "client_active", gauges->client_active);
+	member_number(json, "client_idle", gauges->client_idle);
+	member_number(json, "client_watched", gauges->client_watched);
+	member_number(json, "upstream_active", gauges->upstream_active);
+	member_number(json, "upstream_idle", gauges->upstream_idle);
+	return json;
+}
+
+static json_t *
+counters_json(const struct counters *counters)
+{
+	json_t *json = json_object();
+
+#define COUNTER(name, metric, help) member_number(json, #name, counters->name);
+#include "accounting/counters.def"
+#undef COUNTER
+	return json;
+}
+
+/* ---- origins that failed ---- */
+
+/* What is known of one kind of failure at one origin. */
+struct failure {
+	const struct exchange_record *latest; /* borrowed */
+	uint64_t count;
+};
+
+static bool
+is_same_failure(
+    const struct exchange_record *a, const struct exchange_record *b)
+{
+	return strcmp(a->error, b->error) == 0 &&
+	    strcmp(a->origin, b->origin) == 0;
+}
+
+static json_t *
+failure_json(const struct failure *failure)
+{
+	const struct exchange_record *latest = failure->latest;
+	json_t *json = json_object();
+
+	member_text(json, "origin", latest->origin);
+	member_text(json, "error", latest->error);
+	member_number(json, "exchanges", failure->count);
+	member_time(json, "last_seen", latest->began_at);
+	member_exchange_id(json, "example", latest);
+	return json;
+}
+
+/* Of the exchanges in memory, newest first. */
+static json_t *
+failures_json(const struct snapshot *snapshot)
+{
+	struct failure *list =
+	    xcalloc(snapshot->exchange_count + 1, sizeof(*list));
+	json_t *json = json_array();
+	size_t count = 0;
+
+	for (size_t i = 0; i < snapshot->exchange_count; i++) {
+		const struct exchange_record *x = &snapshot->exchanges[i];
+		size_t at = 0;
+
+		while (at < count && !is_same_failure(list[at].latest, x))
+			at++;
+		if (at == count)
+			list[count++].latest = x;
+		list[at].count++;
+	}
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(json, failure_json(&list[i]));
+	free(list);
+	return json;
+}
+
+char *
+api_health(const struct snapshot *snapshot)
+{
+	json_t *json = api_frame(snapshot);
+
+	json_object_set_new(json, "connections", api_gauges(&snapshot->gauges));
+	json_object_set_new(
+	    json, "counters", counters_json(&snapshot->counters));
+	json_object_set_new(json, "trust_refused", distrust_json(snapshot));
+	json_object_set_new(json, "errors", failures_json(snapshot));
+	return member_finish(json);
+}
+
+char *
+api_summary(const struct snapshot *snapshot)
+{
+	json_t *json = api_frame(snapshot);
+
+	member_time(json, "at", snapshot->taken_at);
+	json_object_set_new(json, "totals", api_totals(&snapshot->totals));
+	json_object_set_new(json, "connections", api_gauges(&snapshot->gauges));
+	member_number(json, "leaks", snapshot->leak_count);
+	member_number(json, "trust_refused",
+	    snapshot->counters.client_handshakes_refused);
+	return member_finish_compact(json);
+}
