@@ -288,9 +288,18 @@ prove_by_reuse(struct ledger_conn *conn, mono_us now)
 	}
 }
 
+static char *
+take(char **text)
+{
+	char *taken = *text;
+
+	*text = NULL;
+	return taken;
+}
+
 struct ledger_exchange *
-ledger_request_began(struct ledger_conn *conn,
-    const struct request_facts *request, wall_us wall, mono_us now)
+ledger_request_began(struct ledger_conn *conn, struct request_facts *request,
+    wall_us wall, mono_us now)
 {
 	struct ledger_exchange *x = xcalloc(1, sizeof(*x));
 	struct exchange_record *record = &x->record;
@@ -302,12 +311,12 @@ ledger_request_began(struct ledger_conn *conn,
 	x->request_at = now;
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
-	record->method = xstrdup(request->method);
+	record->method = take(&request->method);
 	record->url =
 	    redact_url_of(ledger->config.capture.secrets, request->url);
 	record->origin = xstrdup(request->origin);
-	record->user_agent = xstrdup_or_null(request->user_agent);
-	record->traceparent = xstrdup_or_null(request->traceparent);
+	record->user_agent = take(&request->user_agent);
+	record->traceparent = take(&request->traceparent);
 	record->client_address = xstrdup(conn->record.client_address);
 	tags_copy(&record->tags, request->tags);
 	record->owner = OWNER_UNKNOWN;

@@ -79,19 +79,22 @@ void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
 /* ---- exchanges ---- */
 
 struct request_facts {
-	const char *method;
+	/* owned, until they are told */
+	char *method;
+	char *user_agent;  /* NULL: none */
+	char *traceparent; /* NULL: none */
+	/* borrowed for the call */
 	const char *url; /* redacted by the ledger */
 	const char *origin;
-	const char *user_agent;  /* NULL: none */
-	const char *traceparent; /* NULL: none */
 	const struct tags *tags;
 	bool is_pipelined; /* its bytes came before the response before it was
 	                      handed over: proves nothing of that one */
 };
 
-/* A request head came.  Proves the response before it drained. */
+/* A request head came.  Proves the response before it drained.  Takes what
+ * *request owns. */
 struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
-    const struct request_facts *request, wall_us wall, mono_us now);
+    struct request_facts *request, wall_us wall, mono_us now);
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 

@@ -220,8 +220,11 @@ redact_url_of(const struct secrets *secrets, const char *url)
 	const char *rest;
 	size_t parameters = 1;
 
-	for (const char *p = url; *p != '\0'; p++)
-		parameters += strchr("&?;", *p) != NULL;
+	/* Most have nothing that could be a secret. */
+	if (url[strcspn(url, "@?;#")] == '\0')
+		return xstrdup(url);
+	for (const char *p = url; (p = strpbrk(p, "&?;")) != NULL; p++)
+		parameters++;
 	redacted =
 	    xcalloc(1, strlen(url) + parameters * strlen(REPLACEMENT) + 1);
 	end = append_origin(redacted, url, &rest);

@@ -345,15 +345,12 @@ static void
 open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
-	char *method = head_span_copy(request->method);
-	char *user_agent = head_copy(request, FIELD_USER_AGENT);
-	char *traceparent = head_copy(request, FIELD_TRACEPARENT);
 	struct request_facts facts = {
-	    .method = method,
+	    .method = head_span_copy(request->method),
+	    .user_agent = head_copy(request, FIELD_USER_AGENT),
+	    .traceparent = head_copy(request, FIELD_TRACEPARENT),
 	    .url = start->url,
 	    .origin = x->origin.key,
-	    .user_agent = user_agent,
-	    .traceparent = traceparent,
 	    .tags = start->tags,
 	    .is_pipelined = start->is_pipelined,
 	};
@@ -361,9 +358,6 @@ open_record(struct exchange *x, const struct exchange_start *start)
 	x->record = ledger_request_began(
 	    client_record(x->client), &facts, clock_wall(), clock_mono());
 	keep_request(x->record, request);
-	free(method);
-	free(user_agent);
-	free(traceparent);
 }
 
 struct exchange *

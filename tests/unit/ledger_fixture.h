@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "accounting/ledger.h"
+#include "accounting/memory.h"
 
 /* 2026-11-24 02:03:04 UTC, when the invented monotonic clock stood at 0. */
 #define SCENE_EPOCH INT64_C(1795485784000000)
@@ -278,11 +279,11 @@ scene_request(
 {
 	struct tags tags = {0};
 	struct request_facts request = {
-	    .method = get->method == NULL ? "GET" : get->method,
+	    .method = xstrdup(get->method == NULL ? "GET" : get->method),
 	    .url = get->url == NULL ? SCENE_URL : get->url,
 	    .origin = SCENE_ORIGIN,
-	    .user_agent = get->user_agent,
-	    .traceparent = get->traceparent,
+	    .user_agent = xstrdup_or_null(get->user_agent),
+	    .traceparent = xstrdup_or_null(get->traceparent),
 	    .tags = &tags,
 	    .is_pipelined = get->is_pipelined,
 	};
