@@ -145,6 +145,14 @@ def pytest_runtest_makereport(item):
             cast["matrix"].log_of(cast["case"], cast["transport"])))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """A worker is done: what it counted is ours."""
+    counts = confusion.unpacked(node.workeroutput.get("confusion", ()))
+    if counts:
+        node.config.stash[confusion.STASH_KEY] = counts
+
+
 def pytest_terminal_summary(terminalreporter, config):
     counts = config.stash.get(confusion.STASH_KEY, None)
     if counts:
@@ -155,8 +163,15 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_sessionfinish(session):
-    """One plain line after everything else."""
+    """One plain line after everything else; a worker prints none, but says
+    what it counted."""
+    is_worker = hasattr(session.config, "workeroutput")
+    if is_worker:
+        session.config.workeroutput["confusion"] = confusion.packed(
+            session.config.stash.get(confusion.STASH_KEY, {}))
     yield
+    if is_worker:
+        return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     count = {outcome: len(reporter.stats.get(outcome, []))
              for outcome in ("passed", "failed", "error", "skipped")}

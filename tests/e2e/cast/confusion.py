@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The confusion matrix: what clients honestly did, by what was said of it."""
 
+from collections import Counter
+
 import pytest
 
 from cast.proxy import VERDICTS
@@ -8,6 +10,16 @@ from cases import Truth
 
 # In a session's stash: a Counter of (Truth, verdict).
 STASH_KEY = pytest.StashKey()
+
+
+def packed(counts):
+    """In types that can be sent from a worker."""
+    return [(truth.name, word, count)
+            for (truth, word), count in counts.items()]
+
+
+def unpacked(rows):
+    return Counter({(Truth[name], word): count for name, word, count in rows})
 
 
 def table(counts):
