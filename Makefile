@@ -146,10 +146,11 @@ unit: $(UNIT_BIN)
 lint:
 	@tests/lint/run
 
+# Mostly waiting, so two files at a time take half as long.
 e2e: all
 	@$(MAKE) --no-print-directory SAN= build/tests/e2e/crowd/crowd
 	LEAKPROXY=$(abspath $(B)/leakproxy) /usr/bin/python3 -m pytest -q \
-		-p no:cacheprovider tests/e2e $(PYTEST_ARGS)
+		-p no:cacheprovider -n 2 --dist loadfile tests/e2e $(PYTEST_ARGS)
 
 # Threads under ThreadSanitizer: the units that have threads, then real load.
 tsan:
