@@ -286,6 +286,13 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	return taken;
 }
 
+/* Only through a tunnel. */
+static void
+on_passed(void *arg, size_t length)
+{
+	tunnel_client_passed(client_of(arg)->tunnel);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -389,6 +396,7 @@ on_finished(void *arg)
 
 static const struct stream_callbacks callbacks = {
     .on_bytes = on_bytes,
+    .on_passed = on_passed,
     .on_drained = on_drained,
     .on_ended = on_ended,
     .on_secured = on_secured,

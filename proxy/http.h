@@ -44,6 +44,13 @@ void http_parser_free(struct http_parser *parser);
 enum http_progress http_feed(struct http_parser *parser, const char *bytes,
     size_t length, size_t *taken);
 
+/* The bytes of a body of known length that have not come yet; 0 where there is
+ * none, or its length is not known. */
+int64_t http_body_left(const struct http_parser *parser);
+
+/* So many of these came, and went another way: on_body has nothing to see. */
+void http_body_passed(struct http_parser *parser, size_t length);
+
 /* The connection ended.  Returns HTTP_HAS_MESSAGE when that completes a
  * response, HTTP_NEEDS_MORE when nothing had begun, else HTTP_IS_BAD. */
 enum http_progress http_feed_eof(struct http_parser *parser);

@@ -64,6 +64,7 @@ free_stream(void *arg)
 
 	tls_free(stream->tls);
 	free(stream->kept);
+	stream_pass_none(stream);
 	free(stream);
 }
 
@@ -148,12 +149,22 @@ stream_keep(struct stream *stream, const char *bytes, size_t length)
 	stream->kept_length = length;
 }
 
+/* Whether to go on reading. */
+static bool
+may_read(const struct stream *stream)
+{
+	return stream->state == STREAM_OPEN && !stream->is_paused;
+}
+
 /* Shows bytes to the owner.  Returns whether to go on reading. */
 static bool
 show(struct stream *stream, const char *bytes, size_t length)
 {
-	size_t taken = stream->callbacks->on_bytes(stream->arg, bytes, length);
+	size_t taken;
 
+	if (stream->passage != NULL)
+		stream->passage->left_bytes = 0;
+	taken = stream->callbacks->on_bytes(stream->arg, bytes, length);
 	if (stream->state == STREAM_CLOSED)
 		return false;
 	assert(taken <= length);
@@ -162,7 +173,7 @@ show(struct stream *stream, const char *bytes, size_t length)
 		stream_keep(stream, bytes + taken, length - taken);
 		stream_pause(stream);
 	}
-	return stream->state == STREAM_OPEN && !stream->is_paused;
+	return may_read(stream);
 }
 
 static bool
@@ -170,18 +181,16 @@ show_kept(struct stream *stream)
 {
 	char *kept = stream->kept;
 	size_t length = stream->kept_length;
-	bool may_read;
+	bool goes_on;
 
 	if (kept == NULL)
 		return true;
 	stream->kept = NULL;
 	stream->kept_length = 0;
-	may_read = show(stream, kept, length);
+	goes_on = show(stream, kept, length);
 	free(kept);
-	return may_read;
+	return goes_on;
 }
-
-enum socket_result { SOCKET_BYTES, SOCKET_LATER, SOCKET_FIN, SOCKET_RST };
 
 static enum socket_result
 receive(struct stream *stream, char *bytes, size_t size, size_t *length)
@@ -201,14 +210,27 @@ receive(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return errno == EAGAIN ? SOCKET_LATER : SOCKET_RST;
 }
 
-static void
-read_plain(struct stream *stream)
+static enum socket_result
+show_next(struct stream *stream)
 {
 	char bytes[READ_BYTES];
 	size_t length;
+	enum socket_result result =
+	    receive(stream, bytes, sizeof(bytes), &length);
 
+	if (result != SOCKET_BYTES)
+		return result;
+	stream->is_bulk = length >= STREAM_BULK_BYTES;
+	show(stream, bytes, length);
+	return length == sizeof(bytes) ? SOCKET_BYTES : SOCKET_LATER;
+}
+
+static void
+read_plain(struct stream *stream)
+{
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		switch (receive(stream, bytes, sizeof(bytes), &length)) {
+		switch (stream_may_pass(stream) ? stream_pass_once(stream)
+						: show_next(stream)) {
 		case SOCKET_LATER:
 			return;
 		case SOCKET_FIN:
@@ -220,7 +242,7 @@ read_plain(struct stream *stream)
 		case SOCKET_BYTES:
 			break;
 		}
-		if (!show(stream, bytes, length) || length < sizeof(bytes))
+		if (!may_read(stream))
 			return;
 	}
 }
@@ -371,9 +393,8 @@ read_some(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return receive(stream, bytes, size, length) == SOCKET_BYTES;
 }
 
-/* Whether the other side has sent what nobody has seen. */
-static bool
-has_unread(const struct stream *stream)
+bool
+stream_has_unread(const struct stream *stream)
 {
 	int length = 0;
 
@@ -404,15 +425,14 @@ end_failed(struct stream *stream)
 {
 	char bytes[READ_BYTES];
 	size_t length;
-	bool may_read = stream->state == STREAM_OPEN && !stream->is_paused &&
-	    show_kept(stream);
+	bool goes_on = may_read(stream) && show_kept(stream);
 
-	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
-		may_read = show(stream, bytes, length);
+	while (goes_on && read_some(stream, bytes, sizeof(bytes), &length))
+		goes_on = show(stream, bytes, length);
 	if (stream->state == STREAM_CLOSED)
 		return;
 	if (stream->state == STREAM_OPEN && stream->is_paused &&
-	    has_unread(stream))
+	    stream_has_unread(stream))
 		give_up_queue(stream);
 	else
 		end(stream,

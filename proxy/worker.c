@@ -26,6 +26,7 @@
 #include "proxy/client.h"
 #include "proxy/pool.h"
 #include "proxy/resolve.h"
+#include "proxy/splice.h"
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 500
@@ -304,6 +305,7 @@ furnish(struct worker_thread *thread, const struct house *house,
 	worker->evidence = evidence_source_new();
 	worker->resolver = resolver_new(worker->loop, options);
 	worker->pool = pool_new();
+	worker->splice = splice_new();
 	worker->tls_client = tls_client_new(&tls, error);
 	return worker->tls_client != NULL;
 }
@@ -379,6 +381,7 @@ worker_free(struct worker_thread *thread)
 	free_timer(thread->accept_timer);
 	free_timer(thread->drain_timer);
 	pool_free(worker->pool);
+	splice_free(worker->splice);
 	resolver_free(worker->resolver);
 	/* What waits for later is run now, and may still tell the ledger. */
 	loop_free(worker->loop);

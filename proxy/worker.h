@@ -26,6 +26,7 @@
 struct client;
 struct pool;
 struct resolver;
+struct splice;
 
 TAILQ_HEAD(client_list, client);
 
@@ -51,6 +52,7 @@ struct worker {
 	struct tls_client *tls_client;    /* owned */
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
+	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
 	struct client_list clients;       /* each ends itself */
 	size_t client_count;
