@@ -28,8 +28,6 @@
 
 #include "accounting/memory.h"
 
-#define READ_BYTES (64 * 1024)
-
 /* Reads for one event: a busy stream must not starve the others. */
 #define READS_PER_TURN 4
 
@@ -213,16 +211,16 @@ receive(struct stream *stream, char *bytes, size_t size, size_t *length)
 static enum socket_result
 show_next(struct stream *stream)
 {
-	char bytes[READ_BYTES];
+	char bytes[STREAM_READ_BYTES];
+	size_t size = stream_read_bytes(stream, sizeof(bytes));
 	size_t length;
-	enum socket_result result =
-	    receive(stream, bytes, sizeof(bytes), &length);
+	enum socket_result result = receive(stream, bytes, size, &length);
 
 	if (result != SOCKET_BYTES)
 		return result;
-	stream->is_bulk = length >= STREAM_BULK_BYTES;
+	stream_note_read(stream, length);
 	show(stream, bytes, length);
-	return length == sizeof(bytes) ? SOCKET_BYTES : SOCKET_LATER;
+	return length == size ? SOCKET_BYTES : SOCKET_LATER;
 }
 
 static void
@@ -316,37 +314,49 @@ end_tls(struct stream *stream, enum tls_result result)
 	}
 }
 
+/* Reads records until `size` bytes are filled, for they are small, or no more
+ * have come. */
+static enum tls_result
+fill(struct stream *stream, char *bytes, size_t size, size_t *filled)
+{
+	enum tls_result result = TLS_DONE;
+
+	*filled = 0;
+	while (size - *filled >= STREAM_RECORD_BYTES) {
+		size_t length;
+
+		result = tls_read(
+		    stream->tls, bytes + *filled, size - *filled, &length);
+		if (result != TLS_DONE)
+			break;
+		*filled += length;
+		if (!tls_has_pending(stream->tls))
+			break;
+	}
+	return result;
+}
+
 static void
 read_tls(struct stream *stream)
 {
-	char bytes[READ_BYTES];
-	int reads = 0;
+	char bytes[STREAM_READ_BYTES];
 
-	do {
-		size_t filled = 0;
-		enum tls_result result = TLS_DONE;
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		size_t size = stream_read_bytes(stream, sizeof(bytes));
+		size_t filled;
+		enum tls_result result = fill(stream, bytes, size, &filled);
 
-		/* Records are small; fill the buffer before showing it. */
-		while (sizeof(bytes) - filled >= STREAM_RECORD_BYTES) {
-			size_t length;
-
-			result = tls_read(stream->tls, bytes + filled,
-			    sizeof(bytes) - filled, &length);
-			if (result != TLS_DONE)
-				break;
-			filled += length;
-			if (!tls_has_pending(stream->tls))
-				break;
-		}
-		if (filled > 0 && !show(stream, bytes, filled)) {
+		if (filled > 0) {
+			stream_note_read(stream, filled);
 			/* An end behind the bytes is met again on resuming. */
-			return;
+			if (!show(stream, bytes, filled))
+				return;
 		}
 		if (result != TLS_DONE) {
 			end_tls(stream, result);
 			return;
 		}
-	} while (++reads < READS_PER_TURN);
+	}
 	if (tls_has_pending(stream->tls))
 		event_active(&stream->read_event, EV_READ, 0);
 }
@@ -423,7 +433,7 @@ give_up_queue(struct stream *stream)
 static void
 end_failed(struct stream *stream)
 {
-	char bytes[READ_BYTES];
+	char bytes[STREAM_READ_BYTES];
 	size_t length;
 	bool goes_on = may_read(stream) && show_kept(stream);
 
@@ -475,6 +485,8 @@ stream_pause(struct stream *stream)
 	if (stream->is_paused || stream->state == STREAM_ENDED)
 		return;
 	stream->is_paused = true;
+	if (stream->run_count > 0)
+		stream->run_count = 1;
 	event_del(&stream->read_event);
 	/* That a write failed is told all the same. */
 	if (stream->has_failed)

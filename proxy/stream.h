@@ -94,6 +94,10 @@ void stream_pass(struct stream *stream, struct stream *to,
     struct splice *splice, int64_t limit_bytes);
 void stream_pass_none(struct stream *stream);
 
+/* Keeps the kernel's receive buffer as it is until more has come than who never
+ * reads would let through: for a connection to an origin. */
+void stream_start_modestly(struct stream *stream);
+
 /* Queues bytes without sending: the next write takes them along. */
 void stream_hold(struct stream *stream, const void *bytes, size_t length);
 

@@ -5,7 +5,8 @@
 /*
  * What the files about a stream share, and nobody else sees: stream.c (its
  * life and its reading), stream_write.c (its writing and its FIN) and
- * stream_pass.c (bytes that pass on within the kernel).
+ * stream_bulk.c (how much is read at a time, and bytes that pass on within the
+ * kernel).
  */
 
 #include <stdbool.h>
@@ -24,8 +25,6 @@ struct stream_passage {
 	struct stream *to;     /* borrowed */
 	struct splice *splice; /* borrowed */
 	int64_t left_bytes;    /* 0: what comes next is shown */
-	size_t piece_bytes;    /* at a time */
-	unsigned smooth_count; /* pieces in a row that `to` took whole */
 };
 
 /* A TLS record's payload; also what is worth copying into one record. */
@@ -50,6 +49,9 @@ enum socket_result {
  * it goes to, and worth passing on within the kernel. */
 #define STREAM_BULK_BYTES (16 * 1024)
 
+/* For a body that is served most often, and its head. */
+#define STREAM_READ_BYTES (80 * 1024)
+
 struct stream {
 	enum stream_state state;
 	bool is_paused;
@@ -59,7 +61,8 @@ struct stream {
 	bool has_failed; /* a write failed: to be told by the loop */
 	bool was_full;
 	bool is_stuffed; /* the socket takes no more: write_event is due */
-	bool is_bulk;    /* the last read was */
+	bool is_modest;  /* the kernel shall not grow its receive buffer yet */
+	uint8_t run_count;      /* reads in a row that were bulk */
 	bool has_close_notify;  /* the other side's */
 	bool was_cut;           /* its FIN came without one */
 	int fd;                 /* owned */
@@ -105,7 +108,13 @@ void stream_await_room(struct stream *stream);
 /* Says close_notify before an end that drops nothing. */
 void stream_say_goodbye(struct stream *stream);
 
-/* ---- stream_pass.c ---- */
+/* ---- stream_bulk.c ---- */
+
+/* How much to read at a time, at most. */
+size_t stream_read_bytes(const struct stream *stream, size_t max);
+
+/* So much was read at once; before its owner is told. */
+void stream_note_read(struct stream *stream, size_t length);
 
 /* Whether what comes next is to pass unseen. */
 bool stream_may_pass(const struct stream *stream);

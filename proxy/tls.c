@@ -15,8 +15,9 @@
 #include "accounting/memory.h"
 #include "proxy/tls_keylog.h"
 
-/* One read gets a whole record, header and body (a record is 16 KiB). */
-#define READ_AHEAD_BYTES (17 * 1024)
+/* One read gets several whole records, of 16 KiB each with what they add. */
+#define READ_AHEAD_BYTES (84 * 1024)
+#define RECORD_EXTRA_BYTES 1024
 
 void
 tls_explain(char error[TLS_ERROR_BYTES], const char *what)
@@ -72,6 +73,7 @@ tls_session_new(SSL_CTX *context, int fd, const char *host)
 	tls->host = xstrdup(host);
 	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_app_data(tls->ssl, tls);
+	tls->bio.read_max_bytes = READ_AHEAD_BYTES;
 	return tls;
 }
 
@@ -177,6 +179,8 @@ enum tls_result
 tls_read(struct tls *tls, void *bytes, size_t size, size_t *length)
 {
 	ERR_clear_error();
+	/* What is read ahead of its use would only wait here. */
+	tls->bio.read_max_bytes = size + RECORD_EXTRA_BYTES;
 	return result_of(tls, SSL_read_ex(tls->ssl, bytes, size, length));
 }
 
@@ -184,6 +188,7 @@ enum tls_result
 tls_write(struct tls *tls, const void *bytes, size_t size, size_t *length)
 {
 	ERR_clear_error();
+	tls->bio.has_more = size > SSL3_RT_MAX_PLAIN_LENGTH;
 	return result_of(tls, SSL_write_ex(tls->ssl, bytes, size, length));
 }
 

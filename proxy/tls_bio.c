@@ -40,6 +40,8 @@ on_read(BIO *bio, char *bytes, int size)
 	BIO_clear_retry_flags(bio);
 	if (end->early != NULL)
 		return read_early(end, bytes, (size_t)size);
+	if ((size_t)size > end->read_max_bytes)
+		size = (int)end->read_max_bytes;
 	do {
 		length = recv(end->fd, bytes, (size_t)size, 0);
 	} while (length < 0 && errno == EINTR);
@@ -62,7 +64,8 @@ on_write(BIO *bio, const char *bytes, int size)
 
 	BIO_clear_retry_flags(bio);
 	do {
-		length = send(end->fd, bytes, (size_t)size, MSG_NOSIGNAL);
+		length = send(end->fd, bytes, (size_t)size,
+		    MSG_NOSIGNAL | (end->has_more ? MSG_MORE : 0));
 	} while (length < 0 && errno == EINTR);
 	if (length > 0)
 		end->sent_bytes += length;

@@ -16,6 +16,8 @@
 struct tls_bio {
 	int fd; /* borrowed */
 	bool was_reset;
+	bool has_more;         /* what is written is followed at once by more */
+	size_t read_max_bytes; /* at a time */
 	bool saw_eof;
 	char *early; /* owned: read before TLS began */
 	size_t early_length;

@@ -148,6 +148,9 @@ tls_client_new(
 		tls_client_free(client);
 		return NULL;
 	}
+	(void)SSL_CTX_set_ciphersuites(client->context,
+	    "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_"
+	    "GCM_SHA384");
 	SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, on_verified);
 	SSL_CTX_set_alpn_protos(client->context, http11, sizeof(http11) - 1);
 	SSL_CTX_set_session_cache_mode(client->context,

@@ -285,6 +285,7 @@ upstream_set_owner(struct upstream *upstream,
 {
 	if (callbacks == NULL) {
 		upstream->is_used = true;
+		stream_pass_none(upstream->stream);
 		http_next(upstream->parser);
 	}
 	upstream->callbacks = callbacks;
