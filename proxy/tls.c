@@ -16,7 +16,7 @@
 #include "proxy/tls_keylog.h"
 
 /* One read gets several whole records, of 16 KiB each with what they add. */
-#define READ_AHEAD_BYTES (84 * 1024)
+#define READ_AHEAD_BYTES (34 * 1024)
 #define RECORD_EXTRA_BYTES 1024
 
 void
@@ -178,10 +178,15 @@ tls_handshake(struct tls *tls)
 enum tls_result
 tls_read(struct tls *tls, void *bytes, size_t size, size_t *length)
 {
+	int returned;
+
 	ERR_clear_error();
 	/* What is read ahead of its use would only wait here. */
 	tls->bio.read_max_bytes = size + RECORD_EXTRA_BYTES;
-	return result_of(tls, SSL_read_ex(tls->ssl, bytes, size, length));
+	returned = SSL_read_ex(tls->ssl, bytes, size, length);
+	/* A session ticket that came along has made a buffer to write from. */
+	(void)SSL_free_buffers(tls->ssl);
+	return result_of(tls, returned);
 }
 
 enum tls_result
