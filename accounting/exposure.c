@@ -56,7 +56,7 @@ exposures_is_settled(enum verdict verdict)
 }
 
 static struct exposure *
-find(struct exposures *exposures, uint64_t hash)
+find(const struct exposures *exposures, uint64_t hash)
 {
 	struct exposure *exposure;
 
@@ -64,8 +64,14 @@ find(struct exposures *exposures, uint64_t hash)
 	return exposure;
 }
 
+bool
+exposures_have(const struct exposures *exposures, uint64_t hash)
+{
+	return find(exposures, hash) != NULL;
+}
+
 static struct exposure *
-add(struct exposures *exposures, const struct exchange_record *exchange,
+insert(struct exposures *exposures, const struct exchange_record *exchange,
     const char *route, uint64_t hash)
 {
 	struct exposure *exposure = xcalloc(1, sizeof(*exposure));
@@ -80,6 +86,15 @@ add(struct exposures *exposures, const struct exchange_record *exchange,
 	return exposure;
 }
 
+void
+exposures_add(struct exposures *exposures,
+    const struct exchange_record *exchange, const char *route, uint64_t hash)
+{
+	if (!exposures_have(exposures, hash) &&
+	    HASH_COUNT(exposures->table) < EXPOSURES_MAX)
+		insert(exposures, exchange, route, hash);
+}
+
 static void
 widen(struct exposure *exposure, wall_us first, wall_us last)
 {
@@ -89,27 +104,34 @@ widen(struct exposure *exposure, wall_us first, wall_us last)
 		exposure->last_seen = last;
 }
 
-void
-exposures_judged(struct exposures *exposures,
-    const struct exchange_record *exchange, const char *route,
-    enum verdict before)
+bool
+exposures_are_drained(const struct exposures *exposures, uint64_t hash)
 {
-	bool was_settled = exposures_is_settled(before);
-	bool is_settled = exposures_is_settled(exchange->judgement.verdict);
-	struct exposure *exposure;
-	uint64_t hash;
+	const struct exposure *exposure = find(exposures, hash);
 
+	return exposure != NULL &&
+	    exposure->drained_in_row >= EXPOSURES_TRUSTED;
+}
+
+void
+exposures_judged(struct exposures *exposures, uint64_t hash,
+    enum verdict verdict, enum verdict before, wall_us at)
+{
+	struct exposure *exposure = find(exposures, hash);
+	bool was_settled = exposures_is_settled(before);
+	bool is_settled = exposures_is_settled(verdict);
+
+	if (exposure == NULL)
+		return;
+	/* One that is held, or may be, ends the trust in the next. */
+	if (verdict == VERDICT_DRAINED)
+		exposure->drained_in_row++;
+	else if (verdict == VERDICT_UNDRAINED || verdict == VERDICT_SUSPECTED)
+		exposure->drained_in_row = 0;
 	if (was_settled == is_settled)
 		return;
-	hash = leak_hash(exchange, route);
-	exposure = find(exposures, hash);
-	if (exposure == NULL) {
-		if (HASH_COUNT(exposures->table) >= EXPOSURES_MAX)
-			return;
-		exposure = add(exposures, exchange, route, hash);
-	}
 	exposure->settled += is_settled ? 1 : UINT64_MAX;
-	widen(exposure, exchange->began_at, exchange->began_at);
+	widen(exposure, at, at);
 }
 
 static void
@@ -125,7 +147,7 @@ move_one(struct exposures *into, struct exposure *from)
 		return;
 	exposure = find(into, from->hash);
 	if (exposure == NULL)
-		exposure = add(into, &kind, from->route, from->hash);
+		exposure = insert(into, &kind, from->route, from->hash);
 	exposure->settled += from->settled;
 	widen(exposure, from->first_seen, from->last_seen);
 	from->settled = 0;

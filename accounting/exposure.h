@@ -15,6 +15,7 @@
  * One thread at a time.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@
 #include "accounting/tag.h"
 #include "accounting/units.h"
 #include "accounting/verdict.h"
+
+#define EXPOSURES_TRUSTED 32
 
 /* Kinds kept; responses of others are not counted until exposures_move(). */
 #define EXPOSURES_MAX 4096
@@ -39,6 +42,7 @@ struct exposure {
 	                       were taken back */
 	wall_us first_seen; /* of these, by their arrival; 0: none */
 	wall_us last_seen;
+	uint32_t drained_in_row; /* the last ones, by when they were proven */
 	UT_hash_handle hh;
 };
 
@@ -51,11 +55,22 @@ void exposures_fini(struct exposures *exposures);
 /* Returns whether a response with this verdict is settled. */
 bool exposures_is_settled(enum verdict verdict);
 
-/* A response's verdict was `before` and is in its record now.  `route` is its
- * route, whether or not the record has one. */
-void exposures_judged(struct exposures *exposures,
-    const struct exchange_record *exchange, const char *route,
-    enum verdict before);
+/* Whether there is an entry for the kind with this leak_hash(). */
+bool exposures_have(const struct exposures *exposures, uint64_t hash);
+
+/* Makes one, if there is none, and room: for the exchange's kind, with this
+ * route and the leak_hash() of both. */
+void exposures_add(struct exposures *exposures,
+    const struct exchange_record *exchange, const char *route, uint64_t hash);
+
+/* A response of the kind, which arrived at `at`, is judged anew; one of a kind
+ * without an entry is not counted. */
+void exposures_judged(struct exposures *exposures, uint64_t hash,
+    enum verdict verdict, enum verdict before, wall_us at);
+
+/* Whether the last EXPOSURES_TRUSTED responses of this kind, at least, were
+ * proven drained one after the other: the next most probably will be. */
+bool exposures_are_drained(const struct exposures *exposures, uint64_t hash);
 
 /* Adds all that `from` has counted to `into`, and begins to count anew. */
 void exposures_move(struct exposures *into, struct exposures *from);

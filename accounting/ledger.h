@@ -106,6 +106,14 @@ struct response_facts {
 void ledger_response_began(struct ledger_exchange *exchange,
     const struct response_facts *response, mono_us now);
 
+/*
+ * Returns whether the body should travel in a segment of its own, after the
+ * head: only so can it be seen unread in a local caller's socket (DESIGN §1).
+ * It costs a write, and is not owed where the last responses of the kind were
+ * all drained.  After ledger_response_began().
+ */
+bool ledger_wants_segment(struct ledger_exchange *exchange);
+
 void ledger_response_body_came(struct ledger_exchange *exchange, size_t bytes);
 
 /*

@@ -61,7 +61,8 @@ ledger_take_changes(struct ledger *ledger, wall_us wall)
 	batch->taken_at = wall;
 	take_totals(ledger, &batch->totals);
 	batch->leaks = groups_take_changes(ledger->groups, &batch->leak_count);
-	exposures_move(&batch->exposures, &ledger->exposures);
+	if (ledger->config.keeps_changes)
+		exposures_move(&batch->exposures, &ledger->exposures);
 	take_exchanges(ledger, batch);
 	return batch;
 }

@@ -166,22 +166,40 @@ note_suspicion(struct ledger_exchange *x, mono_us now)
 	free(group);
 }
 
-/* What outlives the process is told of the new judgement. */
-static void
-keep_for_store(struct ledger_exchange *x, const struct judgement *before)
+/* The leak_hash() of its kind, once there is a status. */
+static uint64_t
+kind_of(struct ledger_exchange *x)
 {
-	struct ledger *ledger = x->conn->ledger;
-	struct exchange_record *record = &x->record;
 	char route[ROUTE_MAX_BYTES];
 
-	if (!ledger->config.keeps_changes)
+	if (x->kind == 0)
+		x->kind = leak_hash(
+		    &x->record, find_route(x->conn->ledger, &x->record, route));
+	return x->kind;
+}
+
+/* Counts the response among those of its kind. */
+static void
+note_exposure(struct ledger_exchange *x, const struct judgement *before)
+{
+	struct ledger *ledger = x->conn->ledger;
+	const struct exchange_record *record = &x->record;
+	char route[ROUTE_MAX_BYTES];
+
+	if (record->judgement.verdict == VERDICT_NONE)
 		return;
-	if (exposures_is_settled(before->verdict) !=
-	    exposures_is_settled(record->judgement.verdict))
-		exposures_judged(&ledger->exposures, record,
-		    find_route(ledger, record, route), before->verdict);
-	if (is_counted(before) || is_counted(&record->judgement))
-		ledger_note_change(ledger, x);
+	if (!exposures_have(&ledger->exposures, kind_of(x)))
+		exposures_add(&ledger->exposures, record,
+		    find_route(ledger, record, route), kind_of(x));
+	exposures_judged(&ledger->exposures, kind_of(x),
+	    record->judgement.verdict, before->verdict, record->began_at);
+}
+
+bool
+ledger_wants_segment(struct ledger_exchange *x)
+{
+	return x->conn->record.is_local &&
+	    !exposures_are_drained(&x->conn->ledger->exposures, kind_of(x));
 }
 
 void
@@ -244,7 +262,11 @@ set_judgement(
 	    judgement->verdict == VERDICT_UNDRAINED &&
 		record->facts.ending == ENDING_NOT_YET,
 	    now);
-	keep_for_store(x, &before);
+	if (before.verdict != judgement->verdict)
+		note_exposure(x, &before);
+	/* What outlives the process is told of the new judgement. */
+	if (is_counted(&before) || is_counted(judgement))
+		ledger_note_change(ledger, x);
 }
 
 static bool

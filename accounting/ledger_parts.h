@@ -23,6 +23,7 @@ struct ledger_exchange {
 	struct ledger_conn *conn; /* borrowed; NULL once finished */
 	mono_us request_at;
 	mono_us response_at; /* 0: no head yet */
+	uint64_t kind;       /* its leak_hash(); 0: not asked for yet */
 	TAILQ_ENTRY(ledger_exchange) link;
 	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;

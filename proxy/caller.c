@@ -74,6 +74,21 @@ client_owes_reading(struct client *client)
 	return standing.is_unproven && is_unread(client);
 }
 
+/*
+ * Of a caller whose FIN we have, and ours is not out, the kernel keeps the
+ * socket, whoever has closed it.  Only a reset takes it away, and does so a
+ * moment before its RST is with us.
+ */
+bool
+client_is_being_reset(struct client *client)
+{
+	struct peer_socket peer;
+
+	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
+	    !evidence_peer(
+		client->worker->evidence, stream_fd(client->stream), &peer);
+}
+
 bool
 client_is_orphan(struct client *client)
 {

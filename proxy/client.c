@@ -87,12 +87,6 @@ client_request(struct client *client)
 }
 
 bool
-client_is_local(const struct client *client)
-{
-	return client->is_local;
-}
-
-bool
 client_is_ending(const struct client *client)
 {
 	return client->is_ending;
@@ -340,7 +334,8 @@ on_fin(struct client *client)
 		 * the caller is gone, its kernel acknowledges or resets. */
 		if (client_owes_bytes(client))
 			client_finish(client, CLOSE_CLIENT_FIN);
-		else if (!client_owes_reading(client))
+		else if (!client_owes_reading(client) &&
+		    !client_is_being_reset(client))
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_FINISHING:

@@ -53,9 +53,6 @@ struct worker *client_worker(struct client *client);
 /* The request under way. */
 const struct head *client_request(struct client *client);
 
-/* Whether its caller is on this machine, and so can be asked. */
-bool client_is_local(const struct client *client);
-
 /* Whether this must be its last exchange. */
 bool client_is_ending(const struct client *client);
 

@@ -117,6 +117,10 @@ bool client_has_crossed(const struct client *client);
 /* Whether an RST came behind the caller's FIN. */
 bool client_is_reset(struct client *client);
 
+/* Whether an RST is on its way behind the caller's FIN, which the next sweep
+ * will find. */
+bool client_is_being_reset(struct client *client);
+
 /* Whether the local caller's socket is held by no process any more: it was
  * closed, not half-closed. */
 bool client_is_orphan(struct client *client);

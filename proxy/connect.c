@@ -166,7 +166,7 @@ dial_tunnel(struct client *client)
 static bool
 is_host_an_authority(const struct head *request, const struct origin *target)
 {
-	const struct field *host = head_find(request, "Host");
+	const struct field *host = head_find(request, FIELD_HOST);
 	struct origin named;
 
 	return host == NULL ||

@@ -129,7 +129,7 @@ write_upstream(struct exchange *x, const struct iovec *parts, size_t count)
 }
 
 size_t
-exchange_frame(struct iovec parts[3], char size_line[EXCHANGE_SIZE_LINE_BYTES],
+exchange_frame(struct iovec *parts, char size_line[EXCHANGE_SIZE_LINE_BYTES],
     enum body_framing framing, const struct span *piece)
 {
 	union {
@@ -155,7 +155,7 @@ void
 exchange_request_body(struct exchange *x, const char *bytes, size_t length)
 {
 	struct span piece = {bytes, length};
-	struct iovec parts[3];
+	struct iovec parts[EXCHANGE_FRAME_PARTS];
 	char size_line[EXCHANGE_SIZE_LINE_BYTES];
 
 	if (x->state == EXCHANGE_OVER || length == 0)
@@ -346,8 +346,8 @@ open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
 	char *method = head_span_copy(request->method);
-	char *user_agent = head_copy(request, "User-Agent");
-	char *traceparent = head_copy(request, "traceparent");
+	char *user_agent = head_copy(request, FIELD_USER_AGENT);
+	char *traceparent = head_copy(request, FIELD_TRACEPARENT);
 	struct request_facts facts = {
 	    .method = method,
 	    .url = start->url,

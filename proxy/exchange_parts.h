@@ -42,6 +42,7 @@ struct exchange {
 	bool has_request_body;
 	bool was_retried;
 	bool has_interim;          /* a 1xx came */
+	bool holds_head;           /* the response's, in worker->held_head */
 	enum body_framing framing; /* of the response to the caller */
 	bool says_close;
 	bool keeps_upstream;
@@ -64,11 +65,13 @@ void exchange_dial(struct exchange *exchange);
 bool exchange_is_repeatable(const struct exchange *exchange);
 
 /*
- * Frames one piece of a body: fills `parts`, with the chunk's size written
- * into `size_line` where there is one.  Returns how many there are.
+ * Frames one piece of a body: fills at most EXCHANGE_FRAME_PARTS `parts`, with
+ * the chunk's size written into `size_line` where there is one.  Returns how
+ * many there are.
  */
+#define EXCHANGE_FRAME_PARTS 3
 #define EXCHANGE_SIZE_LINE_BYTES 32
-size_t exchange_frame(struct iovec parts[3],
+size_t exchange_frame(struct iovec *parts,
     char size_line[EXCHANGE_SIZE_LINE_BYTES], enum body_framing framing,
     const struct span *piece);
 

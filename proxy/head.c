@@ -25,13 +25,17 @@ head_fini(struct head *head)
 void
 head_add(struct head *head, struct span name, struct span value)
 {
+	enum field_id id;
+
 	if (head->field_count == head->field_max) {
 		head->field_max =
 		    head->field_max == 0 ? FIRST_FIELDS : 2 * head->field_max;
 		head->fields = xreallocarray(
 		    head->fields, head->field_max, sizeof(*head->fields));
 	}
-	head->fields[head->field_count++] = (struct field){name, value};
+	id = field_identify(name);
+	head->fields[head->field_count++] = (struct field){id, name, value};
+	head->present |= UINT64_C(1) << id;
 }
 
 bool
@@ -42,6 +46,12 @@ head_span_is(struct span span, const char *text)
 }
 
 bool
+head_span_equals(struct span a, struct span b)
+{
+	return a.length == b.length && strncasecmp(a.at, b.at, a.length) == 0;
+}
+
+bool
 head_method_is(const struct head *head, const char *method)
 {
 	return strlen(method) == head->method.length &&
@@ -49,22 +59,22 @@ head_method_is(const struct head *head, const char *method)
 }
 
 const struct field *
-head_find(const struct head *head, const char *name)
+head_find(const struct head *head, enum field_id id)
 {
-	for (size_t i = 0; i < head->field_count; i++) {
-		if (head_span_is(head->fields[i].name, name))
+	for (size_t i = 0; head_has(head, id); i++) {
+		if (head->fields[i].id == id)
 			return &head->fields[i];
 	}
 	return NULL;
 }
 
 size_t
-head_count(const struct head *head, const char *name)
+head_count(const struct head *head, enum field_id id)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < head->field_count; i++)
-		count += head_span_is(head->fields[i].name, name);
+	for (size_t i = 0; head_has(head, id) && i < head->field_count; i++)
+		count += head->fields[i].id == id;
 	return count;
 }
 
@@ -102,13 +112,13 @@ head_next_member(struct span *list, struct span *member)
 }
 
 bool
-head_lists(const struct head *head, const char *name, const char *member)
+head_lists(const struct head *head, enum field_id id, const char *member)
 {
-	for (size_t i = 0; i < head->field_count; i++) {
+	for (size_t i = 0; head_has(head, id) && i < head->field_count; i++) {
 		struct span list = head->fields[i].value;
 		struct span one;
 
-		if (!head_span_is(head->fields[i].name, name))
+		if (head->fields[i].id != id)
 			continue;
 		while (head_next_member(&list, &one)) {
 			if (head_span_is(one, member))
@@ -125,9 +135,9 @@ head_span_copy(struct span span)
 }
 
 char *
-head_copy(const struct head *head, const char *name)
+head_copy(const struct head *head, enum field_id id)
 {
-	const struct field *field = head_find(head, name);
+	const struct field *field = head_find(head, id);
 
 	return field == NULL ? NULL : head_span_copy(field->value);
 }

@@ -11,16 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A piece of the block; not NUL-terminated. */
-struct span {
-	const char *at;
-	size_t length;
-};
-
-struct field {
-	struct span name;
-	struct span value;
-};
+#include "proxy/field.h"
 
 enum body_framing {
 	BODY_NONE,
@@ -41,31 +32,43 @@ struct head {
 	struct field *fields;
 	size_t field_count;
 	size_t field_max;
-	char *block; /* owned: the head as received */
+	uint64_t present;   /* a bit for each field_id that is there */
+	bool has_nominated; /* Connection names fields (RFC 9110 §7.6.1) */
+	char *block;        /* owned: the head as received */
 };
 
 void head_fini(struct head *head);
+
+/* Adds a field; the spans must lie in the block. */
 void head_add(struct head *head, struct span name, struct span value);
 
 /* Compares without case (RFC 9110 §5.1). */
 bool head_span_is(struct span span, const char *text);
+bool head_span_equals(struct span a, struct span b);
 
 /* Whether it is a request with this method; by the letter (RFC 9110 §9.1). */
 bool head_method_is(const struct head *head, const char *method);
 
-/* Returns the first field of that name, or NULL. */
-const struct field *head_find(const struct head *head, const char *name);
+/* Returns the first of these fields, or NULL. */
+const struct field *head_find(const struct head *head, enum field_id id);
 
-/* How many fields have that name. */
-size_t head_count(const struct head *head, const char *name);
+/* How many of them there are. */
+size_t head_count(const struct head *head, enum field_id id);
+
+/* Whether there is one. */
+static inline bool
+head_has(const struct head *head, enum field_id id)
+{
+	return (head->present >> id & 1) != 0;
+}
 
 /* Whether a comma-separated list field has this member, over all its lines;
  * without case. */
-bool head_lists(const struct head *head, const char *name, const char *member);
+bool head_lists(const struct head *head, enum field_id id, const char *member);
 
 /* Returns a NUL-terminated copy, or NULL where there is no such field.  Free
  * with free(). */
-char *head_copy(const struct head *head, const char *name);
+char *head_copy(const struct head *head, enum field_id id);
 
 char *head_span_copy(struct span span);
 

@@ -207,8 +207,8 @@ feed_trailer(
 	if (!http_are_names_tokens(&parser->trailer))
 		return http_refuse(parser, HTTP_FIELD_NAME);
 	/* Who merges trailers into heads would frame the next message. */
-	if (head_find(&parser->trailer, "Content-Length") != NULL ||
-	    head_find(&parser->trailer, "Transfer-Encoding") != NULL)
+	if (head_has(&parser->trailer, FIELD_CONTENT_LENGTH) ||
+	    head_has(&parser->trailer, FIELD_TRANSFER_ENCODING))
 		return http_refuse(parser, HTTP_FRAMING);
 	return http_complete(parser);
 }

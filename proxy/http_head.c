@@ -314,6 +314,7 @@ struct framing_fields {
 	size_t option_count; /* Connection's members */
 	bool says_close;
 	bool says_keep_alive;
+	bool has_nominated; /* other options: names of fields */
 };
 
 static void
@@ -328,10 +329,12 @@ note_options(struct framing_fields *fields, struct span list)
 			fields->says_close = true;
 		else if (head_span_is(option, "keep-alive"))
 			fields->says_keep_alive = true;
+		else
+			fields->has_nominated = true;
 	}
 }
 
-/* One pass over all fields; most are told by their length not to be meant. */
+/* One pass over all fields. */
 static enum http_error
 read_fields(const struct head *head, struct framing_fields *fields)
 {
@@ -339,17 +342,15 @@ read_fields(const struct head *head, struct framing_fields *fields)
 		struct span name = head->fields[i].name;
 		struct span value = head->fields[i].value;
 
-		if (!is_token(name))
+		/* Those that we know are tokens. */
+		if (head->fields[i].id <= FIELD_LEAKPROXY && !is_token(name))
 			return HTTP_FIELD_NAME;
-		if (name.length == strlen("Connection") &&
-		    head_span_is(name, "Connection")) {
+		if (head->fields[i].id == FIELD_CONNECTION) {
 			note_options(fields, value);
-		} else if (name.length == strlen("Content-Length") &&
-		    head_span_is(name, "Content-Length")) {
+		} else if (head->fields[i].id == FIELD_CONTENT_LENGTH) {
 			fields->length = value;
 			fields->length_count++;
-		} else if (name.length == strlen("Transfer-Encoding") &&
-		    head_span_is(name, "Transfer-Encoding")) {
+		} else if (head->fields[i].id == FIELD_TRANSFER_ENCODING) {
 			fields->coding = value;
 			fields->coding_count++;
 		}
@@ -457,6 +458,7 @@ read_head(struct http_parser *parser, size_t length)
 		error = check_framing(head, &fields);
 	if (error != HTTP_OK)
 		return error;
+	head->has_nominated = fields.has_nominated;
 	head->keeps_alive = !fields.says_close &&
 	    (head->http_minor >= 1 || fields.says_keep_alive);
 	head->framing = framing_of(parser, is_chunked);

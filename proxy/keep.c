@@ -6,20 +6,6 @@
 
 #include "proxy/keep.h"
 
-#include <string.h>
-#include <strings.h>
-
-/* What is meant for us is no part of the request: tags are in the ledger, as
- * far as they are any. */
-static bool
-is_for_us(struct span name)
-{
-	static const char prefix[] = "Leakproxy-";
-
-	return name.length >= strlen(prefix) && (*name.at | 0x20) == 'l' &&
-	    strncasecmp(name.at, prefix, strlen(prefix)) == 0;
-}
-
 static void
 keep(struct ledger_exchange *record, const struct head *head,
     enum capture_side side)
@@ -33,7 +19,9 @@ keep(struct ledger_exchange *record, const struct head *head,
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct field *field = &head->fields[i];
 
-		if (!is_for_us(field->name))
+		/* What is meant for us is no part of the request: tags are in
+		 * the ledger, as far as they are any. */
+		if ((field_traits(field->id) & FIELD_IS_FOR_US) == 0)
 			capture_add_field(shelf, field->name.at,
 			    field->name.length, field->value.at,
 			    field->value.length);

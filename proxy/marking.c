@@ -17,7 +17,7 @@ marking_read(const struct head *head, struct marks *marks)
 		const struct field *field = &head->fields[i];
 		struct mark mark;
 
-		if (!head_span_is(field->name, "Leakproxy-Mark"))
+		if (field->id != FIELD_LEAKPROXY_MARK)
 			continue;
 		mark.at = clock_wall();
 		mark.mono_at = clock_mono();

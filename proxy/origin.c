@@ -12,10 +12,33 @@
 #include <string.h>
 #include <strings.h>
 
+#include "accounting/memory.h"
+
 static uint16_t
 own_port(bool is_tls)
 {
 	return is_tls ? 443 : 80;
+}
+
+/* Writes "host", "[v6]" and, but for 0, ":port".  By hand: each request has
+ * its key and Host written, and printf takes ten times as long. */
+static void
+add_authority(char *to, const char *host, unsigned port)
+{
+	bool is_v6 = strchr(host, ':') != NULL;
+	char digits[] = ":65535";
+	size_t at = sizeof(digits) - 1;
+
+	if (is_v6)
+		*to++ = '[';
+	to = stpcpy(to, host);
+	if (is_v6)
+		*to++ = ']';
+	for (; port > 0; port /= 10)
+		digits[--at] = (char)('0' + port % 10);
+	if (at < sizeof(digits) - 1)
+		digits[--at] = ':';
+	strcpy(to, digits + at);
 }
 
 void
@@ -23,12 +46,10 @@ origin_set_tls(struct origin *origin, bool is_tls)
 {
 	/* Without TLS there is nobody to verify: who is where. */
 	const char *name = is_tls ? origin_server_name(origin) : origin->host;
-	bool is_v6 = strchr(name, ':') != NULL;
 
 	origin->is_tls = is_tls;
-	snprintf(origin->key, sizeof(origin->key), "%s://%s%s%s:%u",
-	    is_tls ? "https" : "http", is_v6 ? "[" : "", name, is_v6 ? "]" : "",
-	    origin->port);
+	add_authority(stpcpy(origin->key, is_tls ? "https://" : "http://"),
+	    name, origin->port);
 }
 
 /* Letters, digits and what occurs in names: nothing that could end a host in
@@ -141,6 +162,13 @@ skip_scheme(struct span *target, const char *scheme)
 	return true;
 }
 
+/* RFC 3986 §3.2 */
+static bool
+ends_authority(char c)
+{
+	return c == '/' || c == '?' || c == '#';
+}
+
 bool
 origin_parse_absolute(
     struct span target, struct origin *origin, struct span *path)
@@ -156,7 +184,7 @@ origin_parse_absolute(
 	authority.at = target.at;
 	authority.length = 0;
 	while (authority.length < target.length &&
-	    strchr("/?#", target.at[authority.length]) == NULL)
+	    !ends_authority(target.at[authority.length]))
 		authority.length++;
 	path->at = target.at + authority.length;
 	path->length = target.length - authority.length;
@@ -198,13 +226,22 @@ origin_route(const struct origin *origin, char route[ORIGIN_ROUTE_BYTES])
 void
 origin_host_field(const struct origin *origin, char field[ORIGIN_KEY_BYTES])
 {
-	bool is_v6 = strchr(origin->host, ':') != NULL;
-	int length = snprintf(field, ORIGIN_KEY_BYTES, "%s%s%s",
-	    is_v6 ? "[" : "", origin->host, is_v6 ? "]" : "");
+	add_authority(field, origin->host,
+	    origin->port == own_port(origin->is_tls) ? 0 : origin->port);
+}
 
-	if (origin->port != own_port(origin->is_tls))
-		snprintf(field + length, ORIGIN_KEY_BYTES - (size_t)length,
-		    ":%u", origin->port);
+char *
+origin_url(const struct origin *origin, struct span path)
+{
+	bool has_slash = path.length > 0 && path.at[0] != '?';
+	size_t key_length = strlen(origin->key);
+	char *url = xcalloc(1, key_length + 1 + path.length + 1);
+	char *to = mempcpy(url, origin->key, key_length);
+
+	if (!has_slash)
+		*to++ = '/';
+	memcpy(to, path.at, path.length);
+	return url;
 }
 
 bool

@@ -64,6 +64,9 @@ const char *origin_route(
 void origin_host_field(
     const struct origin *origin, char field[ORIGIN_KEY_BYTES]);
 
+/* Returns the URL of an origin-form path there.  Free with free(). */
+char *origin_url(const struct origin *origin, struct span path);
+
 /* Whether host and port are the same, whatever the scheme. */
 bool origin_is_same_authority(const struct origin *a, const struct origin *b);
 

@@ -33,7 +33,7 @@ void
 request_note_user_agent(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
-	const struct field *field = head_find(request, "User-Agent");
+	const struct field *field = head_find(request, FIELD_USER_AGENT);
 
 	if (field == NULL)
 		return;
@@ -49,7 +49,7 @@ request_note_user_agent(struct client *client, const struct head *request)
 bool
 request_has_valid_host(const struct head *request)
 {
-	size_t count = head_count(request, "Host");
+	size_t count = head_count(request, FIELD_HOST);
 
 	return count == 1 || (count == 0 && request->http_minor == 0);
 }
@@ -59,10 +59,14 @@ request_has_valid_host(const struct head *request)
 static bool
 agrees_with_host(const struct head *request, const struct origin *origin)
 {
-	const struct field *host = head_find(request, "Host");
+	const struct field *host = head_find(request, FIELD_HOST);
+	char usual[ORIGIN_KEY_BYTES];
 	struct origin named;
 
 	if (host == NULL)
+		return true;
+	origin_host_field(origin, usual);
+	if (head_span_is(host->value, usual))
 		return true;
 	if (!origin_parse_authority(
 		host->value, origin->is_tls ? 443 : 80, &named) ||
@@ -158,7 +162,7 @@ ends_here(struct client *client, const struct head *request)
 static void
 forward(struct client *client, const struct head *request)
 {
-	const struct field *host = head_find(request, "Host");
+	const struct field *host = head_find(request, FIELD_HOST);
 	struct exchange_start start = {
 	    .client = client, .is_pipelined = client->is_pipelined};
 	struct origin origin;
@@ -186,9 +190,7 @@ forward(struct client *client, const struct head *request)
 		start.host = host->value;
 	start.origin = &origin;
 	start.tags = &tags;
-	url = xasprintf("%s%s%.*s", origin.key,
-	    start.path.length == 0 || start.path.at[0] == '?' ? "/" : "",
-	    (int)start.path.length, start.path.at);
+	url = origin_url(&origin, start.path);
 	start.url = url;
 	client->is_ending = client->is_ending || !request->keeps_alive ||
 	    client->worker->house->options->is_strict ||

@@ -126,25 +126,38 @@ keep_alive_s(const struct exchange *x)
 	return (unsigned)((after - KEEP_ALIVE_MARGIN_US) / US_PER_S);
 }
 
-/* Heads go alone to callers on this machine: only a body in a segment of its
- * own can be seen unread (DESIGN §1). */
-static void
-write_head(struct exchange *x, const struct text *head)
+/* Takes the head that waits, as the first of some parts to be written.  Returns
+ * how many that are. */
+static size_t
+take_head(struct exchange *x, struct iovec *part)
 {
-	struct stream *stream = client_stream(x->client);
-	struct iovec part = {head->bytes, head->length};
+	const struct text *head = &x->worker->held_head;
 
-	if (client_is_local(x->client) || x->framing == BODY_NONE)
-		stream_write(stream, &part, 1);
-	else
-		stream_hold(stream, head->bytes, head->length);
+	if (!x->holds_head)
+		return 0;
+	x->holds_head = false;
+	*part = (struct iovec){head->bytes, head->length};
+	return 1;
 }
 
+static void
+release_head(struct exchange *x)
+{
+	struct iovec part;
+
+	if (take_head(x, &part) > 0)
+		stream_write(client_stream(x->client), &part, 1);
+}
+
+/*
+ * A head waits for what has come with it of its body, and goes out in the same
+ * write; unless the body is owed a segment of its own.
+ */
 static void
 send_head(struct exchange *x, const struct head *response)
 {
 	const struct head *request = client_request(x->client);
-	struct text *out = &x->worker->scratch;
+	struct text *out = &x->worker->held_head;
 	struct response_rewrite rewrite = {
 	    .framing = x->framing,
 	    .via_name = x->worker->house->via_name,
@@ -155,7 +168,9 @@ send_head(struct exchange *x, const struct head *response)
 
 	text_clear(out);
 	rewrite_response(response, &rewrite, out);
-	write_head(x, out);
+	x->holds_head = true;
+	if (x->framing == BODY_NONE || ledger_wants_segment(x->record))
+		release_head(x);
 }
 
 static void
@@ -304,13 +319,14 @@ on_upstream_body(void *arg, const char *bytes, size_t length)
 	struct exchange *x = arg;
 	struct stream *stream = client_stream(x->client);
 	struct span piece = {bytes, length};
-	struct iovec parts[3];
+	struct iovec parts[1 + EXCHANGE_FRAME_PARTS];
+	size_t count = take_head(x, parts);
 	char size_line[EXCHANGE_SIZE_LINE_BYTES];
 
 	ledger_response_body_came(x->record, length);
 	ledger_body_passed(x->record, CAPTURE_RESPONSE, bytes, length);
-	stream_write(stream, parts,
-	    exchange_frame(parts, size_line, x->framing, &piece));
+	count += exchange_frame(parts + count, size_line, x->framing, &piece);
+	stream_write(stream, parts, count);
 	if (stream_is_full(stream))
 		stream_pause(upstream_stream(x->upstream));
 }
@@ -353,7 +369,7 @@ static bool
 may_send_on(const struct exchange *x)
 {
 	bool may_wait = !x->has_request_body &&
-	    head_find(client_request(x->client), "Expect") != NULL;
+	    head_has(client_request(x->client), FIELD_EXPECT);
 
 	return !x->is_request_complete && !may_wait && x->keeps_upstream &&
 	    !upstream_has_surplus(x->upstream);
@@ -369,15 +385,16 @@ on_upstream_complete(
 	mono_us now = clock_mono();
 
 	if (x->framing == BODY_CHUNKED) {
-		struct iovec part;
+		struct iovec parts[2];
+		size_t count = take_head(x, parts);
 
 		text_clear(out);
 		text_add_string(out, "0\r\n");
 		rewrite_trailer(trailer, trailer_count, out);
-		part = (struct iovec){out->bytes, out->length};
-		stream_write(stream, &part, 1);
+		parts[count++] = (struct iovec){out->bytes, out->length};
+		stream_write(stream, parts, count);
 	} else {
-		stream_flush(stream);
+		release_head(x);
 	}
 	ledger_response_ended(&x->record, RESPONSE_COMPLETE, now);
 	if (may_send_on(x)) {
@@ -407,7 +424,7 @@ response_sent_all(struct exchange *x)
 static void
 truncate_response(struct exchange *x)
 {
-	stream_flush(client_stream(x->client));
+	release_head(x);
 	ledger_response_ended(&x->record, RESPONSE_TRUNCATED, clock_mono());
 	exchange_end(
 	    x, x->framing == BODY_TO_EOF ? EXCHANGE_ABORT : EXCHANGE_TRUNCATED);
@@ -471,6 +488,12 @@ on_upstream_failed(void *arg, enum upstream_failure failure)
 }
 
 static void
+on_upstream_paused(void *arg)
+{
+	release_head(arg);
+}
+
+static void
 on_upstream_drained(void *arg)
 {
 	struct exchange *x = arg;
@@ -482,6 +505,7 @@ const struct upstream_callbacks response_callbacks = {
     .on_head = on_upstream_head,
     .on_body = on_upstream_body,
     .on_passed = on_upstream_passed,
+    .on_paused = on_upstream_paused,
     .on_complete = on_upstream_complete,
     .on_failed = on_upstream_failed,
     .on_drained = on_upstream_drained,

@@ -7,98 +7,66 @@
 #include "proxy/rewrite.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "proxy/upgrade.h"
 
-static const char *const hop_by_hop[] = {"Connection", "Proxy-Connection",
-    "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "Proxy-Authorization",
-    "Proxy-Authenticate", "Proxy-Authentication-Info", "HTTP2-Settings"};
+#define NEVER_PASS \
+	(FIELD_IS_HOP_BY_HOP | FIELD_IS_FOR_US | FIELD_IS_WRITTEN_ANEW)
+#define NEVER_IN_TRAILER \
+	(FIELD_IS_HOP_BY_HOP | FIELD_IS_FOR_US | FIELD_IS_FOR_HEADS)
 
-/* Fields that decide framing, routing, trust or what the message is have no
- * place in a trailer (RFC 9110 §6.5.1). */
-static const char *const no_trailer[] = {"Content-Length", "Host",
-    "Content-Encoding", "Content-Type", "Content-Range", "Trailer",
-    "Authorization", "WWW-Authenticate", "Cookie", "Set-Cookie",
-    "Cache-Control", "Expect", "Max-Forwards", "Range", "If-Match",
-    "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
-    "Location", "Retry-After", "Age", "Expires", "Date", "Vary", "Via"};
-
+/* Whether Connection names this field (RFC 9110 §7.6.1). */
 static bool
-is_one_of(struct span name, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (head_span_is(name, names[i]))
-			return true;
-	}
-	return false;
-}
-
-#define IS_ONE_OF(name, names) \
-	is_one_of(name, names, sizeof(names) / sizeof(*(names)))
-
-/* The member as text that head_lists() can take. */
-static bool
-is_listed(const struct head *head, struct span name)
+is_nominated(const struct head *head, struct span name)
 {
 	for (size_t i = 0; i < head->field_count; i++) {
 		struct span list = head->fields[i].value;
 		struct span member;
 
-		if (!head_span_is(head->fields[i].name, "Connection"))
+		if (head->fields[i].id != FIELD_CONNECTION)
 			continue;
 		while (head_next_member(&list, &member)) {
-			if (member.length == name.length &&
-			    strncasecmp(member.at, name.at, name.length) == 0)
+			if (head_span_equals(member, name))
 				return true;
 		}
 	}
 	return false;
 }
 
-static bool
-is_ours(struct span name)
-{
-	static const char prefix[] = "Leakproxy-";
-
-	return name.length > strlen(prefix) &&
-	    strncasecmp(name.at, prefix, strlen(prefix)) == 0;
-}
-
 static void
 add_field(struct text *out, const struct field *field)
 {
-	text_add_span(out, field->name);
-	text_add(out, ": ", 2);
-	text_add_span(out, field->value);
-	text_add(out, "\r\n", 2);
+	char *at = text_grow(
+	    out, field->name.length + field->value.length + strlen(": \r\n"));
+
+	at = mempcpy(at, field->name.at, field->name.length);
+	at = mempcpy(at, ": ", 2);
+	at = mempcpy(at, field->value.at, field->value.length);
+	memcpy(at, "\r\n", 2);
 }
 
 /* RFC 9110 §10.1.1: an HTTP/1.0 caller does not wait for a 100, and we could
  * not show it one. */
 static bool
-is_vain_expectation(const struct head *head, struct span name)
+is_vain_expectation(const struct head *head, enum field_id id)
 {
-	return head->method.length > 0 && head->http_minor == 0 &&
-	    head_span_is(name, "Expect");
+	return id == FIELD_EXPECT && head->method.length > 0 &&
+	    head->http_minor == 0;
 }
 
+/* All that may pass, but `replaced` (FIELD_COUNT: none). */
 static void
-add_end_to_end(const struct head *head, const char *replaced, struct text *out)
+add_end_to_end(
+    const struct head *head, enum field_id replaced, struct text *out)
 {
-	bool has_connection = head_find(head, "Connection") != NULL;
-
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct field *field = &head->fields[i];
 
-		if (IS_ONE_OF(field->name, hop_by_hop) ||
-		    head_span_is(field->name, "Host") ||
-		    head_span_is(field->name, "Content-Length") ||
-		    head_span_is(field->name, replaced) ||
-		    is_vain_expectation(head, field->name) ||
-		    is_ours(field->name))
+		if (field_traits(field->id) & NEVER_PASS ||
+		    field->id == replaced ||
+		    is_vain_expectation(head, field->id))
 			continue;
-		if (has_connection && is_listed(head, field->name))
+		if (head->has_nominated && is_nominated(head, field->name))
 			continue;
 		add_field(out, field);
 	}
@@ -180,8 +148,8 @@ rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
 	add_target(rewrite, out);
 	text_add_string(out, " HTTP/1.1\r\n");
 	add_host(rewrite, out);
-	add_end_to_end(
-	    head, rewrite->has_max_forwards ? "Max-Forwards" : "", out);
+	add_end_to_end(head,
+	    rewrite->has_max_forwards ? FIELD_MAX_FORWARDS : FIELD_COUNT, out);
 	add_framing(head, head->framing, out);
 	add_via(head, rewrite->via_name, out);
 	if (rewrite->authorization != NULL)
@@ -192,7 +160,7 @@ rewrite_request(const struct head *head, const struct request_rewrite *rewrite,
 		    (long long)rewrite->max_forwards);
 	if (rewrite->is_upgrade) {
 		upgrade_write(head, out);
-	} else if (head_lists(head, "TE", "trailers")) {
+	} else if (head_lists(head, FIELD_TE, "trailers")) {
 		text_add_field(out, "TE", "trailers");
 		text_add_field(out, "Connection", "TE");
 	}
@@ -221,7 +189,7 @@ rewrite_response(const struct head *head,
 	text_add(out, " ", 1);
 	text_add_span(out, head->reason);
 	text_add(out, "\r\n", 2);
-	add_end_to_end(head, "", out);
+	add_end_to_end(head, FIELD_COUNT, out);
 	add_framing(head, rewrite->framing, out);
 	add_via(head, rewrite->via_name, out);
 	if (rewrite->is_upgrade)
@@ -235,9 +203,7 @@ void
 rewrite_trailer(const struct field *fields, size_t count, struct text *out)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!IS_ONE_OF(fields[i].name, hop_by_hop) &&
-		    !IS_ONE_OF(fields[i].name, no_trailer) &&
-		    !is_ours(fields[i].name))
+		if ((field_traits(fields[i].id) & NEVER_IN_TRAILER) == 0)
 			add_field(out, &fields[i]);
 	}
 	text_add(out, "\r\n", 2);
@@ -248,11 +214,12 @@ rewrite_is_loop(const struct head *head, const char *via_name)
 {
 	size_t length = strlen(via_name);
 
-	for (size_t i = 0; i < head->field_count; i++) {
+	for (size_t i = 0; head_has(head, FIELD_VIA) && i < head->field_count;
+	     i++) {
 		struct span list = head->fields[i].value;
 		struct span member;
 
-		if (!head_span_is(head->fields[i].name, "Via"))
+		if (head->fields[i].id != FIELD_VIA)
 			continue;
 		while (head_next_member(&list, &member)) {
 			if (memmem(member.at, member.length, via_name, length))

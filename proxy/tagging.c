@@ -93,10 +93,10 @@ read_field(
 {
 	const char *tag_header;
 
-	if (head_span_is(field->name, "Leakproxy-Tag"))
+	if (field->id == FIELD_LEAKPROXY_TAG)
 		return tags_add_dictionary(
 		    tags, field->value.at, field->value.length);
-	if (head_span_is(field->name, "Proxy-Authorization"))
+	if (field->id == FIELD_PROXY_AUTHORIZATION)
 		return read_user(field->value, tags);
 	tag_header = find_tag_header(options, field->name);
 	if (tag_header == NULL)

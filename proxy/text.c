@@ -22,21 +22,28 @@ make_room(struct text *text, size_t length)
 
 	while (size - text->length < length)
 		size *= 2;
-	if (size == text->size)
-		return;
 	text->bytes = xreallocarray(text->bytes, size, 1);
 	text->size = size;
+}
+
+char *
+text_grow(struct text *text, size_t length)
+{
+	char *start;
+
+	if (text->size - text->length < length)
+		make_room(text, length);
+	start = text->bytes + text->length;
+	text->length += length;
+	return start;
 }
 
 void
 text_add(struct text *text, const void *bytes, size_t length)
 {
 	/* An empty span may have no bytes to point at. */
-	if (length == 0)
-		return;
-	make_room(text, length);
-	memcpy(text->bytes + text->length, bytes, length);
-	text->length += length;
+	if (length > 0)
+		memcpy(text_grow(text, length), bytes, length);
 }
 
 void

@@ -19,6 +19,10 @@ struct text {
 	size_t size;
 };
 
+/* Adds `length` bytes, at least one, for the caller to fill in; borrowed until
+ * the next call. */
+char *text_grow(struct text *text, size_t length);
+
 void text_add(struct text *text, const void *bytes, size_t length);
 void text_add_string(struct text *text, const char *string);
 void text_add_span(struct text *text, struct span span);

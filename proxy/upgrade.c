@@ -9,8 +9,6 @@
 
 #include "proxy/upgrade.h"
 
-#include <strings.h>
-
 /* Walks the members of all Upgrade fields that may pass. */
 struct walk {
 	const struct head *head;
@@ -28,7 +26,7 @@ next_protocol(struct walk *walk, struct span *protocol)
 			return true;
 		}
 		while (walk->at < walk->head->field_count &&
-		    !head_span_is(walk->head->fields[walk->at].name, "Upgrade"))
+		    walk->head->fields[walk->at].id != FIELD_UPGRADE)
 			walk->at++;
 		if (walk->at == walk->head->field_count)
 			return false;
@@ -44,7 +42,7 @@ upgrade_is_asked(const struct head *request)
 
 	/* In HTTP/1.0 it means nothing (RFC 9110 §7.8). */
 	return request->http_minor >= 1 &&
-	    head_lists(request, "Connection", "upgrade") &&
+	    head_lists(request, FIELD_CONNECTION, "upgrade") &&
 	    next_protocol(&walk, &protocol);
 }
 
@@ -55,8 +53,7 @@ offers(const struct head *request, struct span wanted)
 	struct span protocol;
 
 	while (next_protocol(&walk, &protocol)) {
-		if (protocol.length == wanted.length &&
-		    strncasecmp(protocol.at, wanted.at, wanted.length) == 0)
+		if (head_span_equals(protocol, wanted))
 			return true;
 	}
 	return false;
@@ -70,7 +67,7 @@ upgrade_is_granted(const struct head *request, const struct head *response)
 	bool is_named = false;
 
 	if (!upgrade_is_asked(request) ||
-	    head_lists(response, "Upgrade", "h2c"))
+	    head_lists(response, FIELD_UPGRADE, "h2c"))
 		return false;
 	/* RFC 9110 §15.2.2: a 101 names what is in effect from now on. */
 	while (next_protocol(&walk, &protocol)) {

@@ -66,7 +66,7 @@ note_timeout(struct upstream *upstream, struct span parameter)
 static void
 note_keep_alive(struct upstream *upstream, const struct head *response)
 {
-	const struct field *field = head_find(response, "Keep-Alive");
+	const struct field *field = head_find(response, FIELD_KEEP_ALIVE);
 	struct span member;
 
 	if (field == NULL)
@@ -93,6 +93,14 @@ report_complete(struct upstream *upstream)
 	upstream->callbacks->on_complete(upstream->arg, trailer, count);
 }
 
+/* Unless the last callback ended the lease. */
+static void
+report_pause(struct upstream *upstream)
+{
+	if (upstream->stream != NULL && upstream->callbacks != NULL)
+		upstream->callbacks->on_paused(upstream->arg);
+}
+
 /*
  * Feeds the parser until the bytes or the lease end.  Returns how many were
  * taken.  Each callback may close the upstream or give it back.
@@ -110,6 +118,7 @@ parse(struct upstream *upstream, const char *bytes, size_t length)
 		offset += taken;
 		switch (progress) {
 		case HTTP_NEEDS_MORE:
+			report_pause(upstream);
 			return offset;
 		case HTTP_HAS_HEAD:
 			note_keep_alive(upstream, http_head(upstream->parser));

@@ -33,6 +33,8 @@ struct upstream_callbacks {
 	void (*on_body)(void *arg, const char *bytes, size_t length);
 	/* So much of the body went to the stream of upstream_pass_body(). */
 	void (*on_passed)(void *arg, size_t length);
+	/* All that has come was handed over, and the response goes on. */
+	void (*on_paused)(void *arg);
 	/* The response is complete.  `trailer` is borrowed for the call. */
 	void (*on_complete)(
 	    void *arg, const struct field *trailer, size_t trailer_count);

@@ -281,7 +281,7 @@ answer(struct visitor *visitor)
 	const struct head *head = http_head(visitor->parser);
 	char *method = head_span_copy(head->method);
 	char *target = head_span_copy(head->target);
-	char *host = head_copy(head, "Host");
+	char *host = head_copy(head, FIELD_HOST);
 	struct tape_request request = {.method = method};
 	const struct tape_answer *found;
 
@@ -316,7 +316,7 @@ welcome_body(struct visitor *visitor)
 	const struct head *head = http_head(visitor->parser);
 	struct text out = {0};
 
-	if (!head_lists(head, "Expect", "100-continue"))
+	if (!head_lists(head, FIELD_EXPECT, "100-continue"))
 		return;
 	text_add_string(&out, "HTTP/1.1 100 Continue\r\n\r\n");
 	write_text(visitor, &out);

@@ -389,6 +389,7 @@ worker_free(struct worker_thread *thread)
 	evidence_source_free(worker->evidence);
 	ledger_free(worker->ledger);
 	text_fini(&worker->scratch);
+	text_fini(&worker->held_head);
 	free(thread->listeners);
 	free(thread);
 }

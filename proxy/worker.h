@@ -54,6 +54,8 @@ struct worker {
 	struct pool *pool;                /* owned */
 	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
+	struct text held_head;            /* owned: a response's, that waits for
+	                                     what has come of its body */
 	struct client_list clients;       /* each ends itself */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */

@@ -147,8 +147,7 @@ CALLER_BREAKS = [
     # A reset never proves that it was read (DESIGN §2).
     *rows("caller", "idle", "rst", HTTP,
           "origin kept", "abandoned reset", "client-rst"),
-    # Not "leave": whether its FIN is judged before its RST comes is chance.
-    *rows("caller", "idle_unread", "fin rst", HTTP,
+    *rows("caller", "idle_unread", "fin rst leave", HTTP,
           "origin kept", "abandoned reset", "client-rst"),
     *rows("caller", "idle_unread", "stall half", HTTP,
           "held", "undrained unread|probe", "-", patience="quick"),
@@ -374,6 +373,8 @@ def commit(books, scene, case):
         reset(end)
     elif case.fault in ("half", "leave"):
         half_close(end)
+        if "unread" in case.stage and case.fault == "leave":
+            scene.caller.close()
     elif case.fault == "garbage":
         socket.socket.sendall(end, b"\0garbage\r\n\r\n") \
             if "hello" in case.stage or "handshake" in case.stage \

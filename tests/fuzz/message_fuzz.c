@@ -80,8 +80,8 @@ static bool
 find_origin(struct relay *relay, const struct head *head, struct span *path)
 {
 	static const char target[] = "h.test:80";
-	const struct field *host = head_find(head, "Host");
-	size_t hosts = head_count(head, "Host");
+	const struct field *host = head_find(head, FIELD_HOST);
+	size_t hosts = head_count(head, FIELD_HOST);
 	struct origin named;
 
 	if (head_span_is(head->method, "CONNECT") ||
@@ -109,13 +109,13 @@ find_origin(struct relay *relay, const struct head *head, struct span *path)
 static bool
 send_request(struct relay *relay, const struct head *head)
 {
-	const struct field *host = head_find(head, "Host");
+	const struct field *host = head_find(head, FIELD_HOST);
 	struct request_rewrite rewrite = {
 	    .origin = &relay->origin,
 	    .host = host == NULL ? (struct span){0} : host->value,
 	    .via_name = VIA_NAME,
-	    .is_upgrade = head_find(head, "Upgrade") != NULL &&
-		head_lists(head, "Connection", "upgrade"),
+	    .is_upgrade = head_has(head, FIELD_UPGRADE) &&
+		head_lists(head, FIELD_CONNECTION, "upgrade"),
 	};
 	char *end = relay->target;
 
@@ -180,7 +180,7 @@ is_of_the_hop(const struct head *head, struct span name)
 	char *copy = head_span_copy(name);
 	bool is_it = is_one_of(name, names) ||
 	    strncasecmp(copy, "Leakproxy-", strlen("Leakproxy-")) == 0 ||
-	    head_lists(head, "Connection", copy);
+	    head_lists(head, FIELD_CONNECTION, copy);
 
 	free(copy);
 	return is_it;

@@ -82,17 +82,26 @@ user_of(const struct field *field)
 	return user;
 }
 
+static bool
+has_user_field(const struct head *head)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		if (head_span_is(head->fields[i].name, "User"))
+			return true;
+	}
+	return false;
+}
+
 /* The user alone: no other field may have set it. */
 static void
 check_user(const struct head *head, const struct tags *tags)
 {
-	const struct field *field = head_find(head, "Proxy-Authorization");
+	const struct field *field = head_find(head, FIELD_PROXY_AUTHORIZATION);
 	const char *tag = tags_get(tags, "user");
 	char *user;
 
-	if (field == NULL || head_count(head, "Proxy-Authorization") != 1 ||
-	    head_find(head, "Leakproxy-Tag") != NULL ||
-	    head_find(head, "User") != NULL)
+	if (field == NULL || head_count(head, FIELD_PROXY_AUTHORIZATION) != 1 ||
+	    head_has(head, FIELD_LEAKPROXY_TAG) || has_user_field(head))
 		return;
 	assert(tag == NULL || strchr(tag, ':') == NULL);
 	user = user_of(field);

@@ -18,6 +18,57 @@
 
 static const struct scene_get plain = {0};
 
+/* ---- segments ---- */
+
+static bool
+wants_segment(
+    struct scene *scene, struct ledger_conn *conn, const struct scene_get *get)
+{
+	struct ledger_exchange *x = scene_request(scene, conn, get);
+	bool wants;
+
+	scene_respond(scene, x, get);
+	wants = ledger_wants_segment(x);
+	scene_end(scene, &x, RESPONSE_COMPLETE);
+	return wants;
+}
+
+/* A body goes by itself to a local caller, until so many of its kind in a row
+ * were drained; and again once one is held. */
+static void
+test_trust_is_earned_and_lost(void **state)
+{
+	const struct scene_get other = {.status = 404};
+	struct scene *scene = scene_new();
+	struct ledger_conn *remote = scene_open(scene);
+	struct ledger_conn *conn = scene_open(scene);
+	struct ledger_conn *held;
+
+	ledger_conn_record(conn)->is_local = true;
+	assert_false(wants_segment(scene, remote, &plain));
+	for (size_t i = 0; i < EXPOSURES_TRUSTED; i++)
+		assert_true(wants_segment(scene, conn, &plain));
+	assert_false(wants_segment(scene, conn, &plain));
+	assert_true(wants_segment(scene, conn, &other));
+	assert_false(wants_segment(scene, conn, &plain));
+	held = scene_open(scene);
+	scene_serve(scene, held, &plain);
+	scene_see_delivered(scene, held);
+	scene_probe(scene, held);
+	scene->now += SCENE_GRACE_US;
+	scene_see_delivered(scene, held);
+	scene_expect(
+	    scene, scene_id(held), 1, VERDICT_SUSPECTED, EVIDENCE_PROBE);
+	/* The last one before it is proven by the first of these. */
+	for (size_t i = 1; i < EXPOSURES_TRUSTED; i++)
+		assert_true(wants_segment(scene, conn, &plain));
+	assert_false(wants_segment(scene, conn, &plain));
+	scene_close(scene, &held, CLOSE_SHUTDOWN);
+	scene_close(scene, &conn, CLOSE_CLIENT_FIN);
+	scene_close(scene, &remote, CLOSE_CLIENT_FIN);
+	scene_free(scene);
+}
+
 /* ---- what the next request proves ---- */
 
 static void
@@ -481,6 +532,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_trust_is_earned_and_lost),
 	    cmocka_unit_test(test_the_next_request_proves_the_response_before),
 	    cmocka_unit_test(test_a_pipelined_request_proves_nothing),
 	    cmocka_unit_test(

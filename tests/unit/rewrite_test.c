@@ -84,7 +84,7 @@ assert_request(const struct request_row *row, enum request_kind kind)
 		fail_msg("no absolute form: %s", row->received);
 	rewrite.origin = &origin;
 	if (kind == HOST_AGREES)
-		rewrite.host = head_find(head, "Host")->value;
+		rewrite.host = head_find(head, FIELD_HOST)->value;
 	rewrite_request(head, &rewrite, &out);
 	assert_text(&out, row->wanted);
 	text_fini(&out);
@@ -397,44 +397,40 @@ test_what_a_response_says_of_its_connection(void **state)
 
 /* ---- trailers ---- */
 
-#define SPAN(literal)                        \
-	{                                    \
-		literal, sizeof(literal) - 1 \
-	}
-#define FIELD(name, value)              \
-	{                               \
-		SPAN(name), SPAN(value) \
-	}
-
 /* RFC 9110 §6.5.1: what decides framing, routing or trust stays out. */
 static void
 test_trailer_fields_are_filtered(void **state)
 {
-	static const struct field fields[] = {
-	    FIELD("Grpc-Status", "0"),
-	    FIELD("content-length", "5"),
-	    FIELD("TRANSFER-ENCODING", "chunked"),
-	    FIELD("Connection", "close"),
-	    FIELD("Keep-Alive", "x"),
-	    FIELD("TE", "x"),
-	    FIELD("Upgrade", "x"),
-	    FIELD("Host", "b"),
-	    FIELD("Trailer", "x"),
-	    FIELD("Authorization", "x"),
-	    FIELD("Proxy-Authorization", "x"),
-	    FIELD("Set-Cookie", "x"),
-	    FIELD("Content-Encoding", "x"),
-	    FIELD("Content-Type", "x"),
-	    FIELD("Content-Range", "x"),
-	    FIELD("Cache-Control", "x"),
-	    FIELD("Expect", "x"),
-	    FIELD("Leakproxy-Tag", "x"),
-	    FIELD("Digest", "sha-256=x"),
+	static const char *const names[] = {
+	    "Grpc-Status",
+	    "content-length",
+	    "TRANSFER-ENCODING",
+	    "Connection",
+	    "Keep-Alive",
+	    "TE",
+	    "Upgrade",
+	    "Host",
+	    "Trailer",
+	    "Authorization",
+	    "Proxy-Authorization",
+	    "Set-Cookie",
+	    "Content-Encoding",
+	    "Content-Type",
+	    "Content-Range",
+	    "Cache-Control",
+	    "Expect",
+	    "Leakproxy-Tag",
+	    "Digest",
 	};
+	struct head head = {0};
 	struct text out = {0};
 
-	rewrite_trailer(fields, COUNT(fields), &out);
-	assert_text(&out, "Grpc-Status: 0\r\nDigest: sha-256=x\r\n\r\n");
+	for (size_t i = 0; i < COUNT(names); i++)
+		head_add(&head, (struct span){names[i], strlen(names[i])},
+		    (struct span){"x", 1});
+	rewrite_trailer(head.fields, head.field_count, &out);
+	assert_text(&out, "Grpc-Status: x\r\nDigest: x\r\n\r\n");
+	head_fini(&head);
 	text_clear(&out);
 	rewrite_trailer(NULL, 0, &out);
 	assert_text(&out, "\r\n");

@@ -150,7 +150,10 @@ desk_judge(struct batch *batch, uint64_t conn, enum verdict verdict,
 	batch->taken_at = at;
 	batch->totals.exchanges++;
 	batch->totals.by_verdict[verdict]++;
-	exposures_judged(&batch->exposures, &x, DESK_ROUTE, VERDICT_OPEN);
+	exposures_add(
+	    &batch->exposures, &x, DESK_ROUTE, leak_hash(&x, DESK_ROUTE));
+	exposures_judged(&batch->exposures, leak_hash(&x, DESK_ROUTE), verdict,
+	    VERDICT_OPEN, at);
 	if (is_leak) {
 		struct batch *part = batch_new();
 

@@ -113,8 +113,8 @@ class Caller:
 
     # ---- reading ----
 
-    def read_head(self):
-        text = b""
+    def read_head(self, text=b""):
+        """`text` has been read of it already."""
         while not text.endswith(b"\r\n\r\n"):
             byte = self.socket.recv(1)
             if not byte:

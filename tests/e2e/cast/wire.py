@@ -134,10 +134,12 @@ class Wire(Origin):
     def _serve(self, connection, number):
         line = Line(connection, number)
         self.lines.append(line)
-        # The other side may go at any time.
-        with contextlib.suppress(EOFError, OSError):
-            self.serve(line)
-        say_goodbye(connection)
+        try:
+            # The other side may go at any time.
+            with contextlib.suppress(EOFError, OSError):
+                self.serve(line)
+        finally:
+            say_goodbye(connection)
 
     @property
     def is_quiet(self):
