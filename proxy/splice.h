@@ -5,7 +5,7 @@
 /*
  * Bytes from socket to socket within the kernel (splice(2)), by a pipe that is
  * empty whenever nobody is at it, so that one serves all streams of a thread.
- * The thread's own.
+ * SIGPIPE must be ignored: no flag keeps splice(2) from it.  The thread's own.
  */
 
 #include <stdbool.h>
