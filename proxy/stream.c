@@ -49,8 +49,6 @@ stream_new(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
 	stream->arg = arg;
 	event_assign(&stream->read_event, loop_base(loop), fd,
 	    EV_READ | EV_PERSIST, on_socket_readable, stream);
-	event_assign(&stream->write_event, loop_base(loop), fd, EV_WRITE,
-	    stream_on_writable, stream);
 	event_add(&stream->read_event, NULL);
 	return stream;
 }
@@ -75,7 +73,7 @@ end_now(struct stream **streamp)
 	assert(stream->state != STREAM_CLOSED);
 	stream->state = STREAM_CLOSED;
 	event_del(&stream->read_event);
-	event_del(&stream->write_event);
+	stream_forget_writable(stream);
 	stream_free_queue(stream);
 	close(stream->fd);
 	loop_later(stream->loop, free_stream, stream);
@@ -370,7 +368,7 @@ stream_shake_hands(struct stream *stream)
 	case TLS_WANT_READ:
 		return;
 	case TLS_WANT_WRITE:
-		event_add(&stream->write_event, NULL);
+		stream_await_writable(stream);
 		return;
 	case TLS_DONE:
 		stream_set_state(stream, STREAM_OPEN);
@@ -378,7 +376,8 @@ stream_shake_hands(struct stream *stream)
 		if (stream->state != STREAM_OPEN)
 			return;
 		/* What was written meanwhile goes now, and maybe our FIN. */
-		event_active(&stream->write_event, EV_WRITE, 0);
+		if (stream->queue != NULL || stream->is_finishing)
+			stream_await_writable(stream);
 		if (!stream->is_paused)
 			read_tls(stream);
 		return;
@@ -418,7 +417,7 @@ static void
 give_up_queue(struct stream *stream)
 {
 	stream_free_queue(stream);
-	event_del(&stream->write_event);
+	stream_forget_writable(stream);
 	if (!stream->was_full)
 		return;
 	stream->was_full = false;

@@ -76,8 +76,8 @@ struct stream {
 	int64_t fin_bytes;
 	struct stream_passage *passage; /* owned; NULL: none yet */
 	struct event read_event;
-	struct event write_event;
-	struct loop *loop;                        /* borrowed */
+	struct event *write_event; /* owned; NULL until the socket was full */
+	struct loop *loop;         /* borrowed */
 	const struct stream_callbacks *callbacks; /* borrowed */
 	void *arg;                                /* borrowed */
 };
@@ -92,8 +92,11 @@ void stream_shake_hands(struct stream *stream);
 
 /* ---- stream_write.c ---- */
 
-/* The socket's event. */
-void stream_on_writable(evutil_socket_t fd, short what, void *arg);
+/* The socket will take more: what is queued goes then, maybe our FIN. */
+void stream_await_writable(struct stream *stream);
+
+/* It need not any more. */
+void stream_forget_writable(struct stream *stream);
 
 void stream_free_queue(struct stream *stream);
 

@@ -198,7 +198,7 @@ stream_flush(struct stream *stream)
 		is_all = stream->tls != NULL ? flush_tls_once(stream)
 					     : flush_plain_once(stream);
 		if (!is_all) {
-			event_add(&stream->write_event, NULL);
+			stream_await_writable(stream);
 			break;
 		}
 	}
@@ -209,8 +209,8 @@ stream_flush(struct stream *stream)
 		stream->was_full = true;
 }
 
-void
-stream_on_writable(evutil_socket_t fd, short what, void *arg)
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *stream = arg;
 
@@ -227,6 +227,27 @@ stream_on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+void
+stream_await_writable(struct stream *stream)
+{
+	if (stream->write_event == NULL) {
+		stream->write_event = event_new(loop_base(stream->loop),
+		    stream->fd, EV_WRITE, on_writable, stream);
+		if (stream->write_event == NULL)
+			abort();
+	}
+	event_add(stream->write_event, NULL);
+}
+
+void
+stream_forget_writable(struct stream *stream)
+{
+	if (stream->write_event == NULL)
+		return;
+	event_free(stream->write_event);
+	stream->write_event = NULL;
+}
+
 /* A kernel that is full would leave the next piece to our queue.  Better the
  * origin keeps it. */
 void
@@ -236,7 +257,7 @@ stream_await_room(struct stream *stream)
 
 	if (stream->queue == NULL && poll(&socket, 1, 0) != 0)
 		return;
-	event_add(&stream->write_event, NULL);
+	stream_await_writable(stream);
 	stream->is_stuffed = true;
 	stream->was_full = true;
 }
@@ -321,7 +342,7 @@ stream_write(struct stream *stream, const struct iovec *parts, size_t count)
 		return;
 	}
 	queue_from(stream, parts, count, sent);
-	event_add(&stream->write_event, NULL);
+	stream_await_writable(stream);
 	if (stream_is_full(stream))
 		stream->was_full = true;
 }

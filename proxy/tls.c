@@ -90,6 +90,8 @@ tls_free(struct tls *tls)
 	SSL_free(tls->ssl);
 	tls_bio_fini(&tls->bio);
 	free(tls->host);
+	free(tls->server_name);
+	free(tls->error);
 	free(tls->route);
 	free(tls);
 }
@@ -128,6 +130,7 @@ static void
 note_failure(struct tls *tls)
 {
 	unsigned long code = ERR_peek_error();
+	char error[TLS_ERROR_BYTES];
 	long verified = SSL_get_verify_result(tls->ssl);
 
 	tls->has_failed = true;
@@ -135,10 +138,12 @@ note_failure(struct tls *tls)
 	if (tls->client == NULL)
 		tls->trust_alert = trust_alert_of(code);
 	if (tls->client != NULL && verified != X509_V_OK)
-		snprintf(tls->error, sizeof(tls->error), "%s",
+		snprintf(error, sizeof(error), "%s",
 		    X509_verify_cert_error_string(verified));
 	else
-		tls_explain(tls->error, "TLS");
+		tls_explain(error, "TLS");
+	free(tls->error);
+	tls->error = xstrdup(error);
 	ERR_clear_error();
 }
 
@@ -242,7 +247,7 @@ tls_fingerprint(const struct tls *tls)
 const char *
 tls_server_name(const struct tls *tls)
 {
-	return tls->server_name[0] == '\0' ? NULL : tls->server_name;
+	return tls->server_name;
 }
 
 const char *
@@ -267,5 +272,5 @@ tls_is_alert(const struct tls *tls)
 const char *
 tls_error(const struct tls *tls)
 {
-	return tls->error;
+	return tls->error == NULL ? "" : tls->error;
 }
