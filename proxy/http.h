@@ -37,6 +37,10 @@ struct http_parser *http_parser_new(enum http_kind kind, size_t max_head_bytes,
     http_body_cb on_body, void *arg);
 void http_parser_free(struct http_parser *parser);
 
+/* Between messages: whom the next ones are told to. */
+void http_parser_set_owner(
+    struct http_parser *parser, http_body_cb on_body, void *arg);
+
 /*
  * Feeds bytes; *taken of them were used.  Stops behind the head, and behind
  * the message: what is left belongs to the next.

@@ -24,6 +24,7 @@
 #include "proxy/tls.h"
 
 struct client;
+struct parsers;
 struct pool;
 struct resolver;
 struct splice;
@@ -52,6 +53,7 @@ struct worker {
 	struct tls_client *tls_client;    /* owned */
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
+	struct parsers *parsers;          /* owned */
 	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
 	struct text held_head;            /* owned: a response's, that waits for
