@@ -36,6 +36,7 @@
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/parsers.h"
 #include "proxy/units.h"
 
 /* What the kernel may hold unsent for one caller: a thousand leaks must not
@@ -58,6 +59,18 @@ client_set_state(struct client *client, enum client_state next)
 	client->state = next;
 	client->state_since = clock_mono();
 	client->head_since = 0;
+}
+
+void
+client_rest(struct client *client)
+{
+	parsers_give_back(client->worker->parsers, &client->parser);
+}
+
+bool
+client_has_begun(const struct client *client)
+{
+	return client->parser != NULL && http_has_begun(client->parser);
 }
 
 /* ---- small answers ---- */
@@ -117,7 +130,7 @@ free_client(void *arg)
 {
 	struct client *client = client_of(arg);
 
-	http_parser_free(client->parser);
+	client_rest(client);
 	free(client->target);
 	client->magic = 0;
 	free(client);
@@ -280,6 +293,13 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	return taken;
 }
 
+/* Only through a tunnel. */
+static void
+on_passed(void *arg, size_t length)
+{
+	tunnel_client_passed(client_of(arg)->tunnel);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -378,12 +398,14 @@ on_finished(void *arg)
 	if (!client->has_fin)
 		ledger_conn_probed(client->record, clock_mono());
 	client_set_state(client, CLIENT_WATCHED);
+	client_rest(client);
 	if (client->has_fin && !client_owes_bytes(client))
 		client_close(client, client_reason_of_fin(client));
 }
 
 static const struct stream_callbacks callbacks = {
     .on_bytes = on_bytes,
+    .on_passed = on_passed,
     .on_drained = on_drained,
     .on_ended = on_ended,
     .on_secured = on_secured,
@@ -427,7 +449,7 @@ void
 client_become_relay(struct client *client, struct stream **upstream)
 {
 	client->exchange = NULL;
-	http_next(client->parser);
+	client_rest(client);
 	connect_relay(client, upstream);
 }
 
@@ -460,8 +482,6 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	    worker->ledger, text, clock_wall(), clock_mono());
 	client->is_local = evidence_is_local(fd);
 	ledger_conn_record(client->record)->is_local = client->is_local;
-	client->parser = http_parser_new(HTTP_KIND_REQUEST,
-	    options->max_header_bytes, request_on_body, client);
 	client->stream = stream_new(worker->loop, fd, &callbacks, client);
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
@@ -484,7 +504,7 @@ client_drain(struct client *client)
 {
 	switch (client->state) {
 	case CLIENT_READING:
-		if (http_has_begun(client->parser))
+		if (client_has_begun(client))
 			client->is_ending = true;
 		else if (client_owes_bytes(client))
 			client_finish(client, CLOSE_SHUTDOWN);

@@ -33,6 +33,7 @@ bool tunnel_is_done(const struct tunnel *tunnel);
 /* The client's events. */
 size_t tunnel_client_bytes(
     struct tunnel *tunnel, const char *bytes, size_t length);
+void tunnel_client_passed(struct tunnel *tunnel);
 void tunnel_client_drained(struct tunnel *tunnel);
 void tunnel_client_fin(struct tunnel *tunnel);
 void tunnel_client_finished(struct tunnel *tunnel);

@@ -24,8 +24,10 @@
 #include "proxy/tls.h"
 
 struct client;
+struct parsers;
 struct pool;
 struct resolver;
+struct splice;
 
 TAILQ_HEAD(client_list, client);
 
@@ -51,6 +53,8 @@ struct worker {
 	struct tls_client *tls_client;    /* owned */
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
+	struct parsers *parsers;          /* owned */
+	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
 	struct text held_head;            /* owned: a response's, that waits for
 	                                     what has come of its body */
