@@ -163,19 +163,16 @@ void
 client_note_bytes(struct client *client)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
+	struct counters *counters = ledger_counters(client->worker->ledger);
 
 	record->received_bytes = stream_received_bytes(client->stream);
 	record->sent_bytes = stream_sent_bytes(client->stream);
-}
-
-static void
-count_bytes(struct client *client)
-{
-	struct counters *counters = ledger_counters(client->worker->ledger);
-	const struct conn_record *record = ledger_conn_record(client->record);
-
-	counters->client_received_bytes += (uint64_t)record->received_bytes;
-	counters->client_sent_bytes += (uint64_t)record->sent_bytes;
+	stream_take_bytes(client->stream, &counters->client_received_bytes,
+	    &counters->client_sent_bytes);
+	if (client->exchange != NULL)
+		exchange_count_bytes(client->exchange);
+	if (client->tunnel != NULL)
+		tunnel_count_bytes(client->tunnel);
 }
 
 void
@@ -193,7 +190,6 @@ client_close(struct client *client, enum close_reason reason)
 		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
 	client_note_bytes(client);
-	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
 	if (client->exchange != NULL && exchange_is_sending(client->exchange))

@@ -560,3 +560,15 @@ stream_sent_bytes(const struct stream *stream)
 	return stream->sent_bytes +
 	    (stream->tls == NULL ? 0 : tls_sent_bytes(stream->tls));
 }
+
+void
+stream_take_bytes(struct stream *stream, uint64_t *received, uint64_t *sent)
+{
+	int64_t received_bytes = stream_received_bytes(stream);
+	int64_t sent_bytes = stream_sent_bytes(stream);
+
+	*received += (uint64_t)(received_bytes - stream->taken_received_bytes);
+	*sent += (uint64_t)(sent_bytes - stream->taken_sent_bytes);
+	stream->taken_received_bytes = received_bytes;
+	stream->taken_sent_bytes = sent_bytes;
+}

@@ -147,4 +147,8 @@ struct tls *stream_tls(const struct stream *stream);
 int64_t stream_received_bytes(const struct stream *stream);
 int64_t stream_sent_bytes(const struct stream *stream);
 
+/* Adds to each count what has passed since the last call. */
+void stream_take_bytes(
+    struct stream *stream, uint64_t *received, uint64_t *sent);
+
 #endif

@@ -72,6 +72,8 @@ struct stream {
 	size_t kept_length;
 	int64_t received_bytes; /* beside what tls counts */
 	int64_t sent_bytes;
+	int64_t taken_received_bytes; /* by stream_take_bytes() */
+	int64_t taken_sent_bytes;
 	int64_t bytes_after_fin;
 	int64_t fin_bytes;
 	struct stream_passage *passage; /* owned; NULL: none yet */

@@ -193,6 +193,12 @@ tunnel_client_finished(struct tunnel *tunnel)
 	end_if_done(tunnel);
 }
 
+void
+tunnel_count_bytes(struct tunnel *tunnel)
+{
+	worker_count_upstream(tunnel->worker, tunnel->upstream);
+}
+
 int64_t
 tunnel_upstream_bytes(const struct tunnel *tunnel)
 {

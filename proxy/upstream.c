@@ -255,13 +255,8 @@ free_upstream(void *arg)
 static void
 count_end(struct upstream *upstream)
 {
-	struct counters *counters = ledger_counters(upstream->worker->ledger);
-
 	upstream->worker->upstream_count--;
-	counters->upstream_received_bytes +=
-	    (uint64_t)stream_received_bytes(upstream->stream);
-	counters->upstream_sent_bytes +=
-	    (uint64_t)stream_sent_bytes(upstream->stream);
+	worker_count_upstream(upstream->worker, upstream->stream);
 }
 
 void
@@ -295,6 +290,7 @@ upstream_set_owner(struct upstream *upstream,
 	if (callbacks == NULL) {
 		upstream->is_used = true;
 		stream_pass_none(upstream->stream);
+		worker_count_upstream(upstream->worker, upstream->stream);
 		http_next(upstream->parser);
 	}
 	upstream->callbacks = callbacks;

@@ -433,6 +433,15 @@ worker_ask(struct worker_thread *thread, worker_ask_cb ask, void *arg)
 	loop_post(thread->worker.loop, answer, question);
 }
 
+void
+worker_count_upstream(struct worker *worker, struct stream *stream)
+{
+	struct counters *counters = ledger_counters(worker->ledger);
+
+	stream_take_bytes(stream, &counters->upstream_received_bytes,
+	    &counters->upstream_sent_bytes);
+}
+
 struct snapshot *
 worker_snapshot(struct worker *worker, const struct snapshot_query *query)
 {

@@ -23,6 +23,7 @@
 #include "proxy/text.h"
 #include "proxy/tls.h"
 
+struct stream;
 struct client;
 struct parsers;
 struct pool;
@@ -90,6 +91,10 @@ void worker_join(struct worker_thread *thread);
 
 /* After worker_join(), or where it was never started. */
 void worker_free(struct worker_thread *thread);
+
+/* In the worker's thread: counts what has passed on a stream to an origin since
+ * the last time. */
+void worker_count_upstream(struct worker *worker, struct stream *stream);
 
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
 struct snapshot *worker_snapshot(
