@@ -45,7 +45,7 @@ struct eventlog {
 	char *wait; /* owned: lines that are not written */
 	size_t wait_bytes;
 	size_t written_bytes; /* of the first of them */
-	uint64_t dropped;     /* lines */
+	uint64_t dropped;     /* lines, in this trouble */
 };
 
 /* ---- trouble ---- */
@@ -71,6 +71,7 @@ note_success(struct eventlog *log)
 	log_info("--events: %s is written again; %" PRIu64
 		 " events were dropped",
 	    log->name, log->dropped);
+	log->dropped = 0;
 }
 
 /* ---- opening ---- */
