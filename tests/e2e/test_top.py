@@ -82,9 +82,9 @@ def test_a_leak_appears_while_it_happens(proxy, terminal):
     assert terminal.text.endswith("\x1b[?7h\x1b[?25h\x1b[?1049l")
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, "\x03"])
+@pytest.mark.parametrize("end", [signal.SIGTERM, "\x03", "\x1c"])
 def test_however_it_ends(proxy, terminal, end):
-    """A signal, or Ctrl-C on the keyboard."""
+    """A signal, or Ctrl-C and Ctrl-\\ on the keyboard."""
     before = terminal.modes
     with watching(terminal, proxy.ready["admin"]) as top:
         wait_until(shows(terminal, "No leaks."), "it draws")
