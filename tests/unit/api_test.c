@@ -429,6 +429,25 @@ test_exchanges_and_their_limit(void **state)
 	}
 }
 
+/* A page that begins late is of the same list. */
+static void
+test_leaks_total_is_of_all_pages(void **state)
+{
+	for (size_t offset = 0; offset <= 2; offset++) {
+		const struct view view = {.query.page.offset = offset};
+		struct snapshot *snapshot = fixture_leaking();
+		json_t *json;
+
+		snapshot_seal(snapshot, &view.query);
+		json = parse(api_leaks_beside(snapshot, NULL, &view), snapshot);
+		assert_value(json, "total", "1");
+		assert_int_equal(
+		    json_array_size(json_object_get(json, "leaks")),
+		    offset == 0 ? 1 : 0);
+		json_decref(json);
+	}
+}
+
 /* ---- connections ---- */
 
 static void
@@ -752,6 +771,7 @@ main(void)
 	    cmocka_unit_test(test_exchange_without_a_response),
 	    cmocka_unit_test(test_witnesses),
 	    cmocka_unit_test(test_exchanges_and_their_limit),
+	    cmocka_unit_test(test_leaks_total_is_of_all_pages),
 	    cmocka_unit_test(test_connection),
 	    cmocka_unit_test(test_closed_connection),
 	    cmocka_unit_test(test_connections_newest_first),
