@@ -5,8 +5,8 @@
 /*
  * What the files about one accepted connection share, and nobody else sees:
  * client.c (its life), caller.c (what can be seen of its caller), request.c
- * (requests on it), connect.c (CONNECT) and watch.c (the sweep and the close
- * probe).
+ * (requests on it), connect.c (CONNECT), redirect.c (what comes without one)
+ * and watch.c (the sweep and the close probe).
  */
 
 #include <stdbool.h>
@@ -21,7 +21,12 @@
 #include "proxy/http.h"
 #include "proxy/origin.h"
 #include "proxy/refusal.h"
+#include "proxy/text.h"
 #include "proxy/tunnel.h"
+#include "proxy/units.h"
+
+struct event;
+struct peer_socket;
 
 #define CLIENT_MAGIC 0x636c6e74u
 
@@ -52,11 +57,17 @@ struct client {
 	/* owned */
 	struct stream *stream; /* NULL once closed */
 	struct http_parser *parser;
-	struct exchange *exchange;  /* while EXCHANGING */
-	struct tunnel *tunnel;      /* while RELAYING */
-	struct dial *dial;          /* while DIALLING, maybe SNIFFING */
-	struct stream *listened;    /* maybe while SNIFFING: to the origin */
-	struct origin *target;      /* CONNECT's; NULL without */
+	struct exchange *exchange;   /* while EXCHANGING */
+	struct tunnel *tunnel;       /* while RELAYING */
+	struct dial *dial;           /* while DIALLING, maybe SNIFFING */
+	struct stream *listened;     /* maybe while SNIFFING: to the origin */
+	struct origin *target;       /* CONNECT's, or where it was to go when it
+	                               was redirected; NULL without either */
+	struct address *destination; /* where it was to go; NULL: it was not
+	                                redirected */
+	struct text hello;          /* of a ClientHello, what has come so far */
+	struct event *patience;     /* until a redirected caller has been silent
+	                           for long; NULL without */
 	struct ledger_conn *record; /* until closed */
 	/* borrowed */
 	struct worker *worker;
@@ -68,6 +79,11 @@ struct client {
 	enum close_reason reason; /* for an end that was announced */
 	TAILQ_ENTRY(client) link;
 };
+
+/* Takes `fd`, and puts itself into the worker's list; who may connect is for
+ * whoever calls. */
+struct client *client_new(
+    struct worker *worker, int fd, const struct address *address);
 
 /* Asserts that `arg` is a client. */
 struct client *client_of(void *arg);
@@ -90,6 +106,11 @@ void client_refuse_request(
 void client_turn_away(struct client *client);
 
 /* ---- caller.c ---- */
+
+/* Asks for a local caller's socket; where it was redirected, by the address
+ * that this knows. */
+bool client_ask_peer(
+    struct client *client, struct peer_socket *peer) MUST_CHECK;
 
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the
@@ -153,6 +174,10 @@ void request_note_user_agent(struct client *client, const struct head *request);
 
 /* A CONNECT request came. */
 void connect_begin(struct client *client, const struct head *request);
+
+/* It was redirected, and may go on: as behind a CONNECT to
+ * client->destination. */
+void connect_redirected(struct client *client);
 
 /* The first bytes inside it.  Returns how many were taken. */
 size_t connect_sniff(struct client *client, const char *bytes, size_t length);

@@ -16,11 +16,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
+#include "proxy/client_hello.h"
+#include "proxy/opening.h"
+
+/* The first byte of a TLS connection: a handshake record. */
+#define TLS_HANDSHAKE 0x16
 
 /* A caller that speaks first has done so by then. */
 #define SNIFF_ALONE_US US_PER_S
+
+/* The same on this machine, or near it: nobody waits for a database's greeting
+ * any longer.  For a slower caller one connection to the origin is in vain. */
+#define REDIRECTED_ALONE_MS 100
 
 /* The port where the caller always speaks first. */
 #define HTTPS_PORT 443
@@ -52,6 +63,10 @@ connect_relay(struct client *client, struct stream **upstream)
 	client_set_state(client, CLIENT_RELAYING);
 	client->tunnel = tunnel_new(
 	    client->worker, client->stream, upstream, on_tunnel_ended, client);
+	if (client->hello.length > 0)
+		(void)tunnel_client_bytes(
+		    client->tunnel, client->hello.bytes, client->hello.length);
+	text_fini(&client->hello);
 	if (client->has_fin)
 		tunnel_client_fin(client->tunnel);
 }
@@ -129,6 +144,7 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 		return;
 	}
 	if (client->has_replied) {
+		client->is_aborting |= client->destination != NULL;
 		client_close(client, CLOSE_UPSTREAM_FAILED);
 		return;
 	}
@@ -157,6 +173,18 @@ dial_tunnel(struct client *client)
 	client_set_state(client, CLIENT_DIALLING);
 	if (client->dial == NULL)
 		dial(client);
+}
+
+/* It is none of our business. */
+static void
+pass_on(struct client *client)
+{
+	if (client->is_too_many)
+		client_close(client, CLOSE_LIMIT);
+	else if (client->listened != NULL)
+		relay_listened(client);
+	else
+		dial_tunnel(client);
 }
 
 /*
@@ -206,7 +234,7 @@ connect_sniff_on(struct client *client, mono_us now)
 	}
 }
 
-/* ---- CONNECT ---- */
+/* ---- CONNECT, and what comes without ---- */
 
 void
 connect_begin(struct client *client, const struct head *request)
@@ -235,6 +263,51 @@ connect_begin(struct client *client, const struct head *request)
 }
 
 static void
+on_silent(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = client_of(arg);
+
+	if (client->state == CLIENT_SNIFFING && client->dial == NULL &&
+	    client->listened == NULL && client->hello.length == 0)
+		dial(client);
+}
+
+static void
+start_patience(struct client *client)
+{
+	static const struct timeval after = {
+	    .tv_usec = REDIRECTED_ALONE_MS * 1000};
+
+	client->patience =
+	    evtimer_new(loop_base(client->worker->loop), on_silent, client);
+	if (client->patience == NULL)
+		abort();
+	event_add(client->patience, &after);
+}
+
+void
+connect_redirected(struct client *client)
+{
+	const char *target = ledger_conn_record(client->record)->target;
+	struct span authority = {target, strlen(target)};
+
+	client->target = xcalloc(1, sizeof(*client->target));
+	client->has_replied = true; /* there is nothing to be answered */
+	if (!origin_parse_authority(authority, 0, client->target)) {
+		client_close(client, CLOSE_BAD_REQUEST); /* port 0 */
+		return;
+	}
+	if (options_pass_through(
+		client->worker->house->options, client->target->host)) {
+		pass_on(client);
+		return;
+	}
+	client_set_state(client, CLIENT_SNIFFING);
+	if (client->target->port != HTTPS_PORT)
+		start_patience(client);
+}
+
+static void
 secure(struct client *client, const char *early, size_t early_length)
 {
 	struct tls *tls = tls_accept(client->worker->house->tls_server,
@@ -244,7 +317,90 @@ secure(struct client *client, const char *early, size_t early_length)
 	ledger_conn_record(client->record)->transport = TRANSPORT_INTERCEPTED;
 	client_set_state(client, CLIENT_SECURING);
 	stream_secure(client->stream, &tls);
+	text_fini(&client->hello);
 }
+
+/* ---- TLS, and whether to take it apart ---- */
+
+static bool
+wants_hello(const struct client *client)
+{
+	return client->destination != NULL ||
+	    client->worker->house->options->passthrough.count > 0;
+}
+
+/* Whether a name by which the caller calls it is to be passed through; and of
+ * what was redirected, whether it is no HTTP/1: no caller has asked us for
+ * that, and so it is not refused. */
+static bool
+is_opaque(const struct client *client, const struct client_hello *hello)
+{
+	if (client->destination != NULL && !hello->speaks_http1)
+		return true;
+	return hello->server_name[0] != '\0' &&
+	    options_pass_through(
+		client->worker->house->options, hello->server_name);
+}
+
+/* What is not taken apart has no other name than this. */
+static void
+name_by_hello(struct client *client, const struct client_hello *hello)
+{
+	struct conn_record *record = ledger_conn_record(client->record);
+
+	if (client->destination == NULL || hello->server_name[0] == '\0' ||
+	    !origin_set_server_name(client->target, hello->server_name))
+		return;
+	free(record->target);
+	record->target =
+	    xasprintf("%s:%u", hello->server_name, client->target->port);
+}
+
+/*
+ * Looks into the ClientHello, of which `bytes` are all that has come, before
+ * anybody answers it.  Of them the last `fresh` are still the stream's.
+ * Returns how many of these were taken.
+ */
+static size_t
+take_hello(
+    struct client *client, const char *bytes, size_t length, size_t fresh)
+{
+	struct client_hello hello;
+	bool is_passed_on = false;
+
+	switch (client_hello_read(bytes, length, &hello)) {
+	case CLIENT_HELLO_NEEDS_MORE:
+		if (client->hello.length == 0)
+			text_add(&client->hello, bytes, length);
+		return fresh;
+	case CLIENT_HELLO_WHOLE:
+		name_by_hello(client, &hello);
+		is_passed_on = is_opaque(client, &hello);
+		break;
+	case CLIENT_HELLO_NONE:
+		/* Inside a CONNECT it shall be told that this is no TLS. */
+		is_passed_on = client->destination != NULL;
+		break;
+	}
+	if (is_passed_on) {
+		pass_on(client);
+		/* What was gathered is ours; else the stream keeps it. */
+		return length == fresh ? 0 : fresh;
+	}
+	stop_listening(client);
+	secure(client, bytes, length);
+	return fresh;
+}
+
+static size_t
+take_more_hello(struct client *client, const char *bytes, size_t length)
+{
+	text_add(&client->hello, bytes, length);
+	return take_hello(
+	    client, client->hello.bytes, client->hello.length, length);
+}
+
+/* ---- the first bytes ---- */
 
 /* RFC 4253 §4.2: both sides of SSH begin so, which is no HTTP method. */
 static bool
@@ -253,26 +409,35 @@ is_ssh(const char *bytes, size_t length)
 	return length >= strlen("SSH-") && memcmp(bytes, "SSH-", 4) == 0;
 }
 
+static bool
+is_http(const struct client *client, const char *bytes, size_t length)
+{
+	if (client->destination != NULL)
+		return opening_is_request(bytes, length);
+	return bytes[0] >= 'A' && bytes[0] <= 'Z' && !is_ssh(bytes, length);
+}
+
 /* The first byte inside CONNECT: a TLS handshake record, the first letter of
  * a method, or something that is none of our business. */
 size_t
 connect_sniff(struct client *client, const char *bytes, size_t length)
 {
-	if (bytes[0] == 0x16) {
+	if (client->hello.length > 0)
+		return take_more_hello(client, bytes, length);
+	if (bytes[0] == TLS_HANDSHAKE && wants_hello(client))
+		return take_hello(client, bytes, length, length);
+	if (bytes[0] == TLS_HANDSHAKE) {
 		stop_listening(client);
 		secure(client, bytes, length);
 		return length;
 	}
-	if (bytes[0] >= 'A' && bytes[0] <= 'Z' && !is_ssh(bytes, length)) {
+	if (is_http(client, bytes, length)) {
 		stop_listening(client);
 		ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
 		client_set_state(client, CLIENT_READING);
 		return request_take_bytes(client, bytes, length);
 	}
-	if (client->listened != NULL)
-		relay_listened(client);
-	else
-		dial_tunnel(client);
+	pass_on(client);
 	return 0;
 }
 

@@ -38,8 +38,10 @@
 #define LISTEN_BACKLOG 4096
 #define VIA_NAME_BYTES 32
 
-/* One --listen: a descriptor for each worker, all at one address. */
+/* One --listen or --redirect: a descriptor for each worker, all at one
+ * address. */
 struct door {
+	bool is_redirect;
 	struct address address; /* with the port that was picked */
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 	int *fds; /* owned until the workers take them */
@@ -129,11 +131,12 @@ is_port_free(const struct address *address)
 
 static bool
 open_door(struct service *service, const struct address *wanted,
-    char error[SERVICE_ERROR_BYTES])
+    bool is_redirect, char error[SERVICE_ERROR_BYTES])
 {
 	struct door *door = &service->doors[service->door_count++];
 	unsigned count = service->options->workers;
 
+	door->is_redirect = is_redirect;
 	door->address = *wanted;
 	units_address_text(&door->address, door->text);
 	door->fds = xcalloc(count, sizeof(*door->fds));
@@ -147,9 +150,10 @@ open_door(struct service *service, const struct address *wanted,
 	}
 	if (door->fds[count - 1] < 0) {
 		snprintf(error, SERVICE_ERROR_BYTES,
-		    "--listen: cannot listen on %s: %s: choose another "
+		    "--%s: cannot listen on %s: %s: choose another "
 		    "address, or port 0 for a free one",
-		    door->text, strerror(errno));
+		    is_redirect ? "redirect" : "listen", door->text,
+		    strerror(errno));
 		return false;
 	}
 	units_address_text(&door->address, door->text);
@@ -162,9 +166,14 @@ open_doors(struct service *service, char error[SERVICE_ERROR_BYTES])
 	const struct options *options = service->options;
 
 	service->doors =
-	    xcalloc(options->listen_count, sizeof(*service->doors));
+	    xcalloc(options->listen_count + options->redirect_count,
+		sizeof(*service->doors));
 	for (size_t i = 0; i < options->listen_count; i++) {
-		if (!open_door(service, &options->listen[i], error))
+		if (!open_door(service, &options->listen[i], false, error))
+			return false;
+	}
+	for (size_t i = 0; i < options->redirect_count; i++) {
+		if (!open_door(service, &options->redirect[i], true, error))
 			return false;
 	}
 	return true;
@@ -332,19 +341,21 @@ static bool
 start_worker(
     struct service *service, unsigned index, char error[SERVICE_ERROR_BYTES])
 {
-	int *fds = xcalloc(service->door_count, sizeof(*fds));
+	struct entrance *entrances =
+	    xcalloc(service->door_count, sizeof(*entrances));
 	char reason[TLS_ERROR_BYTES];
 	bool is_started;
 
 	for (size_t i = 0; i < service->door_count; i++) {
-		fds[i] = service->doors[i].fds[index];
+		entrances[i] = (struct entrance){service->doors[i].fds[index],
+		    service->doors[i].is_redirect};
 		service->doors[i].fds[index] = -1; /* taken */
 	}
 	is_started = worker_start(
-	    service->workers[index], fds, service->door_count, reason);
+	    service->workers[index], entrances, service->door_count, reason);
 	if (!is_started)
 		snprintf(error, SERVICE_ERROR_BYTES, "--workers: %s", reason);
-	free(fds);
+	free(entrances);
 	return is_started;
 }
 
@@ -420,7 +431,17 @@ service_marks(struct service *service)
 const char *
 service_listen_text(const struct service *service, size_t index)
 {
-	return index < service->door_count ? service->doors[index].text : NULL;
+	return index < service->options->listen_count
+	    ? service->doors[index].text
+	    : NULL;
+}
+
+const char *
+service_redirect_text(const struct service *service, size_t index)
+{
+	size_t door = service->options->listen_count + index;
+
+	return door < service->door_count ? service->doors[door].text : NULL;
 }
 
 const char *
