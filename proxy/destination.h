@@ -38,8 +38,8 @@ bool destination_is_own(
 bool destination_is_here(const struct sockaddr *sockaddr);
 
 /*
- * The same as destination_is_prohibited() for a host that another proxy will look up, which is all that can
- * be known then: a literal address, or "localhost".
+ * As destination_is_prohibited(), for a host that another proxy will look up:
+ * all that can be known then is a literal address, or "localhost".
  */
 bool destination_is_prohibited_host(
     const struct destination_rules *rules, const char *host, uint16_t port);

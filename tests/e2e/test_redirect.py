@@ -7,11 +7,15 @@ another, a link away.  The service is a user of its own, as in a pod, and the
 rules are the ones that leakproxy prints."""
 
 import contextlib
+import fcntl
+import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -150,7 +154,6 @@ def curl(url, *options):
 @contextlib.contextmanager
 def connected(port, address=FAR):
     """A socket of the service's: who opens it is what the rules go by."""
-    import os
     os.seteuid(SERVICE_UID)
     try:
         end = socket.socket()
@@ -220,14 +223,16 @@ def test_ipv6(redirecting, far, trust):
     assert connection_of(redirecting, f"[{FAR_V6}]:{far.six.port}")
 
 
-@pytest.mark.parametrize("language", ["go", "python"])
-def test_a_leak_is_found(redirecting, far, trust, tmp_path, language):
+@pytest.mark.parametrize("language, manner", [
+    ("go", "leave"), ("python", "requests_leave")])
+def test_a_leak_is_found(
+        redirecting, far, trust, tmp_path, language, manner):
     """A response that is left unread is proven by what lies in the service's
     own socket, which knows the origin's address and not ours."""
     program.build_go()
     ca = str(trust(redirecting.get("/ca.pem")))
     client = program.Program(
-        SimpleNamespace(program=language, manner="leave"),
+        SimpleNamespace(program=language, manner=manner),
         f"https://{HOST}:{far.origin.tls_port}/{language}{BODY}", "job=check",
         proxies.plain_environment(SSL_CERT_FILE=ca, REQUESTS_CA_BUNDLE=ca),
         tmp_path / "client.log", prefix=AS_SERVICE)
@@ -256,19 +261,31 @@ def test_server_speaks_first(redirecting, far):
     assert connection["transport"] == "tunnel"
 
 
-@pytest.mark.parametrize("opening", [
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET http://a.test/ HTTP/1.1\r\n\r\n",
+OPENINGS = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"GET http://a.test/ HTTP/1.1\r\n\r\n",
     b"CONNECT a.test:443 HTTP/1.1\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"\x16 is no handshake\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f"])
-def test_other_protocols_pass_untouched(redirecting, far, opening):
+    b"\x16 is no handshake\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f")
+
+
+def hear(end, length):
+    heard = b""
+    while len(heard) < length:
+        data = end.recv(4096)
+        assert data, f"it ended after {heard}"
+        heard += data
+    return heard
+
+
+def test_other_protocols_pass_untouched(redirecting, far):
     """HTTP/2 without TLS, what is meant for another proxy, SSH, and a first
     byte that TLS has too."""
-    with connected(far.greeter.port) as end:
-        end.sendall(opening)
-        heard = b""
-        while len(heard) < len(GREETING + opening):
-            heard += end.recv(100)
-        assert heard == GREETING + opening
+    for opening in OPENINGS:
+        with connected(far.greeter.port) as end:
+            end.sendall(opening)
+            assert hear(end, len(GREETING + opening)) == GREETING + opening
+    assert {each["transport"] for each in redirecting.connections()} == {
+        "tunnel"}
 
 
 def hello(alpn=()):
@@ -291,19 +308,13 @@ def test_tls_that_is_no_http1_passes(redirecting, far):
         for piece in (opening[:3], opening[3:60], opening[60:]):
             end.sendall(piece)
             # The proxy must see them one by one.
-            wait_until(lambda: socket_is_sent(end), "the piece is taken")
-        heard = b""
-        while len(heard) < len(GREETING + opening):
-            heard += end.recv(4096)
-        assert heard == GREETING + opening
+            wait_until(lambda: is_sent(end), "the piece is there")
+        assert hear(end, len(GREETING + opening)) == GREETING + opening
     assert connection_of(redirecting, f"{HOST}:{far.greeter.port}")
 
 
-def socket_is_sent(end):
+def is_sent(end):
     """Whether the other side has acknowledged all (SIOCOUTQ)."""
-    import fcntl
-    import struct
-    import termios
     return struct.unpack("i", fcntl.ioctl(
         end, termios.TIOCOUTQ, b"\0" * 4))[0] == 0
 
@@ -322,8 +333,8 @@ def test_passthrough_by_sni(start, far, authority, trust):
 
 def test_an_origin_that_refuses(redirecting, far):
     """The service sees a connection that fails, and not one that ends."""
-    with netns.visited(netns.FAR):
-        port = proxies.unused_port()
+    with netns.visited(netns.FAR), socket.create_server((FAR, 0)) as listener:
+        port = listener.getsockname()[1]
     with connected(port) as end, pytest.raises(ConnectionResetError):
         end.sendall(b"\0")
         end.recv(1)
@@ -341,14 +352,25 @@ def test_a_loop_is_refused(start, far):
     assert not far.origin.requests_for(f"/loop{BODY}")
 
 
+def test_rules_that_lead_to_ourselves(redirecting):
+    """What other rules send to us may have been meant for our admin port:
+    nobody gets there by us."""
+    port = proxies.split_authority(redirecting.ready["redirect"][0])[1]
+    nft("table ip other {\n chain output {\n"
+        "  type nat hook output priority -101;\n"
+        f"  meta skuid {SERVICE_UID} tcp dport {redirecting.admin[1]}"
+        f" redirect to :{port}\n }}\n}}\n")
+    try:
+        assert curl(f"http://127.0.0.1:{redirecting.admin[1]}/report") is None
+    finally:
+        nft("delete table ip other\n")
+    assert "a loop: leakproxy listens there itself" in redirecting.log
+
+
 def test_only_what_was_redirected_is_taken(redirecting, far):
     """--redirect is no proxy for whoever connects to it."""
-    for host, port in map(proxies.split_authority,
-                          redirecting.ready["redirect"]):
-        with socket.create_connection((host, port), timeout=10) as end, \
-                pytest.raises(ConnectionResetError):
-            end.sendall(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-            end.recv(1)
+    for address in redirecting.ready["redirect"]:
+        assert curl(f"http://{address}/") is None
     wait_until(lambda: redirecting.log.count("no rule redirected it") == 2,
                "both are refused")
     assert {each["close_reason"] for each in redirecting.connections()} == {
