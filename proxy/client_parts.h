@@ -5,8 +5,8 @@
 /*
  * What the files about one accepted connection share, and nobody else sees:
  * client.c (its life), caller.c (what can be seen of its caller), request.c
- * (requests on it), connect.c (CONNECT), redirect.c (what comes without one)
- * and watch.c (the sweep and the close probe).
+ * (requests on it), connect.c (CONNECT), redirect.c (what comes without one),
+ * sniff.c (what is inside) and watch.c (the sweep and the close probe).
  */
 
 #include <stdbool.h>
@@ -179,8 +179,15 @@ void connect_begin(struct client *client, const struct head *request);
  * client->destination. */
 void connect_redirected(struct client *client);
 
-/* The first bytes inside it.  Returns how many were taken. */
-size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+/* What is inside is TLS, of which `early` has been read: takes it apart. */
+void connect_secure(
+    struct client *client, const char *early, size_t early_length);
+
+/* What is inside is plain HTTP. */
+void connect_clear(struct client *client);
+
+/* What is inside is relayed as it is. */
+void connect_pass_on(struct client *client);
 
 /* The caller has been silent inside it for long: the origin may be the one
  * that speaks first. */
@@ -191,5 +198,10 @@ void connect_handshake_ended(struct client *client, enum stream_end how);
 
 /* Takes *upstream and relays to it. */
 void connect_relay(struct client *client, struct stream **upstream);
+
+/* ---- sniff.c ---- */
+
+/* The first bytes inside it.  Returns how many were taken. */
+size_t sniff_take(struct client *client, const char *bytes, size_t length);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * CONNECT: what is inside is taken apart where it is TLS or plain HTTP, and
+ * CONNECT, and a redirected connection, which goes on as if a CONNECT had been
+ * answered: what is inside is taken apart where it is TLS or plain HTTP, and
  * relayed as it is where it is neither, or where --passthrough says so.
  *
- * The first byte tells.  Where the caller sends none, the origin may be the
- * one to speak first (SMTP, MySQL): after a short wait it is connected to and
- * listened to, while the caller, who may only be slow, is still waited for.
+ * The first bytes tell (sniff.c).  Where the caller sends none, the origin may
+ * be the one to speak first (SMTP, MySQL): after a short wait it is connected
+ * to and listened to, while the caller, who may only be slow, is still waited
+ * for.
  */
 
 #include "proxy/client_parts.h"
@@ -20,11 +22,6 @@
 
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
-#include "proxy/client_hello.h"
-#include "proxy/opening.h"
-
-/* The first byte of a TLS connection: a handshake record. */
-#define TLS_HANDSHAKE 0x16
 
 /* A caller that speaks first has done so by then. */
 #define SNIFF_ALONE_US US_PER_S
@@ -175,16 +172,17 @@ dial_tunnel(struct client *client)
 		dial(client);
 }
 
-/* It is none of our business. */
-static void
-pass_on(struct client *client)
+void
+connect_pass_on(struct client *client)
 {
-	if (client->is_too_many)
+	if (client->is_too_many) {
+		client->is_aborting = true;
 		client_close(client, CLOSE_LIMIT);
-	else if (client->listened != NULL)
+	} else if (client->listened != NULL) {
 		relay_listened(client);
-	else
+	} else {
 		dial_tunnel(client);
+	}
 }
 
 /*
@@ -267,8 +265,12 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = client_of(arg);
 
-	if (client->state == CLIENT_SNIFFING && client->dial == NULL &&
-	    client->listened == NULL && client->hello.length == 0)
+	if (client->state != CLIENT_SNIFFING || client->dial != NULL ||
+	    client->listened != NULL || client->hello.length > 0)
+		return;
+	if (client->is_too_many)
+		connect_pass_on(client);
+	else
 		dial(client);
 }
 
@@ -299,7 +301,7 @@ connect_redirected(struct client *client)
 	}
 	if (options_pass_through(
 		client->worker->house->options, client->target->host)) {
-		pass_on(client);
+		connect_pass_on(client);
 		return;
 	}
 	client_set_state(client, CLIENT_SNIFFING);
@@ -307,138 +309,26 @@ connect_redirected(struct client *client)
 		start_patience(client);
 }
 
-static void
-secure(struct client *client, const char *early, size_t early_length)
+void
+connect_secure(struct client *client, const char *early, size_t early_length)
 {
 	struct tls *tls = tls_accept(client->worker->house->tls_server,
 	    stream_fd(client->stream), client->target->host, early,
 	    early_length);
 
+	stop_listening(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_INTERCEPTED;
 	client_set_state(client, CLIENT_SECURING);
 	stream_secure(client->stream, &tls);
 	text_fini(&client->hello);
 }
 
-/* ---- TLS, and whether to take it apart ---- */
-
-static bool
-wants_hello(const struct client *client)
+void
+connect_clear(struct client *client)
 {
-	return client->destination != NULL ||
-	    client->worker->house->options->passthrough.count > 0;
-}
-
-/* Whether a name by which the caller calls it is to be passed through; and of
- * what was redirected, whether it is no HTTP/1: no caller has asked us for
- * that, and so it is not refused. */
-static bool
-is_opaque(const struct client *client, const struct client_hello *hello)
-{
-	if (client->destination != NULL && !hello->speaks_http1)
-		return true;
-	return hello->server_name[0] != '\0' &&
-	    options_pass_through(
-		client->worker->house->options, hello->server_name);
-}
-
-/* What is not taken apart has no other name than this. */
-static void
-name_by_hello(struct client *client, const struct client_hello *hello)
-{
-	struct conn_record *record = ledger_conn_record(client->record);
-
-	if (client->destination == NULL || hello->server_name[0] == '\0' ||
-	    !origin_set_server_name(client->target, hello->server_name))
-		return;
-	free(record->target);
-	record->target =
-	    xasprintf("%s:%u", hello->server_name, client->target->port);
-}
-
-/*
- * Looks into the ClientHello, of which `bytes` are all that has come, before
- * anybody answers it.  Of them the last `fresh` are still the stream's.
- * Returns how many of these were taken.
- */
-static size_t
-take_hello(
-    struct client *client, const char *bytes, size_t length, size_t fresh)
-{
-	struct client_hello hello;
-	bool is_passed_on = false;
-
-	switch (client_hello_read(bytes, length, &hello)) {
-	case CLIENT_HELLO_NEEDS_MORE:
-		if (client->hello.length == 0)
-			text_add(&client->hello, bytes, length);
-		return fresh;
-	case CLIENT_HELLO_WHOLE:
-		name_by_hello(client, &hello);
-		is_passed_on = is_opaque(client, &hello);
-		break;
-	case CLIENT_HELLO_NONE:
-		/* Inside a CONNECT it shall be told that this is no TLS. */
-		is_passed_on = client->destination != NULL;
-		break;
-	}
-	if (is_passed_on) {
-		pass_on(client);
-		/* What was gathered is ours; else the stream keeps it. */
-		return length == fresh ? 0 : fresh;
-	}
 	stop_listening(client);
-	secure(client, bytes, length);
-	return fresh;
-}
-
-static size_t
-take_more_hello(struct client *client, const char *bytes, size_t length)
-{
-	text_add(&client->hello, bytes, length);
-	return take_hello(
-	    client, client->hello.bytes, client->hello.length, length);
-}
-
-/* ---- the first bytes ---- */
-
-/* RFC 4253 §4.2: both sides of SSH begin so, which is no HTTP method. */
-static bool
-is_ssh(const char *bytes, size_t length)
-{
-	return length >= strlen("SSH-") && memcmp(bytes, "SSH-", 4) == 0;
-}
-
-static bool
-is_http(const struct client *client, const char *bytes, size_t length)
-{
-	if (client->destination != NULL)
-		return opening_is_request(bytes, length);
-	return bytes[0] >= 'A' && bytes[0] <= 'Z' && !is_ssh(bytes, length);
-}
-
-/* The first byte inside CONNECT: a TLS handshake record, the first letter of
- * a method, or something that is none of our business. */
-size_t
-connect_sniff(struct client *client, const char *bytes, size_t length)
-{
-	if (client->hello.length > 0)
-		return take_more_hello(client, bytes, length);
-	if (bytes[0] == TLS_HANDSHAKE && wants_hello(client))
-		return take_hello(client, bytes, length, length);
-	if (bytes[0] == TLS_HANDSHAKE) {
-		stop_listening(client);
-		secure(client, bytes, length);
-		return length;
-	}
-	if (is_http(client, bytes, length)) {
-		stop_listening(client);
-		ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
-		client_set_state(client, CLIENT_READING);
-		return request_take_bytes(client, bytes, length);
-	}
-	pass_on(client);
-	return 0;
+	ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
+	client_set_state(client, CLIENT_READING);
 }
 
 void

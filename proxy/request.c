@@ -316,11 +316,11 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_EXCHANGING:
 		offset = parse(client, bytes, length);
 		if (client->state == CLIENT_SNIFFING && offset < length)
-			offset += connect_sniff(
-			    client, bytes + offset, length - offset);
+			offset +=
+			    sniff_take(client, bytes + offset, length - offset);
 		return offset;
 	case CLIENT_SNIFFING:
-		return connect_sniff(client, bytes, length);
+		return sniff_take(client, bytes, length);
 	case CLIENT_RELAYING:
 		return tunnel_client_bytes(client->tunnel, bytes, length);
 	case CLIENT_DIALLING:

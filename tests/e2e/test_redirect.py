@@ -9,6 +9,7 @@ rules are the ones that leakproxy prints."""
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 import socket
 import ssl
@@ -165,6 +166,22 @@ def connected(port, address=FAR):
         yield end
 
 
+@contextlib.contextmanager
+def service(language, manner, proxy, far, trust, tmp_path):
+    """A labelled client; its environment has a CA, and no proxy."""
+    program.build_go()
+    ca = str(trust(proxy.get("/ca.pem")))
+    client = program.Program(
+        SimpleNamespace(program=language, manner=manner),
+        f"https://{HOST}:{far.origin.tls_port}/{language}{BODY}", "job=check",
+        proxies.plain_environment(SSL_CERT_FILE=ca, REQUESTS_CA_BUNDLE=ca),
+        tmp_path / "client.log", prefix=AS_SERVICE)
+    try:
+        yield client
+    finally:
+        client.end()
+
+
 def connection_of(proxy, target):
     [found] = [each for each in proxy.connections()
                if each["target"] == target]
@@ -223,20 +240,22 @@ def test_ipv6(redirecting, far, trust):
     assert connection_of(redirecting, f"[{FAR_V6}]:{far.six.port}")
 
 
+def test_a_response_that_was_read_is_no_leak(redirecting, far, trust,
+                                             tmp_path):
+    """A connection that rests in the service's pool answers the probe."""
+    with service("go", "drain", redirecting, far, trust, tmp_path) as client:
+        client.tell("step")
+        redirecting.wait_for(f"/go{BODY}?step=1", "drained", evidence="probe")
+
+
 @pytest.mark.parametrize("language, manner", [
     ("go", "leave"), ("python", "requests_leave")])
 def test_a_leak_is_found(
         redirecting, far, trust, tmp_path, language, manner):
     """A response that is left unread is proven by what lies in the service's
     own socket, which knows the origin's address and not ours."""
-    program.build_go()
-    ca = str(trust(redirecting.get("/ca.pem")))
-    client = program.Program(
-        SimpleNamespace(program=language, manner=manner),
-        f"https://{HOST}:{far.origin.tls_port}/{language}{BODY}", "job=check",
-        proxies.plain_environment(SSL_CERT_FILE=ca, REQUESTS_CA_BUNDLE=ca),
-        tmp_path / "client.log", prefix=AS_SERVICE)
-    try:
+    with service(
+            language, manner, redirecting, far, trust, tmp_path) as client:
         client.tell("step")
         exchange = redirecting.wait_for(
             f"/{language}{BODY}?step=1", "undrained", evidence="unread")
@@ -245,8 +264,6 @@ def test_a_leak_is_found(
             "its caller is known")
         assert owner["pid"] == client.process.pid, owner
         assert exchange["tags"] == {"job": "check"}
-    finally:
-        client.end()
 
 
 def test_server_speaks_first(redirecting, far):
@@ -329,6 +346,34 @@ def test_passthrough_by_sni(start, far, authority, trust):
     connection = connection_of(proxy, target)
     assert connection["transport"] == "tunnel"
     assert not proxy.exchanges()
+
+
+def test_another_user(start, far):
+    """As root it binds, and as somebody else it serves and is spared."""
+    proxy = start("--user", "daemon", uid=pwd.getpwnam("daemon").pw_uid)
+    assert curl(f"http://{HOST}:{far.origin.port}/daemon{BODY}") == \
+        pattern(1000)
+    proxy.wait_for(f"/daemon{BODY}", "drained")
+    assert connection_of(proxy, f"{FAR}:{far.origin.port}")
+
+
+def test_one_too_many(start, far):
+    """What asks by HTTP is answered; what does not is reset."""
+    proxy = start("--max-connections", 1)
+    with connected(far.greeter.port) as end:
+        assert end.recv(100) == GREETING
+        assert curl(f"http://{HOST}:{far.origin.port}/", "-o", "/dev/null",
+                    "-w", "%{http_code}") == b"503"
+        with connected(far.greeter.port) as other, \
+                pytest.raises(ConnectionResetError):
+            other.sendall(b"\0")
+            other.recv(1)
+        with connected(far.greeter.port) as silent, \
+                pytest.raises(ConnectionResetError):
+            silent.recv(1)
+        assert sorted(each["close_reason"] or "" for each
+                      in proxy.connections()) == ["", "limit", "limit",
+                                                  "limit"]
 
 
 def test_an_origin_that_refuses(redirecting, far):
