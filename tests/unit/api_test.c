@@ -459,6 +459,7 @@ test_connection(void **state)
 	    {"client_address", "\"127.0.0.1:41234\""},
 	    {"local", "true"},
 	    {"transport", "\"intercepted\""},
+	    {"redirected", "false"},
 	    {"target", "\"registry.test:5000\""},
 	    {"origin", "null"},
 	    {"state", "\"idle\""},
@@ -489,7 +490,7 @@ test_connection(void **state)
 	assert_names(json, "since seconds more total offset connections");
 	conn = json_array_get(json_object_get(json, "connections"), 0);
 	assert_names(conn,
-	    "id client_address local transport target origin state "
+	    "id client_address local transport redirected target origin state "
 	    "close_reason "
 	    "tags exchanges received_bytes sent_bytes opened_at closed_at "
 	    "age_s user_agent tls_version tls_fingerprint trust_refused pid "

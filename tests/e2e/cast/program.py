@@ -30,14 +30,18 @@ COMMANDS = {
 NODE_PATH = "/usr/share/nodejs"
 
 
-def build():
-    """Compiles what needs it, where it is older than its source."""
+def build_go():
     BUILD.mkdir(parents=True, exist_ok=True)
     go = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
           "GOCACHE": str(ROOT / "build" / "go-cache"),
           "GOPATH": str(ROOT / "build" / "go")}
     build_one(CLIENTS / "client.go", BUILD / "client-go",
               ["go", "build", "-o", BUILD / "client-go", "client.go"], go)
+
+
+def build():
+    """Compiles what needs it, where it is older than its source."""
+    build_go()
     build_one(CLIENTS / "Client.java", BUILD / "Client.class",
               ["javac", "-d", BUILD, "Client.java"], {})
 
@@ -70,13 +74,13 @@ def environment_behind(proxy):
 
 class Program:
     """A client that runs.  Its standard input keeps it alive: should we die,
-    so does it."""
+    so does it.  `prefix` is a command that becomes it."""
 
-    def __init__(self, case, target, tags, environment, log_path):
+    def __init__(self, case, target, tags, environment, log_path, prefix=()):
         self.log_path = Path(log_path)
         with open(log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [*COMMANDS[case.program], case.manner, target, tags],
+                [*prefix, *COMMANDS[case.program], case.manner, target, tags],
                 env=environment, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, bufsize=0,
                 process_group=0)
