@@ -75,7 +75,9 @@ static const struct hint hints[] = {
 	NULL},
     {"go", "Go programs, and others whose roots OpenSSL finds (Ruby, PHP).",
 	"export SSL_CERT_FILE={bundle}\n", NULL},
-    {"git", "git of this user; GIT_SSL_CAINFO does the same for one shell.",
+    {"git",
+	"git of this user; GIT_SSL_CAINFO does the same for one shell, and "
+	"wins.",
 	"git config --global http.sslCAInfo {bundle}\n",
 	"git config --global --unset http.sslCAInfo\n"},
     {"curl", "curl, and programs that use its library as it does.",
@@ -93,11 +95,10 @@ static const struct hint hints[] = {
 	"install -m 644 {ca} \"/etc/docker/certs.d/$REGISTRY/leakproxy.crt\"\n",
 	A_REGISTRY "rm \"/etc/docker/certs.d/$REGISTRY/leakproxy.crt\"\n"},
     {"containerd",
-	"containerd, for one registry; no restart, where its configuration "
-	"says\n"
-	"config_path = \"/etc/containerd/certs.d\" under the registry of the "
-	"CRI\n"
-	"plugin.  Its proxy is HTTPS_PROXY in its environment.  As root.",
+	"containerd, for one registry; no restart, where its configuration\n"
+	"says config_path = \"/etc/containerd/certs.d\" for the registry of\n"
+	"the CRI plugin.  Its proxy is HTTPS_PROXY in its environment.  As "
+	"root.",
 	A_REGISTRY
 	"mkdir -p \"/etc/containerd/certs.d/$REGISTRY\"\n"
 	"cd \"/etc/containerd/certs.d/$REGISTRY\"\n"
@@ -115,12 +116,13 @@ static const struct hint hints[] = {
 	"mkdir -p \"$HOME/.config/containers/certs.d/$REGISTRY\"\n"
 	"install -m 644 {ca} \\\n"
 	"    \"$HOME/.config/containers/certs.d/$REGISTRY/leakproxy.crt\"\n",
-	A_REGISTRY
-	"rm \"$HOME/.config/containers/certs.d/$REGISTRY/leakproxy.crt\"\n"},
+	A_REGISTRY "cd \"$HOME/.config/containers/certs.d\"\n"
+		   "rm \"$REGISTRY/leakproxy.crt\"\n"
+		   "rmdir --ignore-fail-on-non-empty \"$REGISTRY\"\n"},
     {"kubernetes",
-	"A deployment's container: the files as a ConfigMap, a volume, and "
-	"what\n"
-	"each language looks for.  The bundle is too long for plain apply.",
+	"A deployment's container: the files as a ConfigMap, a volume, and\n"
+	"what each language looks for.  Plain apply would find the bundle\n"
+	"too long.",
 	"DEPLOYMENT=your-service\n"
 	"CONTAINER=your-service\n"
 	"kubectl create configmap leakproxy-ca --from-file=ca.pem={ca} \\\n"
