@@ -26,6 +26,10 @@ COMMANDS = {
     "curl": ["sh", CLIENTS / "client.sh"],
 }
 
+GO = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
+      "GOCACHE": str(ROOT / "build" / "go-cache"),
+      "GOPATH": str(ROOT / "build" / "go")}
+
 # Debian's node looks there by itself.
 NODE_PATH = "/usr/share/nodejs"
 
@@ -33,11 +37,8 @@ NODE_PATH = "/usr/share/nodejs"
 def build():
     """Compiles what needs it, where it is older than its source."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    go = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
-          "GOCACHE": str(ROOT / "build" / "go-cache"),
-          "GOPATH": str(ROOT / "build" / "go")}
     build_one(CLIENTS / "client.go", BUILD / "client-go",
-              ["go", "build", "-o", BUILD / "client-go", "client.go"], go)
+              ["go", "build", "-o", BUILD / "client-go", "client.go"], GO)
     build_one(CLIENTS / "Client.java", BUILD / "Client.class",
               ["javac", "-d", BUILD, "Client.java"], {})
 
