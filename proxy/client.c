@@ -468,8 +468,8 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	client->is_too_many = atomic_fetch_add(worker->house->connection_count,
 				  1) >= worker->house->max_connections;
 	client_set_state(client, CLIENT_READING);
-	if (!options_allow(
-		options, (const struct sockaddr *)&address->sockaddr))
+	if (!policy_allows(
+		worker->policy, (const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,
 		    &(struct refusal){.status = 403,
 			.token = "http_request_denied",

@@ -226,7 +226,7 @@ connect_begin(struct client *client, const struct head *request)
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
 	http_next(client->parser);
-	if (options_pass_through(client->worker->house->options, target.host)) {
+	if (policy_passes_through(client->worker->policy, target.host)) {
 		dial_tunnel(client);
 		return;
 	}

@@ -79,6 +79,39 @@ complain(const char *what)
 /* ---- starting ---- */
 
 static void
+tell_systemd_ready(const struct run *run)
+{
+	char *status =
+	    xasprintf("listening on %s", service_listen_text(run->service, 0));
+
+	notify_ready(run->notify, status);
+	free(status);
+}
+
+static void
+reload(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+
+	notify_reloading(run->notify);
+	if (service_reload(run->service, error))
+		log_info("reloaded: new connections live by the files as they "
+			 "are now");
+	else
+		log_error("nothing is reloaded: %s", error);
+	tell_systemd_ready(run);
+}
+
+static void
+begin_stop(struct run *run, int number)
+{
+	log_info("%s: draining for at most %.0f s", strsignal(number),
+	    (double)run->options->drain_timeout_us / (double)US_PER_S);
+	notify_stopping(run->notify);
+	loop_stop(run->loop);
+}
+
+static void
 on_signal(const struct signal_notice *notice, void *arg)
 {
 	struct run *run = arg;
@@ -87,12 +120,10 @@ on_signal(const struct signal_notice *notice, void *arg)
 		child_signalled(run->child, notice);
 		return;
 	}
-	if (!signals_means_stop(notice->number))
-		return;
-	log_info("%s: draining for at most %.0f s", strsignal(notice->number),
-	    (double)run->options->drain_timeout_us / (double)US_PER_S);
-	notify_stopping(run->notify);
-	loop_stop(run->loop);
+	if (notice->number == SIGHUP)
+		reload(run);
+	else if (signals_means_stop(notice->number))
+		begin_stop(run, notice->number);
 }
 
 /* It shows URLs and callers, and a token is no use to those who have none. */
@@ -123,7 +154,8 @@ open_admin(struct run *run)
 	struct admin_config config = {
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
-	    .ca_pem = service_ca_pem(run->service),
+	    .ca_pem = service_ca_pem,
+	    .ca_pem_arg = run->service,
 	    .marks = service_marks(run->service),
 	    .token = options->admin_token,
 	    .pprof_url = options->pprof_url,
@@ -410,16 +442,6 @@ tell_last_events(struct run *run)
 	snapshot_free(snapshot);
 }
 
-static void
-tell_systemd(const struct run *run)
-{
-	char *status =
-	    xasprintf("listening on %s", service_listen_text(run->service, 0));
-
-	notify_ready(run->notify, status);
-	free(status);
-}
-
 int
 run_serve(const struct options *options)
 {
@@ -428,7 +450,7 @@ run_serve(const struct options *options)
 
 	if (start(&run)) {
 		start_telling(&run, STATUS_IN_PLACE);
-		tell_systemd(&run);
+		tell_systemd_ready(&run);
 		loop_run(run.loop);
 		stop(&run);
 		if (run.events != NULL)
