@@ -105,6 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
+	mandoc systemd \
 	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -238,13 +239,34 @@ build/asan/tests/fuzz/replay: build/asan/tests/fuzz/replay.o $(REPLAY_OBJ) \
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
-install: all
+# ---- for systems that have it installed ----
+
+# Manual page and completion come out of the option table, as --help does.
+$(B)/dist/pages: $(B)/proxy/dist/pages.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/dist/%: proxy/dist/%.in $(B)/dist/pages
+	$(SAY) "  GEN $@"
+	$(Q)$(B)/dist/pages <$< >$@
+
+DIST := $(addprefix $(B)/dist/,leakproxy.1 leakproxy.bash)
+
+install: all $(DIST)
 	install -D -m 755 $(B)/leakproxy $(DESTDIR)$(PREFIX)/bin/leakproxy
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(B)/dist/leakproxy.1
+	install -D -m 644 $(B)/dist/leakproxy.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/leakproxy
+	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
+		install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(UNIT_BIN:=.d) \
+-include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(B)/proxy/dist/pages.d $(UNIT_BIN:=.d) \
 	$(REPLAY_OBJ:.o=.d) $(wildcard $(B)/tests/fuzz/*.d)
