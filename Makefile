@@ -176,9 +176,14 @@ soak: deps
 check: deps
 	@tests/check
 
-# Debian's peers have to be installed for it: nginx, haproxy, squid.
+# One subject each: peers (BENCH_ARGS go to it; Debian's nginx, haproxy and squid
+# have to be installed), idle connections, watched leaks.
+BENCH ?= peers idle watched
 bench: all
-	@tests/bench/run $(BENCH_ARGS)
+	@for subject in $(BENCH); do \
+		tests/bench/$$subject $$( \
+			[ $$subject = peers ] && echo '$(BENCH_ARGS)') || exit 1; \
+	done
 
 # The founding story, two hours' worth at a hundredth of the time.
 .PHONY: story

@@ -225,7 +225,7 @@ connect_begin(struct client *client, const struct head *request)
 	record->target = head_span_copy(request->target);
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
-	http_next(client->parser);
+	client_rest(client);
 	if (policy_passes_through(client->worker->policy, target.host)) {
 		dial_tunnel(client);
 		return;
