@@ -1,7 +1,7 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, soak, story, bench, fuzz, screenshot, format, image, install,
-# clean.  SAN=address|thread|fuzz builds the same targets into build/asan,
-# build/tsan or build/fuzz.
+# replay, tsan, soak, story, bench, fuzz, screenshot, format, image, deb,
+# install, clean.  SAN=address|thread|fuzz builds the same targets into
+# build/asan, build/tsan or build/fuzz.
 
 # V=1 shows the commands.
 Q   := $(if $(V),,@)
@@ -105,7 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	mandoc systemd buildah \
+	mandoc systemd buildah dpkg-dev lintian \
 	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -269,6 +269,14 @@ install: all $(DIST)
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
+
+# A package for this Debian; it needs dpkg-dev.
+.PHONY: deb
+deb: all
+	rm -rf $(B)/deb
+	@$(MAKE) --no-print-directory install DESTDIR=$(B)/deb/root PREFIX=/usr
+	cp LICENSE $(B)/deb
+	proxy/dist/make-deb $(VERSION) $(abspath $(B)/deb)
 
 # A container's image of what is on this machine: its libraries, its roots.
 BUILDAH ?= buildah

@@ -3,6 +3,7 @@
 works from where it lies."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -90,3 +91,68 @@ def test_the_unit_is_good_and_hardened(installed):
                       "--no-pager", here)
     exposure = re.search(r"exposure level for \S+: ([0-9.]+)", score)[1]
     assert float(exposure) <= EXPOSURE_MAX, score
+
+
+# ---- the Debian package ----
+
+
+@pytest.fixture(scope="module")
+def package():
+    """`make deb`; the path is its last line."""
+    return output_of("make", "-s", "-C", ROOT, "deb",
+                     "SAN=").splitlines()[-1]
+
+
+def test_lintian_finds_no_error(package):
+    output_of("lintian", "--allow-root", "--fail-on", "error,warning", package)
+    depends = output_of("dpkg-deb", "--field", package, "Depends")
+    assert "libssl" in depends and "libevent" in depends
+
+
+def files_of(root):
+    return {str(path.relative_to(root)) for path in root.rglob("*")
+            if not path.is_dir()
+            and not path.is_relative_to(root / "var/lib/dpkg")
+            and not path.is_relative_to(root / "var/log")}
+
+
+@pytest.fixture
+def debian(tmp_path):
+    """A Debian of dpkg's books and of what its scripts need: sh and rm."""
+    root = tmp_path / "debian"
+    for folder in "info", "updates":
+        (root / "var/lib/dpkg" / folder).mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+    (root / "var/log").mkdir()
+    for program in "/bin/sh", "/bin/rm":
+        libraries = re.findall(r"/\S+", output_of("ldd", program))
+        for path in (program, *libraries):
+            (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path[1:])
+    return root
+
+
+def test_it_is_installed_removed_and_purged(package, debian):
+    """On a system of its own.  Removed, the service's state stays; purged,
+    nothing is left, and the CA's key least of all."""
+    dpkg = ["dpkg", f"--root={debian}", "--force-depends"]
+    before = files_of(debian)
+    output_of(*dpkg, "--install", package)
+    assert files_of(debian) - before == {
+        "lib/systemd/system/leakproxy.service",
+        "usr/bin/leakproxy",
+        "usr/share/bash-completion/completions/leakproxy",
+        "usr/share/doc/leakproxy/changelog.gz",
+        "usr/share/doc/leakproxy/copyright",
+        "usr/share/leakproxy/leakproxy.json",
+        "usr/share/leakproxy/leakproxy.rules.yml",
+        "usr/share/man/man1/leakproxy.1.gz"}
+    assert output_of(debian / "usr/bin/leakproxy",
+                     "--version").startswith("leakproxy ")
+    key = debian / "var/lib/private/leakproxy/ca-key.pem"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    output_of(*dpkg, "--remove", "leakproxy")
+    assert files_of(debian) - before == {str(key.relative_to(debian))}
+    output_of(*dpkg, "--purge", "leakproxy")
+    assert files_of(debian) == before
