@@ -1,7 +1,7 @@
 # leakproxy.  Targets: make (the program), deps, demo, check, lint, unit, e2e,
-# replay, tsan, soak, story, bench, fuzz, screenshot, format, install, clean.
-# SAN=address|thread|fuzz builds the same targets into build/asan, build/tsan or
-# build/fuzz.
+# replay, tsan, soak, story, bench, fuzz, screenshot, format, image, deb,
+# install, clean.  SAN=address|thread|fuzz builds the same targets into
+# build/asan, build/tsan or build/fuzz.
 
 # V=1 shows the commands.
 Q   := $(if $(V),,@)
@@ -105,7 +105,8 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	skopeo python3-yaml python3-grpcio testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
+	skopeo python3-yaml python3-grpcio mandoc systemd buildah dpkg-dev lintian \
+	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -243,13 +244,50 @@ build/asan/tests/fuzz/replay: build/asan/tests/fuzz/replay.o $(REPLAY_OBJ) \
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
-install: all
+# ---- for systems that have it installed ----
+
+# Manual page and completion come out of the option table, as --help does.
+$(B)/dist/pages: $(B)/proxy/dist/pages.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/dist/%: proxy/dist/%.in $(B)/dist/pages
+	$(SAY) "  GEN $@"
+	$(Q)$(B)/dist/pages <$< >$@
+
+DIST := $(addprefix $(B)/dist/,leakproxy.1 leakproxy.bash)
+
+install: all $(DIST)
 	install -D -m 755 $(B)/leakproxy $(DESTDIR)$(PREFIX)/bin/leakproxy
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(B)/dist/leakproxy.1
+	install -D -m 644 $(B)/dist/leakproxy.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/leakproxy
+	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
+		install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
+
+# A package for this Debian; it needs dpkg-dev.
+.PHONY: deb
+deb: all
+	rm -rf $(B)/deb
+	@$(MAKE) --no-print-directory install DESTDIR=$(B)/deb/root PREFIX=/usr
+	cp LICENSE $(B)/deb
+	proxy/dist/make-deb $(VERSION) $(abspath $(B)/deb)
+
+# A container's image of what is on this machine: its libraries, its roots.
+BUILDAH ?= buildah
+.PHONY: image
+image: all
+	proxy/dist/stage-image $(B)/leakproxy $(B)/image
+	$(BUILDAH) bud --isolation chroot --format docker \
+		-t leakproxy:$(VERSION) -f Containerfile $(B)/image
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(UNIT_BIN:=.d) \
+-include $(LIB_OBJ:.o=.d) $(B)/proxy/main.d $(B)/proxy/dist/pages.d $(UNIT_BIN:=.d) \
 	$(REPLAY_OBJ:.o=.d) $(wildcard $(B)/tests/fuzz/*.d)

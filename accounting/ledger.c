@@ -104,6 +104,12 @@ ledger_free(struct ledger *ledger)
 	free(ledger);
 }
 
+void
+ledger_set_routes(struct ledger *ledger, const struct route_set *routes)
+{
+	ledger->config.routes = routes;
+}
+
 struct counters *
 ledger_counters(struct ledger *ledger)
 {

@@ -35,7 +35,7 @@ struct ledger_exchange;
 
 struct ledger_config {
 	struct patience patience;
-	const struct route_set *routes; /* borrowed, outlives the ledger */
+	const struct route_set *routes; /* borrowed, until others are set */
 	struct callers *callers;        /* borrowed, outlives the ledger */
 	struct suspicion *suspicion;    /* borrowed, outlives the ledger */
 	struct capture_config capture;  /* of this shard */
@@ -52,6 +52,10 @@ struct ledger *ledger_new(
 
 /* Every connection must have been closed. */
 void ledger_free(struct ledger *ledger);
+
+/* From now on what comes is counted by these routes; borrowed as those of the
+ * configuration are, which are not used any more. */
+void ledger_set_routes(struct ledger *ledger, const struct route_set *routes);
 
 /* The counters, for the proxy to add to. */
 struct counters *ledger_counters(struct ledger *ledger);

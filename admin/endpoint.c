@@ -210,7 +210,7 @@ render_ca(const struct visit *visit, struct document *document)
 		endpoint_refuse(document, 404, "/ca.pem", "there is no CA");
 		return;
 	}
-	fill(document, TYPE_PEM, xstrdup(visit->ca_pem));
+	fill(document, TYPE_PEM, visit->ca_pem(visit->ca_pem_arg));
 	document->file_name = "leakproxy-ca.pem";
 }
 

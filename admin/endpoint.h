@@ -44,8 +44,9 @@ struct visit {
 
 	/* borrowed for the call */
 	const struct snapshot *snapshot; /* NULL unless the endpoint gathers */
-	const char *ca_pem;              /* NULL: there is none */
-	const char *content_type;        /* of the body; NULL: none */
+	char *(*ca_pem)(void *arg);      /* NULL: there is none */
+	void *ca_pem_arg;
+	const char *content_type; /* of the body; NULL: none */
 	struct marks *marks;
 	const struct goroutines *goroutines; /* NULL: not asked for */
 	bool is_ready;

@@ -353,6 +353,7 @@ take_request(struct admin_server *server, struct evhttp_request *request)
 		begin_call(server, request, &visit);
 	} else {
 		visit.ca_pem = config->ca_pem;
+		visit.ca_pem_arg = config->ca_pem_arg;
 		visit.marks = config->marks;
 		visit.content_type = asked_field(request, "Content-Type");
 		visit.body = asked_body(request);

@@ -33,8 +33,11 @@ struct admin_config {
 	const struct sockaddr *sockaddr;
 	socklen_t sockaddr_length;
 	/* borrowed for the life */
-	struct marks *marks;   /* borrowed for the life */
-	const char *ca_pem;    /* served at /ca.pem */
+	struct marks *marks; /* borrowed for the life */
+	/* Served at /ca.pem: returns it, free with free(); any thread.  NULL:
+	 * there is none. */
+	char *(*ca_pem)(void *arg);
+	void *ca_pem_arg;      /* borrowed for the life */
 	const char *token;     /* who asks must know it; NULL: anybody may */
 	const char *pprof_url; /* of a Go service; NULL: none is asked */
 	struct admin_source source;

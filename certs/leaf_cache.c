@@ -5,7 +5,8 @@
  * first; who leases a leaf moves its entry to the end.  The lock is held for a
  * look-up and never while a leaf is minted or freed, so a handshake waits for
  * no other one's signature.  A leaf that has left the table lives on with
- * those who hold it.
+ * those who hold it.  Another authority comes between two mints, never during
+ * one: none of the old one's leaves gets into the table behind it.
  */
 
 #include "certs/leaf_cache.h"
@@ -35,6 +36,7 @@ struct entry {
 };
 
 struct leaf_cache {
+	pthread_rwlock_t changing; /* written while the authority changes */
 	const struct authority *authority; /* borrowed */
 	EVP_PKEY *key;                     /* owned */
 	size_t max_leaves;
@@ -57,6 +59,7 @@ leaf_cache_new(const struct authority *authority, size_t max_leaves)
 	cache->authority = authority;
 	cache->key = key;
 	cache->max_leaves = max_leaves;
+	pthread_rwlock_init(&cache->changing, NULL);
 	pthread_mutex_init(&cache->lock, NULL);
 	return cache;
 }
@@ -70,19 +73,38 @@ free_entry(struct entry *entry)
 	free(entry);
 }
 
-void
-leaf_cache_free(struct leaf_cache *cache)
+static void
+forget_all(struct leaf_cache *cache)
 {
 	struct entry *entry;
 	struct entry *next;
 
-	if (cache == NULL)
-		return;
 	HASH_ITER (hh, cache->entries, entry, next) {
 		HASH_DEL(cache->entries, entry);
 		free_entry(entry);
 	}
+}
+
+void
+leaf_cache_set_authority(
+    struct leaf_cache *cache, const struct authority *authority)
+{
+	pthread_rwlock_wrlock(&cache->changing);
+	cache->authority = authority;
+	pthread_mutex_lock(&cache->lock);
+	forget_all(cache);
+	pthread_mutex_unlock(&cache->lock);
+	pthread_rwlock_unlock(&cache->changing);
+}
+
+void
+leaf_cache_free(struct leaf_cache *cache)
+{
+	if (cache == NULL)
+		return;
+	forget_all(cache);
 	pthread_mutex_destroy(&cache->lock);
+	pthread_rwlock_destroy(&cache->changing);
 	EVP_PKEY_free(cache->key);
 	free(cache);
 }
@@ -210,8 +232,12 @@ leaf_cache_lease(struct leaf_cache *cache, const char *host)
 	pthread_mutex_unlock(&cache->lock);
 	if (leaf != NULL)
 		return leaf;
+	pthread_rwlock_rdlock(&cache->changing);
 	leaf = leaf_mint(cache->authority, cache->key, name);
-	return leaf == NULL ? NULL : add_leaf(cache, name, leaf, now);
+	if (leaf != NULL)
+		leaf = add_leaf(cache, name, leaf, now);
+	pthread_rwlock_unlock(&cache->changing);
+	return leaf;
 }
 
 EVP_PKEY *

@@ -17,11 +17,18 @@
 
 struct leaf_cache;
 
-/* Borrows the authority for the cache's life.  Returns NULL if OpenSSL cannot
- * make the leaves' key.  Free with leaf_cache_free(). */
+/* Borrows the authority for the cache's life, or until another is set.
+ * Returns NULL if OpenSSL cannot make the leaves' key.  Free with
+ * leaf_cache_free(). */
 struct leaf_cache *leaf_cache_new(
     const struct authority *authority, size_t max_leaves);
 void leaf_cache_free(struct leaf_cache *cache);
+
+/* From now on leaves are of this authority, which is borrowed for the cache's
+ * life; nobody uses the old one any more.  Waits for leaves that are being
+ * minted. */
+void leaf_cache_set_authority(
+    struct leaf_cache *cache, const struct authority *authority);
 
 /*
  * Returns the leaf for `host` (compared without case), or NULL if it cannot

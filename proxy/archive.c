@@ -142,7 +142,10 @@ write_exchange(struct archive *archive, struct exchange_record *exchange)
 	char *line;
 
 	if (exchange->route == NULL) {
-		route_of_url(archive->options->routes, exchange->url, route);
+		struct policy *policy = service_policy(archive->service);
+
+		route_of_url(policy->routes, exchange->url, route);
+		policy_unref(policy);
 		exchange->route = route;
 	}
 	record_exchange_id(exchange, exchange_id);

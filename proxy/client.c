@@ -498,8 +498,8 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 
 	client->is_local = evidence_is_local(fd);
 	record->is_local = client->is_local;
-	if (!options_allow(worker->house->options,
-		(const struct sockaddr *)&address->sockaddr))
+	if (!policy_allows(
+		worker->policy, (const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,
 		    &(struct refusal){.status = 403,
 			.token = "http_request_denied",

@@ -252,7 +252,7 @@ connect_begin(struct client *client, const struct head *request)
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
 	client_rest(client);
-	if (options_pass_through(client->worker->house->options, target.host)) {
+	if (policy_passes_through(client->worker->policy, target.host)) {
 		dial_tunnel(client);
 		return;
 	}
@@ -299,8 +299,8 @@ connect_redirected(struct client *client)
 		client_close(client, CLOSE_BAD_REQUEST); /* port 0 */
 		return;
 	}
-	if (options_pass_through(
-		client->worker->house->options, client->target->host)) {
+	if (policy_passes_through(
+		client->worker->policy, client->target->host)) {
 		connect_pass_on(client);
 		return;
 	}

@@ -60,15 +60,6 @@ lower_case(const char *text)
 	return copy;
 }
 
-/* Takes `item`. */
-static void
-append(struct strings *strings, char *item)
-{
-	strings->items = xreallocarray(
-	    strings->items, strings->count + 1, sizeof(*strings->items));
-	strings->items[strings->count++] = item;
-}
-
 bool
 option_read_text(
     struct options *options, void *field, const char *text, char *why)
@@ -463,21 +454,7 @@ option_read_tag_header(
 		return true;
 	if (headers->count == MAX_TAG_HEADERS)
 		return refuse(why, text, "is one too many: 16 can be named");
-	append(headers, lower_case(text));
-	return true;
-}
-
-bool
-option_read_passthrough(
-    struct options *options, void *field, const char *text, char *why)
-{
-	char *pattern = hosts_parse_pattern(text);
-
-	if (pattern == NULL)
-		return refuse(why, text,
-		    "is no host pattern: write registry.test, "
-		    "*.registry.test or *, without scheme and port");
-	append(field, pattern);
+	strings_append(headers, lower_case(text));
 	return true;
 }
 
@@ -495,15 +472,6 @@ option_read_resolve(
 	    options->resolve_count + 1, sizeof(*options->resolve));
 	options->resolve[options->resolve_count++] = rule;
 	return true;
-}
-
-bool
-option_read_route(
-    struct options *options, void *field, const char *text, char *why)
-{
-	const char *reason = route_set_add(options->routes, text);
-
-	return reason == NULL || refuse(why, text, reason);
 }
 
 bool
@@ -528,8 +496,9 @@ option_read_pprof(
 	return option_read_text(options, field, text, why);
 }
 
-static bool
-add_cidr(struct cidr **list, size_t *count, const char *text, char *why)
+bool
+option_add_cidr(struct cidr **list, size_t *count, const char *text,
+    char why[OPTION_WHY_BYTES])
 {
 	struct cidr cidr;
 
@@ -542,17 +511,10 @@ add_cidr(struct cidr **list, size_t *count, const char *text, char *why)
 }
 
 bool
-option_read_allow(
-    struct options *options, void *field, const char *text, char *why)
-{
-	return add_cidr(&options->allow, &options->allow_count, text, why);
-}
-
-bool
 option_read_destination(
     struct options *options, void *field, const char *text, char *why)
 {
-	return add_cidr(&options->allowed_destinations,
+	return option_add_cidr(&options->allowed_destinations,
 	    &options->allowed_destination_count, text, why);
 }
 

@@ -19,7 +19,6 @@ typedef bool option_reader(struct options *options, void *field,
 
 option_reader option_read_admin;
 option_reader option_read_admin_token_file;
-option_reader option_read_allow;
 option_reader option_read_client_cert;
 option_reader option_read_columns;
 option_reader option_read_destination;
@@ -32,14 +31,12 @@ option_reader option_read_header_size;
 option_reader option_read_listen;
 option_reader option_read_log_level;
 option_reader option_read_max_connections;
-option_reader option_read_passthrough;
 option_reader option_read_pem_file;
 option_reader option_read_positive_duration;
 option_reader option_read_pprof;
 option_reader option_read_proxy;
 option_reader option_read_ready_fd;
 option_reader option_read_resolve;
-option_reader option_read_route;
 option_reader option_read_tag_header;
 option_reader option_read_text;
 option_reader option_read_upstream_proxy;
@@ -50,6 +47,16 @@ option_reader option_read_workers;
 /* An address, or a port alone: that of both loopback addresses. */
 option_reader option_read_redirect;
 option_reader option_read_uid;
+
+/* Appends a network, for more than one reader. */
+bool option_add_cidr(struct cidr **list, size_t *count, const char *text,
+    char why[OPTION_WHY_BYTES]) MUST_CHECK;
+
+/* ---- option_policy.c: what SIGHUP reads anew ---- */
+
+option_reader option_read_allow;
+option_reader option_read_passthrough;
+option_reader option_read_route;
 
 /* ---- option_top.c: how often it is drawn ---- */
 

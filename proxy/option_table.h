@@ -15,9 +15,11 @@
 #define OPTION_ENVIRONMENT_BYTES 64
 
 enum option_kind {
-	OPTION_ONCE, /* the last one given counts */
-	OPTION_LIST, /* repeatable; comma-separated in the environment */
-	OPTION_FLAG, /* takes no value, or =on and =off */
+	OPTION_ONCE,     /* the last one given counts */
+	OPTION_LIST,     /* repeatable; comma-separated in the environment */
+	OPTION_RELOADED, /* a list; @FILE has a value a line, read anew at
+			    SIGHUP */
+	OPTION_FLAG,     /* takes no value, or =on and =off */
 	OPTION_HELP,
 	OPTION_VERSION,
 };

@@ -19,6 +19,7 @@
 
 #include "accounting/memory.h"
 #include "certs/identity.h"
+#include "proxy/option_policy.h"
 #include "proxy/option_table.h"
 #include "proxy/option_words.h"
 #include "proxy/usage.h"
@@ -68,7 +69,11 @@ read_value(struct options *options, const struct option_row *row,
 {
 	char why[OPTION_WHY_BYTES];
 
-	if (option_table_read(row, options, text, why))
+	bool is_good = row->kind == OPTION_RELOADED
+	    ? option_policy_read(row, options, text, why)
+	    : option_table_read(row, options, text, why);
+
+	if (is_good)
 		return true;
 	complain(source, "%s", why);
 	return false;
@@ -108,7 +113,7 @@ static bool
 read_text_of(struct options *options, const struct option_row *row,
     const char *source, const char *text)
 {
-	if (row->kind == OPTION_LIST)
+	if (row->kind == OPTION_LIST || row->kind == OPTION_RELOADED)
 		return read_list(options, row, source, text);
 	return read_value(options, row, source, text);
 }
@@ -408,7 +413,7 @@ options_new(enum command command)
 	options->ready_fd = -1;
 	options->uid = -1;
 	options->leak_exit_code = -1;
-	options->routes = route_set_new();
+	options->policy = policy_new();
 	options->secrets = secrets_new();
 	options->tag_headers.items =
 	    xcalloc(1, sizeof(*options->tag_headers.items));
@@ -500,14 +505,6 @@ options_parse(int argc, char **argv, int *exit_status)
 	return NULL;
 }
 
-static void
-strings_fini(struct strings *strings)
-{
-	for (size_t i = 0; i < strings->count; i++)
-		free(strings->items[i]);
-	free(strings->items);
-}
-
 void
 options_free(struct options *options)
 {
@@ -521,13 +518,11 @@ options_free(struct options *options)
 	}
 	free(options->client_certs);
 	strings_fini(&options->tag_headers);
-	strings_fini(&options->passthrough);
-	route_set_free(options->routes);
+	option_policy_fini(options);
 	secrets_free(options->secrets);
 	free(options->listen);
 	free(options->redirect);
 	free(options->resolve);
-	free(options->allow);
 	free(options->allowed_destinations);
 	chain_fini(&options->chain);
 	free(options->pprof_url);
@@ -548,24 +543,4 @@ options_free(struct options *options)
 	free(options->run);
 	free(options->ca_export);
 	free(options);
-}
-
-bool
-options_allow(const struct options *options, const struct sockaddr *sockaddr)
-{
-	for (size_t i = 0; i < options->allow_count; i++) {
-		if (units_cidr_contains(&options->allow[i], sockaddr))
-			return true;
-	}
-	return false;
-}
-
-bool
-options_pass_through(const struct options *options, const char *host)
-{
-	for (size_t i = 0; i < options->passthrough.count; i++) {
-		if (hosts_matches(options->passthrough.items[i], host))
-			return true;
-	}
-	return false;
 }

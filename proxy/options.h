@@ -14,14 +14,15 @@
 #include <sys/socket.h>
 
 #include "accounting/filter.h"
-#include "accounting/route.h"
 #include "accounting/secrets.h"
 #include "accounting/units.h"
 #include "proxy/chain.h"
 #include "proxy/hosts.h"
+#include "proxy/policy.h"
 #include "proxy/units.h"
 
 struct identity;
+struct policy_word;
 
 enum command {
 	COMMAND_SERVE,
@@ -34,11 +35,6 @@ enum command {
 	COMMAND_COMPARE,
 	COMMAND_REDIRECT_RULES,
 	COMMAND_REPLAY, /* the last */
-};
-
-struct strings {
-	char **items;
-	size_t count;
 };
 
 /* --client-cert HOST=FILE */
@@ -64,17 +60,16 @@ struct options {
 	char *state_dir;
 	char *upstream_ca;          /* NULL: the system's roots */
 	struct strings tag_headers; /* lower case; leakproxy-tag is first */
-	struct strings passthrough; /* host patterns, lower case, "*" allowed */
 	struct client_cert *client_certs; /* the first that matches counts */
 	size_t client_cert_count;
 	struct resolve_rule *resolve;
 	size_t resolve_count;
-	struct cidr *allow;
-	size_t allow_count;
 	struct cidr *allowed_destinations; /* beside what is not link-local */
 	size_t allowed_destination_count;
-	struct chain chain; /* --upstream-proxy */
-	struct route_set *routes;
+	struct chain chain;    /* --upstream-proxy */
+	struct policy *policy; /* owned: as first read; the service's counts */
+	struct policy_word *policy_words; /* owned: what it was read from */
+	size_t policy_word_count;
 
 	mono_us stall_after_us;
 	mono_us probe_after_us; /* 0: off */
@@ -155,12 +150,5 @@ struct options {
  */
 struct options *options_parse(int argc, char **argv, int *exit_status);
 void options_free(struct options *options);
-
-/* Returns whether `sockaddr` is inside --allow. */
-bool options_allow(
-    const struct options *options, const struct sockaddr *sockaddr);
-
-/* Returns whether `host` (lower case, no port) matches --passthrough. */
-bool options_pass_through(const struct options *options, const char *host);
 
 #endif

@@ -64,12 +64,18 @@ pool_drop(struct pool *pool, struct upstream *upstream)
 }
 
 void
-pool_free(struct pool *pool)
+pool_clear(struct pool *pool)
 {
 	struct pool_place *place;
 
 	while ((place = TAILQ_FIRST(&pool->by_age)) != NULL)
 		pool_drop(pool, place->upstream);
+}
+
+void
+pool_free(struct pool *pool)
+{
+	pool_clear(pool);
 	free(pool);
 }
 

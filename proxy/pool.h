@@ -44,6 +44,9 @@ void pool_give_back(struct pool *pool, struct upstream **upstream, mono_us now);
 /* An idle connection said something or ended: closes it. */
 void pool_drop(struct pool *pool, struct upstream *upstream);
 
+/* Closes all; more may come. */
+void pool_clear(struct pool *pool);
+
 /* Closes what has been idle for POOL_IDLE_US. */
 void pool_sweep(struct pool *pool, mono_us now);
 

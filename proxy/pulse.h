@@ -34,7 +34,7 @@ struct pulse;
 struct pulse *pulse_new(struct loop *loop, struct service *service);
 
 /* From now on the listener hears, until pulse_stop(). */
-#define PULSE_MAX_LISTENERS 2
+#define PULSE_MAX_LISTENERS 3
 void pulse_listen(struct pulse *pulse, const struct pulse_listener *listener);
 
 /* Nobody hears anything any more. */

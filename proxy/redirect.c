@@ -114,7 +114,8 @@ check(struct client *client, const struct address *caller,
 		refuse(client, CLOSE_NOT_ALLOWED,
 		    "link-local addresses are not proxied to: spare them in "
 		    "the rules, or see --allow-destination");
-	else if (!client->is_local && !options_allow(house->options, from) &&
+	else if (!client->is_local &&
+	    !policy_allows(client->worker->policy, from) &&
 	    !destination_is_here(from))
 		refuse(client, CLOSE_NOT_ALLOWED,
 		    "its address is not allowed to use this proxy: add it "

@@ -33,6 +33,7 @@
 #include "proxy/commands.h"
 #include "proxy/descriptors.h"
 #include "proxy/eventlog.h"
+#include "proxy/notify.h"
 #include "proxy/options.h"
 #include "proxy/pulse.h"
 #include "proxy/recorder.h"
@@ -43,6 +44,9 @@
 #include "proxy/units.h"
 
 #define STATUS_MISTAKE 2
+
+/* Longer than this we are never silent, though we might be. */
+#define WATCHDOG_MAX_S 3600
 
 /* A proxy that runs, with what stands around it. */
 struct run {
@@ -59,6 +63,7 @@ struct run {
 	struct status *status; /* NULL: nobody watches */
 	struct events *events; /* NULL: no --events, as the next */
 	struct eventlog *eventlog;
+	struct notify *notify; /* NULL: nobody wants to hear */
 	char admin_text[UNITS_ADDRESS_TEXT_BYTES];
 	int child_status;
 	struct rlimit files_before;
@@ -74,6 +79,39 @@ complain(const char *what)
 /* ---- starting ---- */
 
 static void
+tell_systemd_ready(const struct run *run)
+{
+	char *status =
+	    xasprintf("listening on %s", service_listen_text(run->service, 0));
+
+	notify_ready(run->notify, status);
+	free(status);
+}
+
+static void
+reload(struct run *run)
+{
+	char error[SERVICE_ERROR_BYTES];
+
+	notify_reloading(run->notify);
+	if (service_reload(run->service, error))
+		log_info("reloaded: new connections live by the files as they "
+			 "are now");
+	else
+		log_error("nothing is reloaded: %s", error);
+	tell_systemd_ready(run);
+}
+
+static void
+begin_stop(struct run *run, int number)
+{
+	log_info("%s: draining for at most %.0f s", strsignal(number),
+	    (double)run->options->drain_timeout_us / (double)US_PER_S);
+	notify_stopping(run->notify);
+	loop_stop(run->loop);
+}
+
+static void
 on_signal(const struct signal_notice *notice, void *arg)
 {
 	struct run *run = arg;
@@ -82,11 +120,10 @@ on_signal(const struct signal_notice *notice, void *arg)
 		child_signalled(run->child, notice);
 		return;
 	}
-	if (!signals_means_stop(notice->number))
-		return;
-	log_info("%s: draining for at most %.0f s", strsignal(notice->number),
-	    (double)run->options->drain_timeout_us / (double)US_PER_S);
-	loop_stop(run->loop);
+	if (notice->number == SIGHUP)
+		reload(run);
+	else if (signals_means_stop(notice->number))
+		begin_stop(run, notice->number);
 }
 
 /* It shows URLs and callers, and a token is no use to those who have none. */
@@ -117,7 +154,8 @@ open_admin(struct run *run)
 	struct admin_config config = {
 	    .sockaddr = (const struct sockaddr *)&options->admin.sockaddr,
 	    .sockaddr_length = options->admin.length,
-	    .ca_pem = service_ca_pem(run->service),
+	    .ca_pem = service_ca_pem,
+	    .ca_pem_arg = run->service,
 	    .marks = service_marks(run->service),
 	    .token = options->admin_token,
 	    .pprof_url = options->pprof_url,
@@ -294,6 +332,9 @@ start(struct run *run)
 	run->files_before = descriptors_raise();
 	run->loop = loop_new();
 	run->signals = signals_open(run->loop, on_signal, run);
+	/* exec leaves it to its command. */
+	if (run->options->command == COMMAND_SERVE)
+		run->notify = notify_open();
 	return open_service(run) && enter_sandbox(run->options) &&
 	    start_threads(run) && tell_ready(run);
 }
@@ -313,6 +354,26 @@ on_pulse(struct snapshot *snapshot, void *arg)
 	tell_events(arg, snapshot, EVENTS_NOW);
 }
 
+/* All workers have answered. */
+static void
+on_alive(struct snapshot *snapshot, void *arg)
+{
+	struct run *run = arg;
+
+	notify_alive(run->notify);
+}
+
+/* Twice as often as it must be heard, as sd_watchdog_enabled(3) advises. */
+static unsigned
+watchdog_every_s(const struct run *run)
+{
+	mono_us every_s = notify_watchdog_us(run->notify) / 2 / US_PER_S;
+
+	if (every_s < PULSE_EVERY_S)
+		return PULSE_EVERY_S;
+	return every_s > WATCHDOG_MAX_S ? WATCHDOG_MAX_S : (unsigned)every_s;
+}
+
 /* For who watches; not where a program reads. */
 static void
 start_telling(struct run *run, enum status_manner manner)
@@ -326,6 +387,11 @@ start_telling(struct run *run, enum status_manner manner)
 			.wants_refusals = true,
 			.wants_marks = true,
 			.hear = on_pulse,
+			.arg = run});
+	if (notify_watchdog_us(run->notify) > 0)
+		pulse_listen(run->pulse,
+		    &(struct pulse_listener){.every_s = watchdog_every_s(run),
+			.hear = on_alive,
 			.arg = run});
 }
 
@@ -364,6 +430,7 @@ release(struct run *run)
 	eventlog_close(run->eventlog);
 	if (run->service != NULL)
 		service_close(run->service);
+	notify_close(run->notify);
 	signals_close(run->signals);
 	loop_free(run->loop);
 }
@@ -390,6 +457,7 @@ run_serve(const struct options *options)
 
 	if (start(&run)) {
 		start_telling(&run, STATUS_IN_PLACE);
+		tell_systemd_ready(&run);
 		loop_run(run.loop);
 		stop(&run);
 		if (run.events != NULL)

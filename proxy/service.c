@@ -13,22 +13,21 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "accounting/memory.h"
-#include "certs/authority.h"
-#include "certs/bundle.h"
-#include "certs/identity.h"
-#include "certs/leaf_cache.h"
-#include "certs/truststore.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
 #include "proxy/door.h"
-#include "proxy/tls_keylog.h"
+#include "proxy/option_policy.h"
+#include "proxy/trust.h"
 #include "proxy/units.h"
 #include "proxy/worker.h"
 
@@ -37,12 +36,8 @@
 struct service {
 	const struct options *options; /* borrowed */
 	/* owned */
-	struct authority *authority;
-	char *bundle_path;
-	char *truststore_path;
-	struct leaf_cache *leaves;
-	struct tls_keylog *keylog; /* NULL: none */
-	struct tls_server *tls_server;
+	struct trust *trust;
+	struct policy *policy; /* a reference; written under the lock */
 	struct callers *callers;
 	struct suspicion *suspicion;
 	struct marks *marks;
@@ -53,6 +48,7 @@ struct service {
 	unsigned worker_count;  /* made */
 	unsigned started_count; /* of those */
 	bool is_drained;
+	pthread_mutex_t policy_lock;
 	atomic_bool is_ready;
 	atomic_uint connection_count;
 	char via_name[VIA_NAME_BYTES];
@@ -100,76 +96,6 @@ open_doors(struct service *service, char error[SERVICE_ERROR_BYTES])
 
 /* ---- opening ---- */
 
-/* As with curl and browsers: who can set our environment can ask for it. */
-static bool
-open_keylog(struct service *service, char error[SERVICE_ERROR_BYTES])
-{
-	const char *path = getenv("SSLKEYLOGFILE");
-	char reason[TLS_KEYLOG_ERROR_BYTES];
-
-	if (path == NULL || *path == '\0')
-		return true;
-	service->keylog = tls_keylog_open(path, reason);
-	if (service->keylog == NULL) {
-		snprintf(
-		    error, SERVICE_ERROR_BYTES, "SSLKEYLOGFILE: %s", reason);
-		return false;
-	}
-	log_warnx("SSLKEYLOGFILE is set: whoever reads %s can decrypt this "
-		  "proxy's TLS traffic",
-	    path);
-	return true;
-}
-
-/* It may be on purpose, to see what the origin makes of it. */
-static void
-warn_of_expired(const struct options *options)
-{
-	for (size_t i = 0; i < options->client_cert_count; i++) {
-		const struct client_cert *cert = &options->client_certs[i];
-
-		if (!identity_is_current(cert->identity))
-			log_warnx("--client-cert: the certificate for %s has "
-				  "expired, or is not valid yet",
-			    cert->pattern);
-	}
-}
-
-static bool
-open_certs(struct service *service, char error[SERVICE_ERROR_BYTES])
-{
-	const struct options *options = service->options;
-	char reason[AUTHORITY_ERROR_BYTES];
-	char tls_reason[TLS_ERROR_BYTES];
-
-	service->authority = authority_open(options->state_dir, reason);
-	service->bundle_path = xasprintf("%s/bundle.pem", options->state_dir);
-	service->truststore_path =
-	    xasprintf("%s/truststore.p12", options->state_dir);
-	if (service->authority == NULL ||
-	    !bundle_write(service->authority, options->upstream_ca,
-		service->bundle_path, reason) ||
-	    !truststore_write(
-		service->bundle_path, service->truststore_path, reason)) {
-		snprintf(error, SERVICE_ERROR_BYTES, "--state-dir: %s", reason);
-		return false;
-	}
-	service->leaves =
-	    leaf_cache_new(service->authority, LEAF_CACHE_DEFAULT_MAX);
-	if (service->leaves == NULL) {
-		snprintf(error, SERVICE_ERROR_BYTES,
-		    "OpenSSL cannot make a key for certificates");
-		return false;
-	}
-	service->tls_server =
-	    tls_server_new(service->leaves, service->keylog, tls_reason);
-	if (service->tls_server == NULL) {
-		snprintf(error, SERVICE_ERROR_BYTES, "%s", tls_reason);
-		return false;
-	}
-	return true;
-}
-
 struct service *
 service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 {
@@ -182,9 +108,11 @@ service_open(const struct options *options, char error[SERVICE_ERROR_BYTES])
 	/* Its own name for each process: proxies in a chain are no loop. */
 	snprintf(service->via_name, sizeof(service->via_name), "leakproxy-%08x",
 	    (unsigned)(clock_wall() * 2654435761u));
-	warn_of_expired(options);
-	if (!open_keylog(service, error) || !open_certs(service, error) ||
-	    !open_doors(service, error)) {
+	pthread_mutex_init(&service->policy_lock, NULL);
+	service->policy = option_policy_again(options, error);
+	if (service->policy != NULL)
+		service->trust = trust_open(options, error);
+	if (service->trust == NULL || !open_doors(service, error)) {
 		service_close(service);
 		return NULL;
 	}
@@ -220,8 +148,8 @@ furnish_house(struct service *service, const struct address *admin)
 		service->own[count++] = *admin;
 	service->house = (struct house){
 	    .options = service->options,
-	    .tls_server = service->tls_server,
-	    .keylog = service->keylog,
+	    .tls_server = trust_server(service->trust),
+	    .keylog = trust_keylog(service->trust),
 	    .callers = service->callers,
 	    .suspicion = service->suspicion,
 	    .marks = service->marks,
@@ -245,10 +173,10 @@ service_prepare(struct service *service, const struct address *admin,
 	furnish_house(service, admin);
 	service->workers = xcalloc(count, sizeof(*service->workers));
 	for (unsigned i = 0; i < count; i++) {
-		service->workers[i] = worker_new(&service->house, i, reason);
+		service->workers[i] =
+		    worker_new(&service->house, service->policy, i, reason);
 		if (service->workers[i] == NULL) {
-			snprintf(error, SERVICE_ERROR_BYTES,
-			    "--upstream-ca: %s", reason);
+			snprintf(error, SERVICE_ERROR_BYTES, "%s", reason);
 			return false;
 		}
 		service->worker_count++;
@@ -290,6 +218,71 @@ service_start(struct service *service, char error[SERVICE_ERROR_BYTES])
 	return true;
 }
 
+/* ---- another policy ---- */
+
+struct adoption {
+	struct policy *policy;
+	sem_t adopted; /* once by each worker */
+};
+
+/* In the worker's thread. */
+static void
+adopt(struct worker *worker, void *arg)
+{
+	struct adoption *adoption = arg;
+
+	worker_set_policy(worker, policy_ref(adoption->policy));
+	sem_post(&adoption->adopted);
+}
+
+/* We wait for workers, who wait for nobody, so that "reloaded" is true of all
+ * of them when it is said. */
+static void
+hand_out(struct service *service)
+{
+	struct adoption adoption = {.policy = service->policy};
+
+	sem_init(&adoption.adopted, 0, 0);
+	for (unsigned i = 0; i < service->started_count; i++)
+		worker_ask(service->workers[i], adopt, &adoption);
+	for (unsigned i = 0; i < service->started_count; i++) {
+		while (sem_wait(&adoption.adopted) != 0)
+			continue; /* EINTR */
+	}
+	sem_destroy(&adoption.adopted);
+}
+
+bool
+service_reload(struct service *service, char error[SERVICE_ERROR_BYTES])
+{
+	struct policy *policy = option_policy_again(service->options, error);
+	struct policy *old = service->policy;
+
+	if (policy == NULL)
+		return false;
+	if (!trust_reload(service->trust, error)) {
+		policy_unref(policy);
+		return false;
+	}
+	pthread_mutex_lock(&service->policy_lock);
+	service->policy = policy;
+	pthread_mutex_unlock(&service->policy_lock);
+	policy_unref(old);
+	hand_out(service);
+	return true;
+}
+
+struct policy *
+service_policy(struct service *service)
+{
+	struct policy *policy;
+
+	pthread_mutex_lock(&service->policy_lock);
+	policy = policy_ref(service->policy);
+	pthread_mutex_unlock(&service->policy_lock);
+	return policy;
+}
+
 /* ---- ending ---- */
 
 void
@@ -315,17 +308,12 @@ service_close(struct service *service)
 	free(service->workers);
 	free(service->doors);
 	free(service->own);
-	tls_server_free(service->tls_server);
-	tls_keylog_free(service->keylog);
-	if (service->leaves != NULL)
-		leaf_cache_free(service->leaves);
-	if (service->authority != NULL)
-		authority_free(service->authority);
+	trust_free(service->trust);
+	policy_unref(service->policy);
+	pthread_mutex_destroy(&service->policy_lock);
 	callers_free(service->callers);
 	suspicion_free(service->suspicion);
 	marks_free(service->marks);
-	free(service->bundle_path);
-	free(service->truststore_path);
 	free(service);
 }
 
@@ -353,28 +341,30 @@ service_redirect_text(const struct service *service, size_t index)
 	return door < service->door_count ? service->doors[door].text : NULL;
 }
 
-const char *
-service_ca_pem(const struct service *service)
+char *
+service_ca_pem(void *arg)
 {
-	return authority_pem(service->authority);
+	struct service *service = arg;
+
+	return trust_ca_pem(service->trust);
 }
 
 const char *
 service_ca_path(const struct service *service)
 {
-	return authority_certificate_path(service->authority);
+	return trust_ca_path(service->trust);
 }
 
 const char *
 service_bundle_path(const struct service *service)
 {
-	return service->bundle_path;
+	return trust_bundle_path(service->trust);
 }
 
 const char *
 service_truststore_path(const struct service *service)
 {
-	return service->truststore_path;
+	return trust_truststore_path(service->trust);
 }
 
 bool

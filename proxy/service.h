@@ -27,7 +27,7 @@ struct service;
 struct service *service_open(
     const struct options *options, char error[SERVICE_ERROR_BYTES]);
 
-/* Makes the workers, which read their files.  `admin` is where the admin
+/* Makes the workers.  `admin` is where the admin
  * server listens, NULL without one: it is never proxied to.  Returns false
  * with one line in `error`. */
 bool service_prepare(struct service *service, const struct address *admin,
@@ -36,6 +36,19 @@ bool service_prepare(struct service *service, const struct address *admin,
 /* Starts the workers' threads.  Returns false with one line in `error`. */
 bool service_start(
     struct service *service, char error[SERVICE_ERROR_BYTES]) MUST_CHECK;
+
+/*
+ * Reads the files anew that passthrough, allow, routes, upstream roots and our
+ * authority come from; connections go on, and what comes once it has returned
+ * lives by them.  After service_start().  Returns false, with one line in
+ * `error`, where one cannot be read; then all is as it was.
+ */
+bool service_reload(
+    struct service *service, char error[SERVICE_ERROR_BYTES]) MUST_CHECK;
+
+/* Returns a reference to what is in force now; free with policy_unref().  Any
+ * thread. */
+struct policy *service_policy(struct service *service);
 
 /* Stops accepting, lets exchanges end within --drain-timeout, and waits for
  * the workers.  Snapshots can still be taken. */
@@ -48,8 +61,10 @@ const char *service_listen_text(const struct service *service, size_t index);
 /* The same of --redirect. */
 const char *service_redirect_text(const struct service *service, size_t index);
 
-/* The CA's certificate in PEM, and paths; borrowed. */
-const char *service_ca_pem(const struct service *service);
+/* Returns the CA's certificate in PEM; free with free().  Any thread. */
+char *service_ca_pem(void *service);
+
+/* Paths; borrowed, until service_reload(). */
 const char *service_ca_path(const struct service *service);
 const char *service_bundle_path(const struct service *service);
 const char *service_truststore_path(const struct service *service);

@@ -27,7 +27,7 @@ static bool
 wants_hello(const struct client *client)
 {
 	return client->destination != NULL ||
-	    client->worker->house->options->passthrough.count > 0;
+	    client->worker->policy->passthrough.count > 0;
 }
 
 /* Whether a name by which the caller calls it is to be passed through; and of
@@ -39,8 +39,7 @@ is_opaque(const struct client *client, const struct client_hello *hello)
 	if (client->destination != NULL && !hello->speaks_http1)
 		return true;
 	return hello->server_name[0] != '\0' &&
-	    options_pass_through(
-		client->worker->house->options, hello->server_name);
+	    policy_passes_through(client->worker->policy, hello->server_name);
 }
 
 /* What is not taken apart has no other name than this. */

@@ -18,6 +18,7 @@ struct tls_server; /* towards callers: one for the process */
 struct tls_client; /* towards origins: one a worker */
 struct tls;        /* one session */
 struct tls_keylog; /* SSLKEYLOGFILE */
+struct tls_roots;  /* whom to believe an origin by */
 struct client_cert;
 
 enum tls_result {
@@ -38,10 +39,15 @@ struct tls_server *tls_server_new(struct leaf_cache *leaves,
     const struct tls_keylog *keylog, char error[TLS_ERROR_BYTES]);
 void tls_server_free(struct tls_server *server);
 
-/* All borrowed for the client's life. */
+/* Reads whom to believe an origin by, and CRLs, from a PEM file; NULL: the
+ * system's roots.  Returns NULL with a line in `error`.  Any thread. */
+struct tls_roots *tls_roots_read(
+    const char *ca_file, char error[TLS_ERROR_BYTES]);
+void tls_roots_free(struct tls_roots *roots);
+
+/* Borrowed for the client's life, but for the roots. */
 struct tls_client_settings {
-	/* Roots to verify origins by, and CRLs; NULL: the system's roots. */
-	const char *ca_file;
+	const struct tls_roots *roots;   /* borrowed for the call */
 	const struct tls_keylog *keylog; /* NULL: none */
 	const struct client_cert *client_certs;
 	size_t client_cert_count;
@@ -51,6 +57,12 @@ struct tls_client_settings {
 struct tls_client *tls_client_new(
     const struct tls_client_settings *settings, char error[TLS_ERROR_BYTES]);
 void tls_client_free(struct tls_client *client);
+
+/* From now on origins are verified by these, handshakes under way too, and no
+ * session of before is resumed.  Borrows them for the call.  In the thread
+ * that has the client. */
+void tls_client_set_roots(
+    struct tls_client *client, const struct tls_roots *roots);
 
 /*
  * A session with a caller.  The leaf is for the SNI, else for `host`.

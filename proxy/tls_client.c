@@ -17,7 +17,6 @@
 #include <uthash.h>
 
 #include "accounting/memory.h"
-#include "certs/bundle.h"
 #include "certs/identity.h"
 #include "proxy/hosts.h"
 #include "proxy/options.h"
@@ -32,7 +31,7 @@ struct origin_session {
 };
 
 struct tls_client {
-	struct tls_client_settings settings; /* borrowed */
+	struct tls_client_settings settings; /* borrowed, without the roots */
 	SSL_CTX *context;                    /* owned */
 	struct origin_session *sessions;     /* owned, oldest first */
 };
@@ -46,6 +45,16 @@ forget_session(struct tls_client *client, struct origin_session *session)
 	SSL_SESSION_free(session->session);
 	free(session->route);
 	free(session);
+}
+
+static void
+forget_sessions(struct tls_client *client)
+{
+	struct origin_session *session;
+	struct origin_session *next;
+
+	HASH_ITER (hh, client->sessions, session, next)
+		forget_session(client, session);
 }
 
 /* OpenSSL made a session; returning 1 keeps the reference. */
@@ -81,34 +90,6 @@ on_verified(int is_good, X509_STORE_CTX *chain)
 		return is_good;
 	X509_STORE_CTX_set_error(chain, X509_V_OK);
 	return 1;
-}
-
-static bool
-has_crl(X509_STORE *store)
-{
-	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
-
-	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
-		if (X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) ==
-		    X509_LU_CRL)
-			return true;
-	}
-	return false;
-}
-
-static bool
-load_roots(SSL_CTX *context, const char *ca_file)
-{
-	const char *roots = ca_file != NULL ? ca_file : bundle_system_roots();
-	X509_STORE *store = SSL_CTX_get_cert_store(context);
-
-	/* Without any roots nothing verifies, and each dial says so. */
-	if (roots != NULL && SSL_CTX_load_verify_file(context, roots) != 1)
-		return false;
-	if (has_crl(store))
-		X509_STORE_set_flags(
-		    store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-	return true;
 }
 
 /* ---- what we offer ---- */
@@ -178,10 +159,8 @@ tls_client_new(
 	client->settings = *settings;
 	client->context =
 	    tls_context_new(TLS_client_method(), settings->keylog);
-	if (client->context == NULL ||
-	    !load_roots(client->context, settings->ca_file)) {
-		tls_explain(
-		    error, "cannot load the roots to verify origins by");
+	if (client->context == NULL) {
+		tls_explain(error, "cannot set up TLS towards origins");
 		tls_client_free(client);
 		return NULL;
 	}
@@ -191,19 +170,24 @@ tls_client_new(
 	SSL_CTX_set_session_cache_mode(client->context,
 	    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(client->context, keep_session);
+	tls_client_set_roots(client, settings->roots);
 	return client;
+}
+
+/* A session that is resumed is not verified again, so none is kept. */
+void
+tls_client_set_roots(struct tls_client *client, const struct tls_roots *roots)
+{
+	forget_sessions(client);
+	SSL_CTX_set1_cert_store(client->context, roots->store);
 }
 
 void
 tls_client_free(struct tls_client *client)
 {
-	struct origin_session *session;
-	struct origin_session *next;
-
 	if (client == NULL)
 		return;
-	HASH_ITER (hh, client->sessions, session, next)
-		forget_session(client, session);
+	forget_sessions(client);
 	SSL_CTX_free(client->context);
 	free(client);
 }

@@ -4,7 +4,8 @@
 
 /*
  * What the files about TLS share, and nobody else sees: tls.c (sessions),
- * tls_server.c (towards callers) and tls_client.c (towards origins).
+ * tls_server.c (towards callers), tls_client.c (towards origins) and
+ * tls_roots.c.
  */
 
 #include <openssl/ssl.h>
@@ -13,6 +14,10 @@
 #include "proxy/tls_bio.h"
 
 #define TLS_FINGERPRINT_BYTES 33
+
+struct tls_roots {
+	X509_STORE *store; /* owned, and counted: clients hold it too */
+};
 
 struct tls {
 	SSL *ssl; /* owned */

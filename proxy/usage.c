@@ -19,15 +19,6 @@
 #define HELP_BYTES 512
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
-struct command_row {
-	const char *word;
-	const char *synopsis;
-	const char *summary; /* one line */
-	const char *story;
-	const char *example;
-	const char *exit_statuses;
-};
-
 static const char success_or_mistake[] =
     "  0  done\n"
     "  2  a mistake in options or environment, or it could not be done;\n"
@@ -297,6 +288,12 @@ usage_print_version(void)
 {
 	printf("leakproxy %s (libevent %s)\n", LEAKPROXY_VERSION,
 	    event_get_version());
+}
+
+const struct command_row *
+usage_command(enum command command)
+{
+	return &commands[command];
 }
 
 const char *

@@ -3,8 +3,8 @@
 #define PROXY_USAGE_H
 
 /*
- * What --help and --version print, the commands' names, and guesses at what a
- * misspelt word was to be.  All of it goes to stdout.
+ * What --help and --version print (to stdout), the commands in words, and
+ * guesses at what a misspelt word was to be.
  */
 
 #include <stdbool.h>
@@ -16,6 +16,17 @@ void usage_print(void);
 void usage_print_command(enum command command);
 void usage_print_version(void);
 
+struct command_row {
+	const char *word;
+	const char *synopsis;
+	const char *summary; /* one line */
+	const char *story;   /* the next, too: whole lines */
+	const char *example;
+	const char *exit_statuses;
+};
+
+/* Static. */
+const struct command_row *usage_command(enum command command);
 const char *usage_command_word(enum command command);
 bool usage_find_command(const char *word, enum command *command) MUST_CHECK;
 

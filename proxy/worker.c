@@ -291,13 +291,13 @@ add_listeners(struct worker_thread *thread, const struct entrance *entrances,
 
 static bool
 furnish(struct worker_thread *thread, const struct house *house,
-    char error[TLS_ERROR_BYTES])
+    struct policy *policy, char error[TLS_ERROR_BYTES])
 {
 	const struct options *options = house->options;
 	struct worker *worker = &thread->worker;
 	struct ledger_config config = {
 	    .patience = {options->stall_after_us, options->probe_grace_us},
-	    .routes = options->routes,
+	    .routes = policy->routes,
 	    .callers = house->callers,
 	    .suspicion = house->suspicion,
 	    .capture = {.memory_bytes =
@@ -313,13 +313,14 @@ furnish(struct worker_thread *thread, const struct house *house,
 	    .shard_count = options->workers,
 	};
 	struct tls_client_settings tls = {
-	    .ca_file = options->upstream_ca,
+	    .roots = policy->roots,
 	    .keylog = house->keylog,
 	    .client_certs = options->client_certs,
 	    .client_cert_count = options->client_cert_count,
 	};
 
 	worker->house = house;
+	worker->policy = policy_ref(policy);
 	TAILQ_INIT(&worker->clients);
 	worker->loop = loop_new();
 	worker->ledger = ledger_new(&config, clock_wall(), clock_mono());
@@ -342,13 +343,13 @@ run(void *arg)
 }
 
 struct worker_thread *
-worker_new(
-    const struct house *house, unsigned index, char error[TLS_ERROR_BYTES])
+worker_new(const struct house *house, struct policy *policy, unsigned index,
+    char error[TLS_ERROR_BYTES])
 {
 	struct worker_thread *thread = xcalloc(1, sizeof(*thread));
 
 	thread->index = index;
-	if (furnish(thread, house, error))
+	if (furnish(thread, house, policy, error))
 		return thread;
 	worker_free(thread);
 	return NULL;
@@ -411,10 +412,26 @@ worker_free(struct worker_thread *thread)
 	tls_client_free(worker->tls_client);
 	evidence_source_free(worker->evidence);
 	ledger_free(worker->ledger);
+	policy_unref(worker->policy);
 	text_fini(&worker->scratch);
 	text_fini(&worker->held_head);
 	free(thread->listeners);
 	free(thread);
+}
+
+/* ---- another policy ---- */
+
+/* Connections that rest have been verified by the roots of before. */
+void
+worker_set_policy(struct worker *worker, struct policy *policy)
+{
+	struct policy *old = worker->policy;
+
+	worker->policy = policy;
+	ledger_set_routes(worker->ledger, policy->routes);
+	tls_client_set_roots(worker->tls_client, policy->roots);
+	pool_clear(worker->pool);
+	policy_unref(old);
 }
 
 /* ---- asking ---- */

@@ -20,6 +20,7 @@
 #include "proxy/base/loop.h"
 #include "proxy/destination.h"
 #include "proxy/options.h"
+#include "proxy/policy.h"
 #include "proxy/text.h"
 #include "proxy/tls.h"
 
@@ -48,6 +49,7 @@ struct house {
 
 struct worker {
 	const struct house *house;        /* borrowed */
+	struct policy *policy;            /* a reference */
 	struct loop *loop;                /* owned */
 	struct ledger *ledger;            /* owned */
 	struct evidence_source *evidence; /* owned */
@@ -73,13 +75,10 @@ struct entrance {
 	bool is_redirect; /* a --redirect, else a --listen */
 };
 
-/*
- * Makes worker `index`, and reads what it needs from files: afterwards we may
- * become a user who cannot.  Returns NULL with a line in `error`.  Free with
- * worker_free().
- */
-struct worker_thread *worker_new(
-    const struct house *house, unsigned index, char error[TLS_ERROR_BYTES]);
+/* Makes worker `index`, which takes a reference of its own to the policy.
+ * Returns NULL with a line in `error`.  Free with worker_free(). */
+struct worker_thread *worker_new(const struct house *house,
+    struct policy *policy, unsigned index, char error[TLS_ERROR_BYTES]);
 
 /* Starts its thread, listening at each of `entrances`, whose descriptors are
  * taken, also where it fails.  Returns false with a line in `error`. */
@@ -105,6 +104,10 @@ void worker_count_upstream(struct worker *worker, struct stream *stream);
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
 struct snapshot *worker_snapshot(
     struct worker *worker, const struct snapshot_query *query);
+
+/* In the worker's thread: lives by another policy from now on.  Takes the
+ * reference. */
+void worker_set_policy(struct worker *worker, struct policy *policy);
 
 /* From any thread: runs `ask` with the worker in its thread, or, after
  * worker_join(), at once in the caller's. */

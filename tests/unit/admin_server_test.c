@@ -190,14 +190,23 @@ loopback(uint16_t port)
 	    .sin_port = htons(port)};
 }
 
+static char ca_pem[] = "-----BEGIN CERTIFICATE-----\n";
+
+static char *
+copy_text(void *text)
+{
+	return xstrdup(text);
+}
+
 static struct admin_server *
-start(struct stage *stage, uint16_t port, const char *ca_pem)
+start(struct stage *stage, uint16_t port, char *pem)
 {
 	struct sockaddr_in any = loopback(port);
 	const struct admin_config config = {
 	    .sockaddr = (struct sockaddr *)&any,
 	    .sockaddr_length = sizeof(any),
-	    .ca_pem = ca_pem,
+	    .ca_pem = pem == NULL ? NULL : copy_text,
+	    .ca_pem_arg = pem,
 	    .token = stage->token,
 	    .marks = stage->marks,
 	    .source = {gather, &stage->source, is_ready},
@@ -230,7 +239,7 @@ set_up(void **state)
 	pthread_cond_init(&source->changed, NULL);
 	pthread_create(&source->thread, NULL, run_source, source);
 	stage->marks = marks_new();
-	stage->server = start(stage, 0, "-----BEGIN CERTIFICATE-----\n");
+	stage->server = start(stage, 0, ca_pem);
 	assert_non_null(stage->server);
 	*state = stage;
 	return 0;
@@ -1075,7 +1084,7 @@ static void
 start_again(struct stage *stage)
 {
 	admin_server_stop(stage->server);
-	stage->server = start(stage, 0, "-----BEGIN CERTIFICATE-----\n");
+	stage->server = start(stage, 0, ca_pem);
 	assert_non_null(stage->server);
 }
 

@@ -60,9 +60,9 @@ test_defaults_of_serve(void **state)
 	assert_null(options->upstream_ca);
 	assert_int_equal(options->tag_headers.count, 1);
 	assert_string_equal(options->tag_headers.items[0], "leakproxy-tag");
-	assert_int_equal(options->passthrough.count, 0);
+	assert_int_equal(options->policy->passthrough.count, 0);
 	assert_int_equal(options->resolve_count, 0);
-	assert_non_null(options->routes);
+	assert_non_null(options->policy->routes);
 	assert_int_equal(options->stall_after_us, 30 * US_PER_S);
 	assert_int_equal(options->probe_after_us, 30 * US_PER_S);
 	assert_int_equal(options->probe_grace_us, 5 * US_PER_S);
@@ -395,7 +395,7 @@ test_environment_comes_before_defaults(void **state)
 	assert_int_equal(options->stall_after_us, US_PER_S);
 	assert_true(options->is_strict);
 	assert_int_equal(options->tag_headers.count, 3);
-	assert_int_equal(options->allow_count, 1);
+	assert_int_equal(options->policy->allow_count, 1);
 	result_fini(&result);
 }
 
@@ -554,7 +554,7 @@ allows(const char *words, const char *host)
 		sockaddr = (struct sockaddr *)&v6;
 	}
 	parse_good(&result, words);
-	is_allowed = options_allow(result.options, sockaddr);
+	is_allowed = policy_allows(result.options->policy, sockaddr);
 	result_fini(&result);
 	return is_allowed;
 }
@@ -612,8 +612,8 @@ test_what_is_passed_through(void **state)
 		struct result result;
 
 		parse_good(&result, words);
-		if (options_pass_through(result.options, cases[i].host) !=
-		    cases[i].is_passed)
+		if (policy_passes_through(result.options->policy,
+			cases[i].host) != cases[i].is_passed)
 			fail_msg("%s and %s", cases[i].pattern, cases[i].host);
 		result_fini(&result);
 		free(words);

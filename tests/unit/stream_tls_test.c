@@ -34,6 +34,21 @@ static struct tls_server *tls_server;
 static struct tls_client *trusting;
 static struct tls_client *distrusting;
 
+static struct tls_client *
+client_of(const char *ca_file)
+{
+	char error[TLS_ERROR_BYTES];
+	struct tls_roots *roots = tls_roots_read(ca_file, error);
+	struct tls_client *client;
+
+	if (roots == NULL)
+		return NULL;
+	client = tls_client_new(
+	    &(struct tls_client_settings){.roots = roots}, error);
+	tls_roots_free(roots);
+	return client;
+}
+
 static int
 set_up(void **state)
 {
@@ -49,12 +64,8 @@ set_up(void **state)
 	if (leaves == NULL)
 		return -1;
 	tls_server = tls_server_new(leaves, NULL, tls_failure);
-	trusting = tls_client_new(
-	    &(struct tls_client_settings){
-		.ca_file = authority_certificate_path(authority)},
-	    tls_failure);
-	distrusting =
-	    tls_client_new(&(struct tls_client_settings){0}, tls_failure);
+	trusting = client_of(authority_certificate_path(authority));
+	distrusting = client_of(NULL);
 	return tls_server != NULL && trusting != NULL && distrusting != NULL
 	    ? 0
 	    : -1;
