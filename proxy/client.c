@@ -17,7 +17,7 @@
  *
  * READING waits for a request head.  SNIFFING waits for the first byte inside
  * a CONNECT, to tell TLS from plain HTTP from anything else, and after a while
- * for the origin's too.  FINISHING has
+ * for the origin's too; a redirected connection begins there.  FINISHING has
  * announced its end and sends what is queued; WATCHED has sent our FIN and
  * listens for the caller's, which is how an undrained response shows.
  */
@@ -32,10 +32,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "accounting/evidence.h"
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/parsers.h"
 #include "proxy/units.h"
 
 /* What the kernel may hold unsent for one caller: a thousand leaks must not
@@ -58,6 +61,18 @@ client_set_state(struct client *client, enum client_state next)
 	client->state = next;
 	client->state_since = clock_mono();
 	client->head_since = 0;
+}
+
+void
+client_rest(struct client *client)
+{
+	parsers_give_back(client->worker->parsers, &client->parser);
+}
+
+bool
+client_has_begun(const struct client *client)
+{
+	return client->parser != NULL && http_has_begun(client->parser);
 }
 
 /* ---- small answers ---- */
@@ -117,8 +132,10 @@ free_client(void *arg)
 {
 	struct client *client = client_of(arg);
 
-	http_parser_free(client->parser);
+	client_rest(client);
 	free(client->target);
+	free(client->destination);
+	text_fini(&client->hello);
 	client->magic = 0;
 	free(client);
 }
@@ -150,19 +167,16 @@ void
 client_note_bytes(struct client *client)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
+	struct counters *counters = ledger_counters(client->worker->ledger);
 
 	record->received_bytes = stream_received_bytes(client->stream);
 	record->sent_bytes = stream_sent_bytes(client->stream);
-}
-
-static void
-count_bytes(struct client *client)
-{
-	struct counters *counters = ledger_counters(client->worker->ledger);
-	const struct conn_record *record = ledger_conn_record(client->record);
-
-	counters->client_received_bytes += (uint64_t)record->received_bytes;
-	counters->client_sent_bytes += (uint64_t)record->sent_bytes;
+	stream_take_bytes(client->stream, &counters->client_received_bytes,
+	    &counters->client_sent_bytes);
+	if (client->exchange != NULL)
+		exchange_count_bytes(client->exchange);
+	if (client->tunnel != NULL)
+		tunnel_count_bytes(client->tunnel);
 }
 
 void
@@ -180,7 +194,6 @@ client_close(struct client *client, enum close_reason reason)
 		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
 	client_note_bytes(client);
-	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
 	if (client->exchange != NULL && exchange_is_sending(client->exchange))
@@ -199,6 +212,8 @@ client_close(struct client *client, enum close_reason reason)
 		dial_cancel(&client->dial);
 	if (client->listened != NULL)
 		stream_close(&client->listened);
+	if (client->patience != NULL)
+		event_free(client->patience);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
 	if (client->is_aborting)
 		stream_abort(&client->stream);
@@ -278,6 +293,13 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	    exchange_is_full(client->exchange))
 		stream_pause(client->stream);
 	return taken;
+}
+
+/* Only through a tunnel. */
+static void
+on_passed(void *arg, size_t length)
+{
+	tunnel_client_passed(client_of(arg)->tunnel);
 }
 
 static void
@@ -378,12 +400,14 @@ on_finished(void *arg)
 	if (!client->has_fin)
 		ledger_conn_probed(client->record, clock_mono());
 	client_set_state(client, CLIENT_WATCHED);
+	client_rest(client);
 	if (client->has_fin && !client_owes_bytes(client))
 		client_close(client, client_reason_of_fin(client));
 }
 
 static const struct stream_callbacks callbacks = {
     .on_bytes = on_bytes,
+    .on_passed = on_passed,
     .on_drained = on_drained,
     .on_ended = on_ended,
     .on_secured = on_secured,
@@ -427,7 +451,7 @@ void
 client_become_relay(struct client *client, struct stream **upstream)
 {
 	client->exchange = NULL;
-	http_next(client->parser);
+	client_rest(client);
 	connect_relay(client, upstream);
 }
 
@@ -445,10 +469,9 @@ set_socket_options(int fd)
 	    fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
-void
-client_accept(struct worker *worker, int fd, const struct address *address)
+struct client *
+client_new(struct worker *worker, int fd, const struct address *address)
 {
-	const struct options *options = worker->house->options;
 	struct client *client = xcalloc(1, sizeof(*client));
 	char text[UNITS_ADDRESS_TEXT_BYTES];
 
@@ -458,24 +481,31 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	client->worker = worker;
 	client->record = ledger_conn_opened(
 	    worker->ledger, text, clock_wall(), clock_mono());
-	client->is_local = evidence_is_local(fd);
-	ledger_conn_record(client->record)->is_local = client->is_local;
-	client->parser = http_parser_new(HTTP_KIND_REQUEST,
-	    options->max_header_bytes, request_on_body, client);
 	client->stream = stream_new(worker->loop, fd, &callbacks, client);
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
 	client->is_too_many = atomic_fetch_add(worker->house->connection_count,
 				  1) >= worker->house->max_connections;
 	client_set_state(client, CLIENT_READING);
-	if (!options_allow(
-		options, (const struct sockaddr *)&address->sockaddr))
+	return client;
+}
+
+void
+client_accept(struct worker *worker, int fd, const struct address *address)
+{
+	struct client *client = client_new(worker, fd, address);
+	struct conn_record *record = ledger_conn_record(client->record);
+
+	client->is_local = evidence_is_local(fd);
+	record->is_local = client->is_local;
+	if (!options_allow(worker->house->options,
+		(const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,
 		    &(struct refusal){.status = 403,
 			.token = "http_request_denied",
 			.text = "your address is not allowed to use this "
 				"proxy: add it with --allow",
-			.detail = text},
+			.detail = record->client_address},
 		    CLOSE_NOT_ALLOWED);
 }
 
@@ -484,7 +514,7 @@ client_drain(struct client *client)
 {
 	switch (client->state) {
 	case CLIENT_READING:
-		if (http_has_begun(client->parser))
+		if (client_has_begun(client))
 			client->is_ending = true;
 		else if (client_owes_bytes(client))
 			client_finish(client, CLOSE_SHUTDOWN);

@@ -45,6 +45,12 @@ option_reader option_read_text;
 option_reader option_read_upstream_proxy;
 option_reader option_read_workers;
 
+/* ---- option_redirect.c: what is about redirected connections ---- */
+
+/* An address, or a port alone: that of both loopback addresses. */
+option_reader option_read_redirect;
+option_reader option_read_uid;
+
 /* ---- option_top.c: how often it is drawn ---- */
 
 option_reader option_read_count;

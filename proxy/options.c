@@ -363,6 +363,7 @@ fill_in_state_dir(struct options *options)
 
 	bool needs_none = options->command == COMMAND_SELFTEST ||
 	    options->command == COMMAND_TOP ||
+	    options->command == COMMAND_REDIRECT_RULES ||
 	    options->command == COMMAND_REPLAY ||
 	    (options->command == COMMAND_REPORT && options->run == NULL);
 
@@ -405,6 +406,7 @@ options_new(enum command command)
 
 	options->command = command;
 	options->ready_fd = -1;
+	options->uid = -1;
 	options->leak_exit_code = -1;
 	options->routes = route_set_new();
 	options->secrets = secrets_new();
@@ -443,7 +445,7 @@ read_command(const char *word, enum command *command)
 	if (word == NULL) {
 		complain(NULL,
 		    "the command is missing: write serve, exec, report, "
-		    "top, runs, compare, ca, "
+		    "top, runs, compare, ca, redirect-rules, "
 		    "replay or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
@@ -523,6 +525,7 @@ options_free(struct options *options)
 	route_set_free(options->routes);
 	secrets_free(options->secrets);
 	free(options->listen);
+	free(options->redirect);
 	free(options->resolve);
 	free(options->allow);
 	free(options->allowed_destinations);

@@ -14,6 +14,7 @@
 #include "accounting/memory.h"
 #include "proxy/marking.h"
 #include "proxy/maxforwards.h"
+#include "proxy/parsers.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
 
@@ -76,10 +77,25 @@ agrees_with_host(const struct head *request, const struct origin *origin)
 	    strcmp(named.host, origin_server_name(origin)) == 0;
 }
 
+/* A redirected request has no authority but Host: that says who is where it
+ * was to go.  It need not be who the SNI says: that is the origin's to judge.
+ */
+static bool
+takes_name_from_host(const struct head *request, struct origin *origin)
+{
+	const struct field *host = head_find(request, FIELD_HOST);
+	struct origin named;
+
+	if (host == NULL)
+		return true;
+	return origin_parse_authority(host->value, origin->port, &named) &&
+	    (origin->is_tls || origin_set_server_name(origin, named.host));
+}
+
 bool
 request_is_head(const struct client *client)
 {
-	return http_has_head(client->parser) &&
+	return client->parser != NULL && http_has_head(client->parser) &&
 	    head_method_is(http_head(client->parser), "HEAD");
 }
 
@@ -173,8 +189,12 @@ forward(struct client *client, const struct head *request)
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
-	if (mistake == NULL && !agrees_with_host(request, &origin))
+	if (mistake == NULL && client->destination != NULL) {
+		if (!takes_name_from_host(request, &origin))
+			mistake = "Host is neither a host nor host:port";
+	} else if (mistake == NULL && !agrees_with_host(request, &origin)) {
 		mistake = "Host disagrees with the request target";
+	}
 	if (mistake != NULL) {
 		client_refuse_request(
 		    client, 400, "http_request_error", mistake);
@@ -266,7 +286,12 @@ parse(struct client *client, const char *bytes, size_t length)
 
 	while (may_parse(client)) {
 		size_t taken;
-		enum http_progress progress = http_feed(
+		enum http_progress progress;
+
+		if (client->parser == NULL)
+			client->parser = parsers_lend(
+			    client->worker->parsers, request_on_body, client);
+		progress = http_feed(
 		    client->parser, bytes + offset, length - offset, &taken);
 
 		offset += taken;
@@ -297,11 +322,11 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_EXCHANGING:
 		offset = parse(client, bytes, length);
 		if (client->state == CLIENT_SNIFFING && offset < length)
-			offset += connect_sniff(
-			    client, bytes + offset, length - offset);
+			offset +=
+			    sniff_take(client, bytes + offset, length - offset);
 		return offset;
 	case CLIENT_SNIFFING:
-		return connect_sniff(client, bytes, length);
+		return sniff_take(client, bytes, length);
 	case CLIENT_RELAYING:
 		return tunnel_client_bytes(client->tunnel, bytes, length);
 	case CLIENT_DIALLING:
@@ -328,7 +353,7 @@ request_read_next(struct client *client)
 {
 	size_t kept_length;
 
-	http_next(client->parser);
+	client_rest(client);
 	(void)stream_kept(client->stream, &kept_length);
 	client->is_pipelined = kept_length > 0;
 	client->is_request_read = false;

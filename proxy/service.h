@@ -45,6 +45,9 @@ void service_close(struct service *service);
 /* Address `index` we listen on, as text; NULL beyond the last.  Borrowed. */
 const char *service_listen_text(const struct service *service, size_t index);
 
+/* The same of --redirect. */
+const char *service_redirect_text(const struct service *service, size_t index);
+
 /* The CA's certificate in PEM, and paths; borrowed. */
 const char *service_ca_pem(const struct service *service);
 const char *service_ca_path(const struct service *service);

@@ -23,9 +23,12 @@
 #include "proxy/text.h"
 #include "proxy/tls.h"
 
+struct stream;
 struct client;
+struct parsers;
 struct pool;
 struct resolver;
+struct splice;
 
 TAILQ_HEAD(client_list, client);
 
@@ -51,6 +54,8 @@ struct worker {
 	struct tls_client *tls_client;    /* owned */
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
+	struct parsers *parsers;          /* owned */
+	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
 	struct text held_head;            /* owned: a response's, that waits for
 	                                     what has come of its body */
@@ -62,6 +67,12 @@ struct worker {
 
 struct worker_thread;
 
+/* Where a worker accepts: a descriptor that is bound with SO_REUSEPORT. */
+struct entrance {
+	int fd;
+	bool is_redirect; /* a --redirect, else a --listen */
+};
+
 /*
  * Makes worker `index`, and reads what it needs from files: afterwards we may
  * become a user who cannot.  Returns NULL with a line in `error`.  Free with
@@ -70,11 +81,11 @@ struct worker_thread;
 struct worker_thread *worker_new(
     const struct house *house, unsigned index, char error[TLS_ERROR_BYTES]);
 
-/* Starts its thread, listening on each of `listeners` (descriptors that are
- * bound with SO_REUSEPORT; taken, also where it fails).  Returns false with a
- * line in `error`. */
-bool worker_start(struct worker_thread *thread, const int *listeners,
-    size_t listener_count, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+/* Starts its thread, listening at each of `entrances`, whose descriptors are
+ * taken, also where it fails.  Returns false with a line in `error`. */
+bool worker_start(struct worker_thread *thread,
+    const struct entrance *entrances, size_t entrance_count,
+    char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
 /* From any thread: stop accepting, let exchanges end, close idle connections,
  * and what is left after --drain-timeout.  The thread ends then. */
@@ -86,6 +97,10 @@ void worker_join(struct worker_thread *thread);
 
 /* After worker_join(), or where it was never started. */
 void worker_free(struct worker_thread *thread);
+
+/* In the worker's thread: counts what has passed on a stream to an origin since
+ * the last time. */
+void worker_count_upstream(struct worker *worker, struct stream *stream);
 
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
 struct snapshot *worker_snapshot(

@@ -247,9 +247,9 @@ def patience(stall_after, probe_after, probe_grace):
             "--probe-grace", probe_grace)
 
 
-def established(pid):
+def established(pid, *options):
     """The process's connections, one line each, as ss shows them."""
-    listing = subprocess.run(["ss", "-tnpH"], check=True, capture_output=True,
+    listing = subprocess.run(["ss", "-tnpHO", *options], check=True, capture_output=True,
                              text=True).stdout
     return [line for line in listing.splitlines() if f"pid={pid}," in line]
 
