@@ -105,7 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
+	skopeo python3-yaml python3-grpcio testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -175,9 +175,14 @@ soak: deps
 check: deps
 	@tests/check
 
-# Debian's peers have to be installed for it: nginx, haproxy, squid.
+# One subject each: peers (BENCH_ARGS go to it; Debian's nginx, haproxy and squid
+# have to be installed), idle connections, watched leaks.
+BENCH ?= peers idle watched
 bench: all
-	@tests/bench/run $(BENCH_ARGS)
+	@for subject in $(BENCH); do \
+		tests/bench/$$subject $$( \
+			[ $$subject = peers ] && echo '$(BENCH_ARGS)') || exit 1; \
+	done
 
 # The founding story, two hours' worth at a hundredth of the time.
 .PHONY: story

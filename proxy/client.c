@@ -38,6 +38,7 @@
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/parsers.h"
 #include "proxy/units.h"
 
 /* What the kernel may hold unsent for one caller: a thousand leaks must not
@@ -60,6 +61,18 @@ client_set_state(struct client *client, enum client_state next)
 	client->state = next;
 	client->state_since = clock_mono();
 	client->head_since = 0;
+}
+
+void
+client_rest(struct client *client)
+{
+	parsers_give_back(client->worker->parsers, &client->parser);
+}
+
+bool
+client_has_begun(const struct client *client)
+{
+	return client->parser != NULL && http_has_begun(client->parser);
 }
 
 /* ---- small answers ---- */
@@ -119,7 +132,7 @@ free_client(void *arg)
 {
 	struct client *client = client_of(arg);
 
-	http_parser_free(client->parser);
+	client_rest(client);
 	free(client->target);
 	free(client->destination);
 	text_fini(&client->hello);
@@ -154,19 +167,16 @@ void
 client_note_bytes(struct client *client)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
+	struct counters *counters = ledger_counters(client->worker->ledger);
 
 	record->received_bytes = stream_received_bytes(client->stream);
 	record->sent_bytes = stream_sent_bytes(client->stream);
-}
-
-static void
-count_bytes(struct client *client)
-{
-	struct counters *counters = ledger_counters(client->worker->ledger);
-	const struct conn_record *record = ledger_conn_record(client->record);
-
-	counters->client_received_bytes += (uint64_t)record->received_bytes;
-	counters->client_sent_bytes += (uint64_t)record->sent_bytes;
+	stream_take_bytes(client->stream, &counters->client_received_bytes,
+	    &counters->client_sent_bytes);
+	if (client->exchange != NULL)
+		exchange_count_bytes(client->exchange);
+	if (client->tunnel != NULL)
+		tunnel_count_bytes(client->tunnel);
 }
 
 void
@@ -184,7 +194,6 @@ client_close(struct client *client, enum close_reason reason)
 		ledger_conn_probed(client->record, now);
 	client_set_state(client, CLIENT_CLOSED);
 	client_note_bytes(client);
-	count_bytes(client);
 	note_delivery(client);
 	note_exit(client);
 	if (client->exchange != NULL && exchange_is_sending(client->exchange))
@@ -286,6 +295,13 @@ on_bytes(void *arg, const char *bytes, size_t length)
 	return taken;
 }
 
+/* Only through a tunnel. */
+static void
+on_passed(void *arg, size_t length)
+{
+	tunnel_client_passed(client_of(arg)->tunnel);
+}
+
 static void
 on_drained(void *arg)
 {
@@ -384,12 +400,14 @@ on_finished(void *arg)
 	if (!client->has_fin)
 		ledger_conn_probed(client->record, clock_mono());
 	client_set_state(client, CLIENT_WATCHED);
+	client_rest(client);
 	if (client->has_fin && !client_owes_bytes(client))
 		client_close(client, client_reason_of_fin(client));
 }
 
 static const struct stream_callbacks callbacks = {
     .on_bytes = on_bytes,
+    .on_passed = on_passed,
     .on_drained = on_drained,
     .on_ended = on_ended,
     .on_secured = on_secured,
@@ -433,7 +451,7 @@ void
 client_become_relay(struct client *client, struct stream **upstream)
 {
 	client->exchange = NULL;
-	http_next(client->parser);
+	client_rest(client);
 	connect_relay(client, upstream);
 }
 
@@ -463,8 +481,6 @@ client_new(struct worker *worker, int fd, const struct address *address)
 	client->worker = worker;
 	client->record = ledger_conn_opened(
 	    worker->ledger, text, clock_wall(), clock_mono());
-	client->parser = http_parser_new(HTTP_KIND_REQUEST,
-	    worker->house->options->max_header_bytes, request_on_body, client);
 	client->stream = stream_new(worker->loop, fd, &callbacks, client);
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
@@ -498,7 +514,7 @@ client_drain(struct client *client)
 {
 	switch (client->state) {
 	case CLIENT_READING:
-		if (http_has_begun(client->parser))
+		if (client_has_begun(client))
 			client->is_ending = true;
 		else if (client_owes_bytes(client))
 			client_finish(client, CLOSE_SHUTDOWN);

@@ -27,7 +27,8 @@ void client_close(struct client *client, enum close_reason reason);
 /* The worker stops: idle connections end, busy ones after their exchange. */
 void client_drain(struct client *client);
 
-/* Writes the bytes so far into the connection's record. */
+/* Writes the bytes so far into the connection's record, and counts them and
+ * those of its upstream. */
 void client_note_bytes(struct client *client);
 
 /* ---- for the sweep ---- */

@@ -55,8 +55,8 @@ struct client {
 	bool has_replied;  /* CONNECT was answered */
 	bool is_too_many;  /* to be told so once it asks */
 	/* owned */
-	struct stream *stream; /* NULL once closed */
-	struct http_parser *parser;
+	struct stream *stream;       /* NULL once closed */
+	struct http_parser *parser;  /* lent; NULL while no request is begun */
 	struct exchange *exchange;   /* while EXCHANGING */
 	struct tunnel *tunnel;       /* while RELAYING */
 	struct dial *dial;           /* while DIALLING, maybe SNIFFING */
@@ -87,6 +87,12 @@ struct client *client_new(
 
 /* Asserts that `arg` is a client. */
 struct client *client_of(void *arg);
+
+/* No request is begun, nor will one be told of: gives its parser back. */
+void client_rest(struct client *client);
+
+/* Whether a byte of a request has come. */
+bool client_has_begun(const struct client *client);
 
 void client_set_state(struct client *client, enum client_state next);
 uint64_t client_id(const struct client *client);

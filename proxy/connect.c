@@ -251,7 +251,7 @@ connect_begin(struct client *client, const struct head *request)
 	record->target = head_span_copy(request->target);
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
-	http_next(client->parser);
+	client_rest(client);
 	if (options_pass_through(client->worker->house->options, target.host)) {
 		dial_tunnel(client);
 		return;

@@ -315,6 +315,7 @@ on_connected(struct dial *dial)
 	ledger_counters(dial->worker->ledger)->upstream_connections++;
 	dial->stream =
 	    stream_new(dial->worker->loop, fd, &handshake_callbacks, dial);
+	stream_start_modestly(dial->stream);
 	if (dial->chain != NULL &&
 	    (dial->origin.is_tls || dial->purpose == DIAL_FOR_TUNNEL))
 		ask_for_tunnel(dial);

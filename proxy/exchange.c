@@ -218,6 +218,13 @@ exchange_chain(const struct exchange *x)
 								      : NULL;
 }
 
+void
+exchange_count_bytes(struct exchange *x)
+{
+	if (x->upstream != NULL)
+		worker_count_upstream(x->worker, upstream_stream(x->upstream));
+}
+
 int64_t
 exchange_upstream_bytes(const struct exchange *x)
 {

@@ -52,6 +52,9 @@ bool exchange_refuse_request(
 /* Whether to stop reading the request until client_read_on(). */
 bool exchange_is_full(const struct exchange *exchange);
 
+/* Counts the upstream's bytes up to now. */
+void exchange_count_bytes(struct exchange *exchange);
+
 /* Bytes on the wire so far, both ways, of the upstream that it holds. */
 int64_t exchange_upstream_bytes(const struct exchange *exchange);
 

@@ -70,6 +70,15 @@ http_parser_free(struct http_parser *parser)
 	free(parser);
 }
 
+void
+http_parser_set_owner(
+    struct http_parser *parser, http_body_cb on_body, void *arg)
+{
+	assert(!http_has_begun(parser));
+	parser->on_body = on_body;
+	parser->arg = arg;
+}
+
 enum http_progress
 http_refuse(struct http_parser *parser, enum http_error error)
 {

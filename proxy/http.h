@@ -37,12 +37,23 @@ struct http_parser *http_parser_new(enum http_kind kind, size_t max_head_bytes,
     http_body_cb on_body, void *arg);
 void http_parser_free(struct http_parser *parser);
 
+/* Between messages: whom the next ones are told to. */
+void http_parser_set_owner(
+    struct http_parser *parser, http_body_cb on_body, void *arg);
+
 /*
  * Feeds bytes; *taken of them were used.  Stops behind the head, and behind
  * the message: what is left belongs to the next.
  */
 enum http_progress http_feed(struct http_parser *parser, const char *bytes,
     size_t length, size_t *taken);
+
+/* The bytes of a body of known length that have not come yet; 0 where there is
+ * none, or its length is not known. */
+int64_t http_body_left(const struct http_parser *parser);
+
+/* So many of these came, and went another way: on_body has nothing to see. */
+void http_body_passed(struct http_parser *parser, size_t length);
 
 /* The connection ended.  Returns HTTP_HAS_MESSAGE when that completes a
  * response, HTTP_NEEDS_MORE when nothing had begun, else HTTP_IS_BAD. */

@@ -7,6 +7,7 @@
 
 #include "proxy/http_parts.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -258,4 +259,22 @@ http_feed_body(
 	if (code == HPE_OK)
 		return HTTP_NEEDS_MORE;
 	return http_refuse(parser, http_error_of_llhttp(parser, code));
+}
+
+int64_t
+http_body_left(const struct http_parser *parser)
+{
+	if (parser->phase != PHASE_BODY || parser->is_complete ||
+	    parser->head.framing != BODY_LENGTH)
+		return 0;
+	return (int64_t)parser->llhttp.content_length;
+}
+
+/* llhttp counts what is left down, and does nothing else in a body. */
+void
+http_body_passed(struct http_parser *parser, size_t length)
+{
+	assert((int64_t)length <= http_body_left(parser));
+	parser->llhttp.content_length -= length;
+	parser->is_complete = parser->llhttp.content_length == 0;
 }

@@ -20,6 +20,7 @@
 #include "accounting/memory.h"
 #include "certs/identity.h"
 #include "proxy/option_table.h"
+#include "proxy/option_words.h"
 #include "proxy/usage.h"
 
 #define STATUS_MISTAKE 2
@@ -220,28 +221,6 @@ read_option(struct parse *parse, const char *word)
 	    parse, row, equals == NULL ? NULL : equals + 1);
 }
 
-/* The files that replay takes stand before, between or behind its options. */
-static bool
-take_file(struct options *options, const char *word)
-{
-	if (options->command != COMMAND_REPLAY)
-		return false;
-	options->har_paths = xreallocarray(options->har_paths,
-	    options->har_count + 1, sizeof(*options->har_paths));
-	options->har_paths[options->har_count++] = word;
-	return true;
-}
-
-/* The runs that compare takes stand between its options. */
-static bool
-take_run(struct options *options, const char *word)
-{
-	if (options->command != COMMAND_COMPARE || options->run_count == 2)
-		return false;
-	options->runs[options->run_count++] = word;
-	return true;
-}
-
 /* Ends at exec's command: the first word that is no option, or all behind
  * "--". */
 static enum outcome
@@ -253,8 +232,7 @@ read_words(struct parse *parse)
 		const char *word = *parse->next;
 
 		if (word[0] != '-' || word[1] == '\0') {
-			if (!take_file(parse->options, word) &&
-			    !take_run(parse->options, word))
+			if (!option_words_take(parse->options, word))
 				break;
 			parse->next++;
 			continue;
@@ -282,7 +260,8 @@ take_rest(struct parse *parse)
 		    "[options] -- COMMAND");
 		return OUTCOME_MISTAKE;
 	}
-	while (*parse->next != NULL && take_file(parse->options, *parse->next))
+	while (*parse->next != NULL &&
+	    option_words_take(parse->options, *parse->next))
 		parse->next++;
 	if (command == COMMAND_REPLAY && parse->options->har_count == 0) {
 		complain("replay",

@@ -139,6 +139,8 @@ struct options {
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
+	bool wants_hints;
+	const char *hint; /* their name; borrowed from main(); NULL: all */
 
 	/* replay */
 	const char **har_paths; /* owned; each borrowed from main() */

@@ -14,6 +14,7 @@
 #include "accounting/memory.h"
 #include "proxy/marking.h"
 #include "proxy/maxforwards.h"
+#include "proxy/parsers.h"
 #include "proxy/rewrite.h"
 #include "proxy/tagging.h"
 
@@ -94,7 +95,7 @@ takes_name_from_host(const struct head *request, struct origin *origin)
 bool
 request_is_head(const struct client *client)
 {
-	return http_has_head(client->parser) &&
+	return client->parser != NULL && http_has_head(client->parser) &&
 	    head_method_is(http_head(client->parser), "HEAD");
 }
 
@@ -285,7 +286,12 @@ parse(struct client *client, const char *bytes, size_t length)
 
 	while (may_parse(client)) {
 		size_t taken;
-		enum http_progress progress = http_feed(
+		enum http_progress progress;
+
+		if (client->parser == NULL)
+			client->parser = parsers_lend(
+			    client->worker->parsers, request_on_body, client);
+		progress = http_feed(
 		    client->parser, bytes + offset, length - offset, &taken);
 
 		offset += taken;
@@ -347,7 +353,7 @@ request_read_next(struct client *client)
 {
 	size_t kept_length;
 
-	http_next(client->parser);
+	client_rest(client);
 	(void)stream_kept(client->stream, &kept_length);
 	client->is_pipelined = kept_length > 0;
 	client->is_request_read = false;

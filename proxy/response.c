@@ -260,6 +260,10 @@ begin_response(struct exchange *x, const struct head *response)
 	ledger_response_began(x->record, &facts, now);
 	exchange_set_state(x, EXCHANGE_RECEIVING);
 	send_head(x, response);
+	/* A body of known length needs no look, unless it is kept. */
+	if (x->framing == BODY_LENGTH &&
+	    x->worker->house->options->capture_bytes == 0)
+		upstream_pass_body(x->upstream, client_stream(x->client));
 }
 
 /* Its challenge is for us, not for the caller (RFC 9110 §11.7.1). */
@@ -324,6 +328,16 @@ on_upstream_body(void *arg, const char *bytes, size_t length)
 	count += exchange_frame(parts + count, size_line, x->framing, &piece);
 	stream_write(stream, parts, count);
 	if (stream_is_full(stream))
+		stream_pause(upstream_stream(x->upstream));
+}
+
+static void
+on_upstream_passed(void *arg, size_t length)
+{
+	struct exchange *x = arg;
+
+	ledger_response_body_came(x->record, length);
+	if (stream_is_full(client_stream(x->client)))
 		stream_pause(upstream_stream(x->upstream));
 }
 
@@ -490,6 +504,7 @@ on_upstream_drained(void *arg)
 const struct upstream_callbacks response_callbacks = {
     .on_head = on_upstream_head,
     .on_body = on_upstream_body,
+    .on_passed = on_upstream_passed,
     .on_paused = on_upstream_paused,
     .on_complete = on_upstream_complete,
     .on_failed = on_upstream_failed,

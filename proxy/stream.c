@@ -28,8 +28,6 @@
 
 #include "accounting/memory.h"
 
-#define READ_BYTES (64 * 1024)
-
 /* Reads for one event: a busy stream must not starve the others. */
 #define READS_PER_TURN 4
 
@@ -51,8 +49,6 @@ stream_new(struct loop *loop, int fd, const struct stream_callbacks *callbacks,
 	stream->arg = arg;
 	event_assign(&stream->read_event, loop_base(loop), fd,
 	    EV_READ | EV_PERSIST, on_socket_readable, stream);
-	event_assign(&stream->write_event, loop_base(loop), fd, EV_WRITE,
-	    stream_on_writable, stream);
 	event_add(&stream->read_event, NULL);
 	return stream;
 }
@@ -64,6 +60,7 @@ free_stream(void *arg)
 
 	tls_free(stream->tls);
 	free(stream->kept);
+	stream_pass_none(stream);
 	free(stream);
 }
 
@@ -76,7 +73,7 @@ end_now(struct stream **streamp)
 	assert(stream->state != STREAM_CLOSED);
 	stream->state = STREAM_CLOSED;
 	event_del(&stream->read_event);
-	event_del(&stream->write_event);
+	stream_forget_writable(stream);
 	stream_free_queue(stream);
 	close(stream->fd);
 	loop_later(stream->loop, free_stream, stream);
@@ -148,12 +145,22 @@ stream_keep(struct stream *stream, const char *bytes, size_t length)
 	stream->kept_length = length;
 }
 
+/* Whether to go on reading. */
+static bool
+may_read(const struct stream *stream)
+{
+	return stream->state == STREAM_OPEN && !stream->is_paused;
+}
+
 /* Shows bytes to the owner.  Returns whether to go on reading. */
 static bool
 show(struct stream *stream, const char *bytes, size_t length)
 {
-	size_t taken = stream->callbacks->on_bytes(stream->arg, bytes, length);
+	size_t taken;
 
+	if (stream->passage != NULL)
+		stream->passage->left_bytes = 0;
+	taken = stream->callbacks->on_bytes(stream->arg, bytes, length);
 	if (stream->state == STREAM_CLOSED)
 		return false;
 	assert(taken <= length);
@@ -162,7 +169,7 @@ show(struct stream *stream, const char *bytes, size_t length)
 		stream_keep(stream, bytes + taken, length - taken);
 		stream_pause(stream);
 	}
-	return stream->state == STREAM_OPEN && !stream->is_paused;
+	return may_read(stream);
 }
 
 static bool
@@ -170,18 +177,16 @@ show_kept(struct stream *stream)
 {
 	char *kept = stream->kept;
 	size_t length = stream->kept_length;
-	bool may_read;
+	bool goes_on;
 
 	if (kept == NULL)
 		return true;
 	stream->kept = NULL;
 	stream->kept_length = 0;
-	may_read = show(stream, kept, length);
+	goes_on = show(stream, kept, length);
 	free(kept);
-	return may_read;
+	return goes_on;
 }
-
-enum socket_result { SOCKET_BYTES, SOCKET_LATER, SOCKET_FIN, SOCKET_RST };
 
 static enum socket_result
 receive(struct stream *stream, char *bytes, size_t size, size_t *length)
@@ -201,14 +206,27 @@ receive(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return errno == EAGAIN ? SOCKET_LATER : SOCKET_RST;
 }
 
+static enum socket_result
+show_next(struct stream *stream)
+{
+	char bytes[STREAM_READ_BYTES];
+	size_t size = stream_read_bytes(stream, sizeof(bytes));
+	size_t length;
+	enum socket_result result = receive(stream, bytes, size, &length);
+
+	if (result != SOCKET_BYTES)
+		return result;
+	stream_note_read(stream, length);
+	show(stream, bytes, length);
+	return length == size ? SOCKET_BYTES : SOCKET_LATER;
+}
+
 static void
 read_plain(struct stream *stream)
 {
-	char bytes[READ_BYTES];
-	size_t length;
-
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		switch (receive(stream, bytes, sizeof(bytes), &length)) {
+		switch (stream_may_pass(stream) ? stream_pass_once(stream)
+						: show_next(stream)) {
 		case SOCKET_LATER:
 			return;
 		case SOCKET_FIN:
@@ -220,7 +238,7 @@ read_plain(struct stream *stream)
 		case SOCKET_BYTES:
 			break;
 		}
-		if (!show(stream, bytes, length) || length < sizeof(bytes))
+		if (!may_read(stream))
 			return;
 	}
 }
@@ -294,37 +312,49 @@ end_tls(struct stream *stream, enum tls_result result)
 	}
 }
 
+/* Reads records until `size` bytes are filled, for they are small, or no more
+ * have come. */
+static enum tls_result
+fill(struct stream *stream, char *bytes, size_t size, size_t *filled)
+{
+	enum tls_result result = TLS_DONE;
+
+	*filled = 0;
+	while (size - *filled >= STREAM_RECORD_BYTES) {
+		size_t length;
+
+		result = tls_read(
+		    stream->tls, bytes + *filled, size - *filled, &length);
+		if (result != TLS_DONE)
+			break;
+		*filled += length;
+		if (!tls_has_pending(stream->tls))
+			break;
+	}
+	return result;
+}
+
 static void
 read_tls(struct stream *stream)
 {
-	char bytes[READ_BYTES];
-	int reads = 0;
+	char bytes[STREAM_READ_BYTES];
 
-	do {
-		size_t filled = 0;
-		enum tls_result result = TLS_DONE;
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		size_t size = stream_read_bytes(stream, sizeof(bytes));
+		size_t filled;
+		enum tls_result result = fill(stream, bytes, size, &filled);
 
-		/* Records are small; fill the buffer before showing it. */
-		while (sizeof(bytes) - filled >= STREAM_RECORD_BYTES) {
-			size_t length;
-
-			result = tls_read(stream->tls, bytes + filled,
-			    sizeof(bytes) - filled, &length);
-			if (result != TLS_DONE)
-				break;
-			filled += length;
-			if (!tls_has_pending(stream->tls))
-				break;
-		}
-		if (filled > 0 && !show(stream, bytes, filled)) {
+		if (filled > 0) {
+			stream_note_read(stream, filled);
 			/* An end behind the bytes is met again on resuming. */
-			return;
+			if (!show(stream, bytes, filled))
+				return;
 		}
 		if (result != TLS_DONE) {
 			end_tls(stream, result);
 			return;
 		}
-	} while (++reads < READS_PER_TURN);
+	}
 	if (tls_has_pending(stream->tls))
 		event_active(&stream->read_event, EV_READ, 0);
 }
@@ -338,7 +368,7 @@ stream_shake_hands(struct stream *stream)
 	case TLS_WANT_READ:
 		return;
 	case TLS_WANT_WRITE:
-		event_add(&stream->write_event, NULL);
+		stream_await_writable(stream);
 		return;
 	case TLS_DONE:
 		stream_set_state(stream, STREAM_OPEN);
@@ -346,7 +376,8 @@ stream_shake_hands(struct stream *stream)
 		if (stream->state != STREAM_OPEN)
 			return;
 		/* What was written meanwhile goes now, and maybe our FIN. */
-		event_active(&stream->write_event, EV_WRITE, 0);
+		if (stream->queue != NULL || stream->is_finishing)
+			stream_await_writable(stream);
 		if (!stream->is_paused)
 			read_tls(stream);
 		return;
@@ -371,9 +402,8 @@ read_some(struct stream *stream, char *bytes, size_t size, size_t *length)
 	return receive(stream, bytes, size, length) == SOCKET_BYTES;
 }
 
-/* Whether the other side has sent what nobody has seen. */
-static bool
-has_unread(const struct stream *stream)
+bool
+stream_has_unread(const struct stream *stream)
 {
 	int length = 0;
 
@@ -387,7 +417,7 @@ static void
 give_up_queue(struct stream *stream)
 {
 	stream_free_queue(stream);
-	event_del(&stream->write_event);
+	stream_forget_writable(stream);
 	if (!stream->was_full)
 		return;
 	stream->was_full = false;
@@ -402,17 +432,16 @@ give_up_queue(struct stream *stream)
 static void
 end_failed(struct stream *stream)
 {
-	char bytes[READ_BYTES];
+	char bytes[STREAM_READ_BYTES];
 	size_t length;
-	bool may_read = stream->state == STREAM_OPEN && !stream->is_paused &&
-	    show_kept(stream);
+	bool goes_on = may_read(stream) && show_kept(stream);
 
-	while (may_read && read_some(stream, bytes, sizeof(bytes), &length))
-		may_read = show(stream, bytes, length);
+	while (goes_on && read_some(stream, bytes, sizeof(bytes), &length))
+		goes_on = show(stream, bytes, length);
 	if (stream->state == STREAM_CLOSED)
 		return;
 	if (stream->state == STREAM_OPEN && stream->is_paused &&
-	    has_unread(stream))
+	    stream_has_unread(stream))
 		give_up_queue(stream);
 	else
 		end(stream,
@@ -455,6 +484,8 @@ stream_pause(struct stream *stream)
 	if (stream->is_paused || stream->state == STREAM_ENDED)
 		return;
 	stream->is_paused = true;
+	if (stream->run_count > 0)
+		stream->run_count = 1;
 	event_del(&stream->read_event);
 	/* That a write failed is told all the same. */
 	if (stream->has_failed)
@@ -528,4 +559,16 @@ stream_sent_bytes(const struct stream *stream)
 {
 	return stream->sent_bytes +
 	    (stream->tls == NULL ? 0 : tls_sent_bytes(stream->tls));
+}
+
+void
+stream_take_bytes(struct stream *stream, uint64_t *received, uint64_t *sent)
+{
+	int64_t received_bytes = stream_received_bytes(stream);
+	int64_t sent_bytes = stream_sent_bytes(stream);
+
+	*received += (uint64_t)(received_bytes - stream->taken_received_bytes);
+	*sent += (uint64_t)(sent_bytes - stream->taken_sent_bytes);
+	stream->taken_received_bytes = received_bytes;
+	stream->taken_sent_bytes = sent_bytes;
 }

@@ -23,6 +23,7 @@
 /* ... until it has drained to this. */
 #define STREAM_LOW_BYTES (16 * 1024)
 
+struct splice;
 struct stream;
 
 enum stream_end {
@@ -37,7 +38,11 @@ struct stream_callbacks {
 	 * nothing more is read until stream_resume(). */
 	size_t (*on_bytes)(void *arg, const char *bytes, size_t length);
 
-	/* The queue was full, and has drained. */
+	/* So many bytes came and went to the stream of stream_pass(), which may
+	 * be full now.  NULL where that is never called. */
+	void (*on_passed)(void *arg, size_t length);
+
+	/* It was full, and has drained. */
 	void (*on_drained)(void *arg);
 
 	/* Nothing more will come.  Called once. */
@@ -78,6 +83,21 @@ const char *stream_kept(struct stream *stream, size_t *length);
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
+/*
+ * Lets what comes next pass to `to` within the kernel, unseen, where both are
+ * plain and it pays; else it is shown as ever, and the owner must write it
+ * there.  Until `limit_bytes` have passed, or anything was shown: on_bytes has
+ * to say so again.  Borrows `to` and `splice` until then, or until
+ * stream_pass_none().
+ */
+void stream_pass(struct stream *stream, struct stream *to,
+    struct splice *splice, int64_t limit_bytes);
+void stream_pass_none(struct stream *stream);
+
+/* Keeps the kernel's receive buffer as it is until more has come than who never
+ * reads would let through: for a connection to an origin. */
+void stream_start_modestly(struct stream *stream);
+
 /* Queues bytes without sending: the next write takes them along. */
 void stream_hold(struct stream *stream, const void *bytes, size_t length);
 
@@ -90,6 +110,8 @@ void stream_flush(struct stream *stream);
 /* Whether a write failed.  on_ended() tells too, unless it has been called. */
 bool stream_has_failed(const struct stream *stream);
 
+/* Whether what feeds it should wait for on_drained(): much is queued, or the
+ * kernel holds all it wants to. */
 bool stream_is_full(const struct stream *stream);
 size_t stream_queued_bytes(const struct stream *stream);
 
@@ -106,6 +128,9 @@ void stream_half_close(struct stream *stream);
  * before it: anybody on the way may have cut off the rest (RFC 8446 §6.1). */
 bool stream_was_cut(const struct stream *stream);
 
+/* Whether the other side has sent what nobody has seen. */
+bool stream_has_unread(const struct stream *stream);
+
 /* Bytes that came after stream_finish(). */
 int64_t stream_bytes_after_fin(const struct stream *stream);
 
@@ -121,5 +146,9 @@ struct tls *stream_tls(const struct stream *stream);
 /* Wire bytes so far. */
 int64_t stream_received_bytes(const struct stream *stream);
 int64_t stream_sent_bytes(const struct stream *stream);
+
+/* Adds to each count what has passed since the last call. */
+void stream_take_bytes(
+    struct stream *stream, uint64_t *received, uint64_t *sent);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,9 +27,8 @@ stream_free_queue(struct stream *stream)
 	stream->queue = NULL;
 }
 
-/* A write failed: the loop tells the owner, not the call that wrote. */
-static void
-fail(struct stream *stream)
+void
+stream_fail(struct stream *stream)
 {
 	if (stream->has_failed)
 		return;
@@ -71,7 +71,7 @@ send_plain(struct stream *stream, struct iovec *parts, size_t count)
 		return (size_t)sent;
 	}
 	if (errno != EAGAIN)
-		fail(stream);
+		stream_fail(stream);
 	return 0;
 }
 
@@ -90,7 +90,7 @@ send_tls(struct stream *stream, const char *bytes, size_t length)
 			continue;
 		}
 		if (result != TLS_WANT_WRITE && result != TLS_WANT_READ)
-			fail(stream);
+			stream_fail(stream);
 		break;
 	}
 	return sent;
@@ -128,8 +128,8 @@ flush_plain_once(struct stream *stream)
 	return sent == offered;
 }
 
-static bool
-may_send(const struct stream *stream)
+bool
+stream_may_send(const struct stream *stream)
 {
 	return !stream->has_failed && !stream->has_sent_fin &&
 	    (stream->state == STREAM_OPEN || stream->state == STREAM_ENDED);
@@ -180,14 +180,15 @@ send_fin(struct stream *stream)
 void
 stream_say_goodbye(struct stream *stream)
 {
-	if (stream->tls != NULL && stream->queue == NULL && may_send(stream))
+	if (stream->tls != NULL && stream->queue == NULL &&
+	    stream_may_send(stream))
 		(void)tls_shutdown(stream->tls);
 }
 
 void
 stream_flush(struct stream *stream)
 {
-	while (stream->queue != NULL && may_send(stream)) {
+	while (stream->queue != NULL && stream_may_send(stream)) {
 		bool is_all;
 
 		if (evbuffer_get_length(stream->queue) == 0) {
@@ -197,18 +198,19 @@ stream_flush(struct stream *stream)
 		is_all = stream->tls != NULL ? flush_tls_once(stream)
 					     : flush_plain_once(stream);
 		if (!is_all) {
-			event_add(&stream->write_event, NULL);
+			stream_await_writable(stream);
 			break;
 		}
 	}
-	if (stream->queue == NULL && stream->is_finishing && may_send(stream))
+	if (stream->queue == NULL && stream->is_finishing &&
+	    stream_may_send(stream))
 		send_fin(stream);
 	if (stream_is_full(stream))
 		stream->was_full = true;
 }
 
-void
-stream_on_writable(evutil_socket_t fd, short what, void *arg)
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *stream = arg;
 
@@ -216,12 +218,48 @@ stream_on_writable(evutil_socket_t fd, short what, void *arg)
 		stream_shake_hands(stream);
 		return;
 	}
+	stream->is_stuffed = false;
 	stream_flush(stream);
 	if (stream->was_full &&
 	    stream_queued_bytes(stream) <= STREAM_LOW_BYTES) {
 		stream->was_full = false;
 		stream->callbacks->on_drained(stream->arg);
 	}
+}
+
+void
+stream_await_writable(struct stream *stream)
+{
+	if (stream->write_event == NULL) {
+		stream->write_event = event_new(loop_base(stream->loop),
+		    stream->fd, EV_WRITE, on_writable, stream);
+		if (stream->write_event == NULL)
+			abort();
+	}
+	event_add(stream->write_event, NULL);
+}
+
+void
+stream_forget_writable(struct stream *stream)
+{
+	if (stream->write_event == NULL)
+		return;
+	event_free(stream->write_event);
+	stream->write_event = NULL;
+}
+
+/* A kernel that is full would leave the next piece to our queue.  Better the
+ * origin keeps it. */
+void
+stream_await_room(struct stream *stream)
+{
+	struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
+
+	if (stream->queue == NULL && poll(&socket, 1, 0) != 0)
+		return;
+	stream_await_writable(stream);
+	stream->is_stuffed = true;
+	stream->was_full = true;
 }
 
 static size_t
@@ -287,7 +325,7 @@ stream_write(struct stream *stream, const struct iovec *parts, size_t count)
 
 	assert(count <= sizeof(copy) / sizeof(*copy));
 	assert(!stream->is_finishing);
-	if (stream->queue != NULL || !may_send(stream)) {
+	if (stream->queue != NULL || !stream_may_send(stream)) {
 		queue_from(stream, parts, count, 0);
 		stream_flush(stream);
 		return;
@@ -298,10 +336,13 @@ stream_write(struct stream *stream, const struct iovec *parts, size_t count)
 		memcpy(copy, parts, count * sizeof(*parts));
 		sent = send_plain(stream, copy, count);
 	}
-	if (sent == total)
+	if (sent == total) {
+		if (total >= STREAM_BULK_BYTES)
+			stream_await_room(stream);
 		return;
+	}
 	queue_from(stream, parts, count, sent);
-	event_add(&stream->write_event, NULL);
+	stream_await_writable(stream);
 	if (stream_is_full(stream))
 		stream->was_full = true;
 }
@@ -315,7 +356,8 @@ stream_has_failed(const struct stream *stream)
 bool
 stream_is_full(const struct stream *stream)
 {
-	return stream_queued_bytes(stream) >= STREAM_HIGH_BYTES;
+	return stream->is_stuffed ||
+	    stream_queued_bytes(stream) >= STREAM_HIGH_BYTES;
 }
 
 size_t

@@ -15,8 +15,9 @@
 #include "accounting/memory.h"
 #include "proxy/tls_keylog.h"
 
-/* One read gets a whole record, header and body (a record is 16 KiB). */
-#define READ_AHEAD_BYTES (17 * 1024)
+/* One read gets several whole records, of 16 KiB each with what they add. */
+#define READ_AHEAD_BYTES (34 * 1024)
+#define RECORD_EXTRA_BYTES 1024
 
 void
 tls_explain(char error[TLS_ERROR_BYTES], const char *what)
@@ -72,6 +73,7 @@ tls_session_new(SSL_CTX *context, int fd, const char *host)
 	tls->host = xstrdup(host);
 	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_app_data(tls->ssl, tls);
+	tls->bio.read_max_bytes = READ_AHEAD_BYTES;
 	return tls;
 }
 
@@ -88,6 +90,8 @@ tls_free(struct tls *tls)
 	SSL_free(tls->ssl);
 	tls_bio_fini(&tls->bio);
 	free(tls->host);
+	free(tls->server_name);
+	free(tls->error);
 	free(tls->route);
 	free(tls);
 }
@@ -126,6 +130,7 @@ static void
 note_failure(struct tls *tls)
 {
 	unsigned long code = ERR_peek_error();
+	char error[TLS_ERROR_BYTES];
 	long verified = SSL_get_verify_result(tls->ssl);
 
 	tls->has_failed = true;
@@ -133,10 +138,12 @@ note_failure(struct tls *tls)
 	if (tls->client == NULL)
 		tls->trust_alert = trust_alert_of(code);
 	if (tls->client != NULL && verified != X509_V_OK)
-		snprintf(tls->error, sizeof(tls->error), "%s",
+		snprintf(error, sizeof(error), "%s",
 		    X509_verify_cert_error_string(verified));
 	else
-		tls_explain(tls->error, "TLS");
+		tls_explain(error, "TLS");
+	free(tls->error);
+	tls->error = xstrdup(error);
 	ERR_clear_error();
 }
 
@@ -176,14 +183,22 @@ tls_handshake(struct tls *tls)
 enum tls_result
 tls_read(struct tls *tls, void *bytes, size_t size, size_t *length)
 {
+	int returned;
+
 	ERR_clear_error();
-	return result_of(tls, SSL_read_ex(tls->ssl, bytes, size, length));
+	/* What is read ahead of its use would only wait here. */
+	tls->bio.read_max_bytes = size + RECORD_EXTRA_BYTES;
+	returned = SSL_read_ex(tls->ssl, bytes, size, length);
+	/* A session ticket that came along has made a buffer to write from. */
+	(void)SSL_free_buffers(tls->ssl);
+	return result_of(tls, returned);
 }
 
 enum tls_result
 tls_write(struct tls *tls, const void *bytes, size_t size, size_t *length)
 {
 	ERR_clear_error();
+	tls->bio.has_more = size > SSL3_RT_MAX_PLAIN_LENGTH;
 	return result_of(tls, SSL_write_ex(tls->ssl, bytes, size, length));
 }
 
@@ -232,7 +247,7 @@ tls_fingerprint(const struct tls *tls)
 const char *
 tls_server_name(const struct tls *tls)
 {
-	return tls->server_name[0] == '\0' ? NULL : tls->server_name;
+	return tls->server_name;
 }
 
 const char *
@@ -257,5 +272,5 @@ tls_is_alert(const struct tls *tls)
 const char *
 tls_error(const struct tls *tls)
 {
-	return tls->error;
+	return tls->error == NULL ? "" : tls->error;
 }

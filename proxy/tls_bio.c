@@ -3,6 +3,11 @@
 /*
  * The socket as OpenSSL sees it.  It hands out first what was read before TLS
  * began, counts what passes, and tells a reset from an end.
+ *
+ * OpenSSL reads ahead, so that a record costs one read and not two; but it
+ * keeps its buffer while there is a piece of a record in it, and who waits
+ * with such a piece waits with all of the buffer.  So reads are made to end
+ * where a record does, by guessing that the next ones are as long as the last.
  */
 
 #include "proxy/tls_bio.h"
@@ -14,6 +19,43 @@
 
 #include "accounting/memory.h"
 
+static void
+follow(struct tls_records *records, const uint8_t *bytes, size_t length)
+{
+	while (length > 0) {
+		size_t part =
+		    records->left_bytes < length ? records->left_bytes : length;
+
+		records->left_bytes -= part;
+		bytes += part;
+		length -= part;
+		while (length > 0 && records->left_bytes == 0 &&
+		    records->header_length < TLS_HEADER_BYTES) {
+			records->header[records->header_length++] = *bytes++;
+			length--;
+		}
+		if (records->header_length < TLS_HEADER_BYTES)
+			continue;
+		records->left_bytes =
+		    (size_t)records->header[3] << 8 | records->header[4];
+		records->last_bytes = TLS_HEADER_BYTES + records->left_bytes;
+		records->header_length = 0;
+	}
+}
+
+/* Returns how much of `size` to read, so that it may end with a record. */
+static size_t
+whole_records(const struct tls_records *records, size_t size)
+{
+	size_t begun = records->left_bytes;
+	size_t last = records->last_bytes;
+
+	if (last == 0 || records->header_length > 0 || begun > size)
+		return size;
+	size = begun + (size - begun) / last * last;
+	return size > 0 ? size : last;
+}
+
 static int
 read_early(struct tls_bio *end, char *bytes, size_t size)
 {
@@ -23,12 +65,29 @@ read_early(struct tls_bio *end, char *bytes, size_t size)
 		size = left;
 	memcpy(bytes, end->early + end->early_offset, size);
 	end->early_offset += size;
+	follow(&end->records, (const uint8_t *)bytes, size);
 	if (end->early_offset == end->early_length) {
 		free(end->early);
 		end->early = NULL;
 		end->early_length = end->early_offset = 0;
 	}
 	return (int)size;
+}
+
+static size_t
+read_size(const struct tls_bio *end, size_t size)
+{
+	size_t wanted = whole_records(&end->records,
+	    size < end->read_max_bytes ? size : end->read_max_bytes);
+
+	return wanted < size ? wanted : size;
+}
+
+static void
+note_received(struct tls_bio *end, const char *bytes, size_t length)
+{
+	end->received_bytes += (int64_t)length;
+	follow(&end->records, (const uint8_t *)bytes, length);
 }
 
 static int
@@ -41,10 +100,10 @@ on_read(BIO *bio, char *bytes, int size)
 	if (end->early != NULL)
 		return read_early(end, bytes, (size_t)size);
 	do {
-		length = recv(end->fd, bytes, (size_t)size, 0);
+		length = recv(end->fd, bytes, read_size(end, (size_t)size), 0);
 	} while (length < 0 && errno == EINTR);
 	if (length > 0)
-		end->received_bytes += length;
+		note_received(end, bytes, (size_t)length);
 	else if (length == 0)
 		end->saw_eof = true;
 	else if (errno == EAGAIN)
@@ -62,7 +121,8 @@ on_write(BIO *bio, const char *bytes, int size)
 
 	BIO_clear_retry_flags(bio);
 	do {
-		length = send(end->fd, bytes, (size_t)size, MSG_NOSIGNAL);
+		length = send(end->fd, bytes, (size_t)size,
+		    MSG_NOSIGNAL | (end->has_more ? MSG_MORE : 0));
 	} while (length < 0 && errno == EINTR);
 	if (length > 0)
 		end->sent_bytes += length;

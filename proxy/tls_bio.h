@@ -12,10 +12,23 @@
 
 #include <openssl/bio.h>
 
+#define TLS_HEADER_BYTES 5
+
+/* Where the bytes that came stand among TLS records (RFC 8446 §5.1). */
+struct tls_records {
+	uint8_t header[TLS_HEADER_BYTES];
+	uint8_t header_length; /* of the next record, so far */
+	size_t left_bytes;     /* of the record that has begun */
+	size_t last_bytes;     /* the size of the last whole header's */
+};
+
 /* Embedded by value in the session that it serves; all zero to begin with. */
 struct tls_bio {
 	int fd; /* borrowed */
 	bool was_reset;
+	bool has_more;         /* what is written is followed at once by more */
+	size_t read_max_bytes; /* at a time */
+	struct tls_records records;
 	bool saw_eof;
 	char *early; /* owned: read before TLS began */
 	size_t early_length;

@@ -9,6 +9,7 @@
 #include "proxy/tls_parts.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,42 @@ load_roots(SSL_CTX *context, const char *ca_file)
 	return true;
 }
 
+/* ---- what we offer ---- */
+
+/*
+ * The system's TLS 1.3 suites, with AES-128 before AES-256, which takes a
+ * quarter longer: most origins choose by our order.  A system that leaves out
+ * AES-128 is obeyed.
+ */
+static void
+offer_fastest_first(SSL_CTX *context)
+{
+	static const char fastest[] = "TLS_AES_128_GCM_SHA256";
+	STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(context);
+	char list[256] = "";
+	bool has_fastest = false;
+
+	for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		const char *name =
+		    SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i));
+		size_t length = strlen(list);
+
+		if (strncmp(name, "TLS_", 4) != 0)
+			continue;
+		if (strcmp(name, fastest) == 0)
+			has_fastest = true;
+		else
+			(void)snprintf(
+			    list + length, sizeof(list) - length, ":%s", name);
+	}
+	if (has_fastest) {
+		char ordered[sizeof(list) + sizeof(fastest)];
+
+		(void)snprintf(ordered, sizeof(ordered), "%s%s", fastest, list);
+		(void)SSL_CTX_set_ciphersuites(context, ordered);
+	}
+}
+
 /* ---- who we are ---- */
 
 /* OpenSSL sends it only to an origin that asks for it. */
@@ -148,6 +185,7 @@ tls_client_new(
 		tls_client_free(client);
 		return NULL;
 	}
+	offer_fastest_first(client->context);
 	SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, on_verified);
 	SSL_CTX_set_alpn_protos(client->context, http11, sizeof(http11) - 1);
 	SSL_CTX_set_session_cache_mode(client->context,

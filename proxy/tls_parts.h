@@ -14,9 +14,6 @@
 
 #define TLS_FINGERPRINT_BYTES 33
 
-/* A host name in an SNI has so many bytes at most, and the NUL. */
-#define TLS_SERVER_NAME_BYTES 256
-
 struct tls {
 	SSL *ssl; /* owned */
 	struct tls_bio bio;
@@ -27,9 +24,9 @@ struct tls {
 	bool has_failed; /* OpenSSL wants no more of the session */
 	bool is_alert;   /* what failed it came from the other side */
 	const char *trust_alert;
-	char server_name[TLS_SERVER_NAME_BYTES]; /* the caller's; "" without */
+	char *server_name; /* owned: the caller's; NULL without */
 	char fingerprint[TLS_FINGERPRINT_BYTES];
-	char error[TLS_ERROR_BYTES];
+	char *error; /* owned; NULL: nothing failed */
 };
 
 /* Returns what both kinds of context have in common, or NULL for want of

@@ -29,6 +29,9 @@
 	"TLS_AES_256_GCM_SHA384"
 #define GROUPS "X25519:P-256:P-384"
 
+/* Of a host name in an SNI. */
+#define SERVER_NAME_MAX_BYTES 255
+
 struct tls_server {
 	SSL_CTX *context;                /* owned */
 	struct leaf_cache *leaves;       /* borrowed */
@@ -57,7 +60,7 @@ install_leaf(SSL *ssl, void *arg)
 {
 	struct tls_server *server = arg;
 	const struct tls *tls = SSL_get_app_data(ssl);
-	bool has_name = tls->server_name[0] != '\0';
+	bool has_name = tls->server_name != NULL;
 	struct leaf *leaf = leaf_cache_lease(
 	    server->leaves, has_name ? tls->server_name : tls->host);
 	int is_installed;
@@ -159,11 +162,12 @@ take_server_name(struct tls *tls, SSL *ssl)
 	    size < 5 || list[2] != TLSEXT_NAMETYPE_host_name)
 		return;
 	length = (size_t)list[3] << 8 | list[4];
-	if (length > size - 5 || length >= sizeof(tls->server_name) ||
+	if (length == 0 || length > size - 5 ||
+	    length > SERVER_NAME_MAX_BYTES || tls->server_name != NULL ||
 	    memchr(list + 5, '\0', length) != NULL)
 		return;
+	tls->server_name = xcalloc(1, length + 1);
 	memcpy(tls->server_name, list + 5, length);
-	tls->server_name[length] = '\0';
 }
 
 static int

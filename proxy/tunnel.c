@@ -22,9 +22,17 @@ struct tunnel {
 	void *arg; /* borrowed */
 };
 
-/* Moves bytes one way. */
+static void
+pause_if_full(struct stream *from, const struct stream *to)
+{
+	if (stream_is_full(to))
+		stream_pause(from);
+}
+
+/* Moves bytes one way, and lets more of them pass unseen. */
 static size_t
-pass(struct stream *from, struct stream *to, const char *bytes, size_t length)
+pass(struct tunnel *tunnel, struct stream *from, struct stream *to,
+    const char *bytes, size_t length)
 {
 	union {
 		const char *in;
@@ -33,8 +41,8 @@ pass(struct stream *from, struct stream *to, const char *bytes, size_t length)
 	struct iovec part = {cast.out, length};
 
 	stream_write(to, &part, 1);
-	if (stream_is_full(to))
-		stream_pause(from);
+	stream_pass(from, to, tunnel->worker->splice, INT64_MAX);
+	pause_if_full(from, to);
 	return length;
 }
 
@@ -57,7 +65,15 @@ on_upstream_bytes(void *arg, const char *bytes, size_t length)
 {
 	struct tunnel *tunnel = arg;
 
-	return pass(tunnel->upstream, tunnel->client, bytes, length);
+	return pass(tunnel, tunnel->upstream, tunnel->client, bytes, length);
+}
+
+static void
+on_upstream_passed(void *arg, size_t length)
+{
+	struct tunnel *tunnel = arg;
+
+	pause_if_full(tunnel->upstream, tunnel->client);
 }
 
 static void
@@ -95,6 +111,7 @@ on_upstream_finished(void *arg)
 
 static const struct stream_callbacks upstream_callbacks = {
     .on_bytes = on_upstream_bytes,
+    .on_passed = on_upstream_passed,
     .on_drained = on_upstream_drained,
     .on_ended = on_upstream_ended,
     .on_secured = on_nothing,
@@ -148,7 +165,13 @@ tunnel_free(struct tunnel **tunnelp)
 size_t
 tunnel_client_bytes(struct tunnel *tunnel, const char *bytes, size_t length)
 {
-	return pass(tunnel->client, tunnel->upstream, bytes, length);
+	return pass(tunnel, tunnel->client, tunnel->upstream, bytes, length);
+}
+
+void
+tunnel_client_passed(struct tunnel *tunnel)
+{
+	pause_if_full(tunnel->client, tunnel->upstream);
 }
 
 void
@@ -168,6 +191,12 @@ tunnel_client_finished(struct tunnel *tunnel)
 {
 	tunnel->client_is_finished = true;
 	end_if_done(tunnel);
+}
+
+void
+tunnel_count_bytes(struct tunnel *tunnel)
+{
+	worker_count_upstream(tunnel->worker, tunnel->upstream);
 }
 
 int64_t

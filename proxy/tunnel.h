@@ -33,9 +33,13 @@ bool tunnel_is_done(const struct tunnel *tunnel);
 /* The client's events. */
 size_t tunnel_client_bytes(
     struct tunnel *tunnel, const char *bytes, size_t length);
+void tunnel_client_passed(struct tunnel *tunnel);
 void tunnel_client_drained(struct tunnel *tunnel);
 void tunnel_client_fin(struct tunnel *tunnel);
 void tunnel_client_finished(struct tunnel *tunnel);
+
+/* Counts the upstream's bytes up to now. */
+void tunnel_count_bytes(struct tunnel *tunnel);
 
 /* Bytes on the wire so far, both ways, on the upstream's side. */
 int64_t tunnel_upstream_bytes(const struct tunnel *tunnel);

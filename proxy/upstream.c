@@ -26,6 +26,7 @@ struct upstream {
 	struct http_parser *parser; /* owned */
 	const struct upstream_callbacks *callbacks; /* NULL: in the pool */
 	void *arg;                                  /* borrowed */
+	struct stream *sink; /* borrowed: the body passes to it; or NULL */
 	bool is_used;
 	bool has_surplus;
 };
@@ -125,7 +126,10 @@ parse(struct upstream *upstream, const char *bytes, size_t length)
 			    upstream->arg, http_head(upstream->parser));
 			break;
 		case HTTP_HAS_MESSAGE:
-			upstream->has_surplus = offset < length;
+			upstream->sink = NULL;
+			upstream->has_surplus = offset < length ||
+			    (length == 0 &&
+				stream_has_unread(upstream->stream));
 			report_complete(upstream);
 			break;
 		case HTTP_IS_BAD:
@@ -141,13 +145,32 @@ static size_t
 on_bytes(void *arg, const char *bytes, size_t length)
 {
 	struct upstream *upstream = arg;
+	size_t taken;
 
 	if (upstream->callbacks == NULL) {
 		pool_drop(upstream->worker->pool, upstream);
 		return length;
 	}
 	/* What is left after 101 is kept for the stream's next owner. */
-	return parse(upstream, bytes, length);
+	taken = parse(upstream, bytes, length);
+	if (upstream->stream != NULL && upstream->sink != NULL)
+		stream_pass(upstream->stream, upstream->sink,
+		    upstream->worker->splice, http_body_left(upstream->parser));
+	return taken;
+}
+
+/* What belongs to no response is seen in a read that reaches beyond it; here
+ * the read has ended with it. */
+static void
+on_passed(void *arg, size_t length)
+{
+	struct upstream *upstream = arg;
+
+	http_body_passed(upstream->parser, length);
+	upstream->callbacks->on_passed(upstream->arg, length);
+	if (upstream->stream == NULL || http_body_left(upstream->parser) > 0)
+		return;
+	(void)parse(upstream, "", 0);
 }
 
 static void
@@ -194,6 +217,7 @@ on_nothing(void *arg)
 
 static const struct stream_callbacks stream_callbacks = {
     .on_bytes = on_bytes,
+    .on_passed = on_passed,
     .on_drained = on_drained,
     .on_ended = on_ended,
     .on_secured = on_nothing,
@@ -231,13 +255,8 @@ free_upstream(void *arg)
 static void
 count_end(struct upstream *upstream)
 {
-	struct counters *counters = ledger_counters(upstream->worker->ledger);
-
 	upstream->worker->upstream_count--;
-	counters->upstream_received_bytes +=
-	    (uint64_t)stream_received_bytes(upstream->stream);
-	counters->upstream_sent_bytes +=
-	    (uint64_t)stream_sent_bytes(upstream->stream);
+	worker_count_upstream(upstream->worker, upstream->stream);
 }
 
 void
@@ -270,6 +289,8 @@ upstream_set_owner(struct upstream *upstream,
 {
 	if (callbacks == NULL) {
 		upstream->is_used = true;
+		stream_pass_none(upstream->stream);
+		worker_count_upstream(upstream->worker, upstream->stream);
 		http_next(upstream->parser);
 	}
 	upstream->callbacks = callbacks;
@@ -292,6 +313,12 @@ void
 upstream_expect_no_body(struct upstream *upstream)
 {
 	http_expect_no_body(upstream->parser);
+}
+
+void
+upstream_pass_body(struct upstream *upstream, struct stream *to)
+{
+	upstream->sink = to;
 }
 
 void

@@ -31,6 +31,8 @@ struct upstream_callbacks {
 	/* A response head; 1xx too.  Borrowed until upstream_next(). */
 	void (*on_head)(void *arg, struct head *head);
 	void (*on_body)(void *arg, const char *bytes, size_t length);
+	/* So much of the body went to the stream of upstream_pass_body(). */
+	void (*on_passed)(void *arg, size_t length);
 	/* All that has come was handed over, and the response goes on. */
 	void (*on_paused)(void *arg);
 	/* The response is complete.  `trailer` is borrowed for the call. */
@@ -58,6 +60,11 @@ void upstream_expect_no_body(struct upstream *upstream);
 
 /* After on_head for 1xx, and after on_complete: read the next message. */
 void upstream_next(struct upstream *upstream);
+
+/* From on_head: what comes of the body may pass to `to` within the kernel; what
+ * on_body is shown all the same has to be written there.  Borrows `to` until
+ * the message is complete. */
+void upstream_pass_body(struct upstream *upstream, struct stream *to);
 
 /* Ends the upstream and returns its stream, the caller's from now on: after
  * 101, from on_head.  *upstream is NULL then. */

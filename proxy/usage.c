@@ -98,12 +98,17 @@ static const struct command_row commands[] = {
     [COMMAND_CA] =
 	{
 	    .word = "ca",
-	    .synopsis = "leakproxy ca [options]",
+	    .synopsis = "leakproxy ca [options] [install-hints [WHAT]]",
 	    .summary = "show or export the certificate authority",
 	    .story =
 		"Shows where the certificate authority is and how long it is\n"
-		"valid, after making it where there is none.\n",
-	    .example = "  leakproxy ca --export pem > leakproxy-ca.pem\n",
+		"valid, after making it where there is none.  With "
+		"install-hints, prints\n"
+		"the commands by which clients trust it, of one kind (debian, "
+		"java, git,\n"
+		"podman, kubernetes, ...) or of all.\n",
+	    .example = "  leakproxy ca --export pem > leakproxy-ca.pem\n"
+		       "  leakproxy ca install-hints debian\n",
 	    .exit_statuses = success_or_mistake,
 	},
     [COMMAND_SELFTEST] =

@@ -101,7 +101,7 @@ may_probe(const struct client *client, const struct conn_standing *standing,
 	mono_us after = client->worker->house->options->probe_after_us;
 
 	return after > 0 && client->state == CLIENT_READING &&
-	    !client->has_fin && !http_has_begun(client->parser) &&
+	    !client->has_fin && !client_has_begun(client) &&
 	    now - standing->idle_since >= after &&
 	    now - standing->progress_at >= after;
 }
@@ -227,7 +227,7 @@ is_still(struct client *client, int64_t upstream_bytes, mono_us now)
 static bool
 is_head_late(struct client *client, mono_us now)
 {
-	if (!http_has_begun(client->parser))
+	if (!client_has_begun(client))
 		return false;
 	if (client->head_since == 0)
 		client->head_since = now;
@@ -254,8 +254,7 @@ end_late_request(struct client *client, mono_us now)
 {
 	if (is_head_late(client, now))
 		client_refuse(client, &head_took_too_long, CLOSE_TIMEOUT);
-	else if (!http_has_begun(client->parser) &&
-	    is_idle_too_long(client, now))
+	else if (!client_has_begun(client) && is_idle_too_long(client, now))
 		client_finish(client, CLOSE_NOT_YET); /* as good as a probe */
 	else
 		return false;

@@ -25,9 +25,11 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/client.h"
+#include "proxy/parsers.h"
 #include "proxy/pool.h"
 #include "proxy/redirect.h"
 #include "proxy/resolve.h"
+#include "proxy/splice.h"
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_MS 500
@@ -324,6 +326,8 @@ furnish(struct worker_thread *thread, const struct house *house,
 	worker->evidence = evidence_source_new();
 	worker->resolver = resolver_new(worker->loop, options);
 	worker->pool = pool_new();
+	worker->parsers = parsers_new(options->max_header_bytes);
+	worker->splice = splice_new();
 	worker->tls_client = tls_client_new(&tls, error);
 	return worker->tls_client != NULL;
 }
@@ -399,9 +403,11 @@ worker_free(struct worker_thread *thread)
 	free_timer(thread->accept_timer);
 	free_timer(thread->drain_timer);
 	pool_free(worker->pool);
+	splice_free(worker->splice);
 	resolver_free(worker->resolver);
 	/* What waits for later is run now, and may still tell the ledger. */
 	loop_free(worker->loop);
+	parsers_free(worker->parsers);
 	tls_client_free(worker->tls_client);
 	evidence_source_free(worker->evidence);
 	ledger_free(worker->ledger);
@@ -440,6 +446,15 @@ worker_ask(struct worker_thread *thread, worker_ask_cb ask, void *arg)
 	question = xcalloc(1, sizeof(*question));
 	*question = (struct question){&thread->worker, ask, arg};
 	loop_post(thread->worker.loop, answer, question);
+}
+
+void
+worker_count_upstream(struct worker *worker, struct stream *stream)
+{
+	struct counters *counters = ledger_counters(worker->ledger);
+
+	stream_take_bytes(stream, &counters->upstream_received_bytes,
+	    &counters->upstream_sent_bytes);
 }
 
 struct snapshot *

@@ -23,9 +23,12 @@
 #include "proxy/text.h"
 #include "proxy/tls.h"
 
+struct stream;
 struct client;
+struct parsers;
 struct pool;
 struct resolver;
+struct splice;
 
 TAILQ_HEAD(client_list, client);
 
@@ -51,6 +54,8 @@ struct worker {
 	struct tls_client *tls_client;    /* owned */
 	struct resolver *resolver;        /* owned */
 	struct pool *pool;                /* owned */
+	struct parsers *parsers;          /* owned */
+	struct splice *splice;            /* owned; NULL: there is none */
 	struct text scratch;              /* owned: heads are written here */
 	struct text held_head;            /* owned: a response's, that waits for
 	                                     what has come of its body */
@@ -92,6 +97,10 @@ void worker_join(struct worker_thread *thread);
 
 /* After worker_join(), or where it was never started. */
 void worker_free(struct worker_thread *thread);
+
+/* In the worker's thread: counts what has passed on a stream to an origin since
+ * the last time. */
+void worker_count_upstream(struct worker *worker, struct stream *stream);
 
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
 struct snapshot *worker_snapshot(

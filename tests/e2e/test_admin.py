@@ -17,6 +17,8 @@ from cast.waiting import wait_until
 
 TOKEN = "0123456789abcdef.-_~+/=="
 PUBLIC = ("/", "/api", "/healthz", "/readyz", "/ca.pem")
+BYTE_WAYS = [(side, direction) for side in ("client", "upstream")
+             for direction in ("received", "sent")]
 SECRET = ("/report", "/api/leaks", "/api/connections", "/api/exchanges",
           "/api/exchanges/c1x1", "/metrics", "/no/such/path")
 SMALL = "/200/length/1000"
@@ -456,3 +458,31 @@ def test_only_root_can_become_another(tmp_path):
                str(tmp_path / "none"), user="nobody")
     assert done.returncode == 2
     assert "start as root" in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["plain", "intercepted", "tunnel"])
+def test_bytes_are_counted_while_they_flow(
+        start_proxy, authority, transport):
+    """Connections that stay open for days: both sides' bytes are told long
+    before they end, and each byte once."""
+    options = ("--passthrough", "*") if transport == "tunnel" else ()
+    proxy = start_proxy(*options, "--workers", 1)
+
+    def counted(side, direction):
+        return proxy.metric(f'leakproxy_bytes_total{{side="{side}",'
+                            f'direction="{direction}"}}')
+
+    ca = authority.ca if transport == "tunnel" else None
+    with Caller(proxy, transport, ca=ca) as caller:
+        caller.fetch("/200/length/100000")
+        first = {way: counted(*way) for way in BYTE_WAYS}
+        assert 100000 < first["upstream", "received"] < 110000
+        assert 0 < first["upstream", "sent"] < 5000
+        caller.get("/200/length/2000000")
+        caller.read(1000000)
+        # The body is under way.
+        assert counted("upstream", "received") > 1000000
+        caller.read(1000000)
+        last = {way: counted(*way) for way in BYTE_WAYS}
+        assert 2100000 < last["upstream", "received"] < 2200000
+        assert 2100000 < last["client", "sent"] < 2200000

@@ -194,6 +194,8 @@ static const struct mistake mistakes[] = {
 	"status: write 1 to 255"},
     {"exec --leak-exit-code 256 x", "--leak-exit-code: …"},
     {"report --columns 59", "--columns: \"59\" is no width: write 60 to 240"},
+    {"ca hints", "ca: \"hints\" is no option: see leakproxy ca --help"},
+    {"ca install-hints go git", "ca: \"git\" is no option: see…"},
     {"ca --export key",
 	"--export: \"key\" cannot be exported: write pem or "
 	"bundle"},

@@ -250,6 +250,12 @@ test_options_of_the_other_commands(void **state)
 
 	parse_good(&result, "ca --export bundle --state-dir /x");
 	assert_string_equal(result.options->ca_export, "bundle");
+	assert_false(result.options->wants_hints);
+	result_fini(&result);
+
+	parse_good(&result, "ca install-hints --state-dir /x debian");
+	assert_true(result.options->wants_hints);
+	assert_string_equal(result.options->hint, "debian");
 	result_fini(&result);
 }
 

@@ -3,6 +3,7 @@
 manner of driving them is told in tests/clients/cases.py)."""
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -26,17 +27,18 @@ COMMANDS = {
     "curl": ["sh", CLIENTS / "client.sh"],
 }
 
+GO = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
+      "GOCACHE": str(ROOT / "build" / "go-cache"),
+      "GOPATH": str(ROOT / "build" / "go")}
+
 # Debian's node looks there by itself.
 NODE_PATH = "/usr/share/nodejs"
 
 
 def build_go():
     BUILD.mkdir(parents=True, exist_ok=True)
-    go = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
-          "GOCACHE": str(ROOT / "build" / "go-cache"),
-          "GOPATH": str(ROOT / "build" / "go")}
     build_one(CLIENTS / "client.go", BUILD / "client-go",
-              ["go", "build", "-o", BUILD / "client-go", "client.go"], go)
+              ["go", "build", "-o", BUILD / "client-go", "client.go"], GO)
 
 
 def build():
@@ -47,11 +49,14 @@ def build():
 
 
 def build_one(source, product, command, environment):
-    if product.exists() and \
-            product.stat().st_mtime > source.stat().st_mtime:
-        return
-    done = subprocess.run(command, cwd=CLIENTS, capture_output=True,
-                          text=True, env=os.environ | environment)
+    """Once, whichever of the workers comes first."""
+    with open(BUILD / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if product.exists() and \
+                product.stat().st_mtime > source.stat().st_mtime:
+            return
+        done = subprocess.run(command, cwd=CLIENTS, capture_output=True,
+                              text=True, env=os.environ | environment)
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 

@@ -27,7 +27,7 @@ VERDICTS = ("none", "open", "drained", "undrained", "suspected", "abandoned",
 # Nothing in the caller's environment may lead a client elsewhere.
 NOT_INHERITED = re.compile(
     r"(?i)(https?|all|no)_proxy$|LEAKPROXY_|SSL_CERT_|.*CA_BUNDLE$"
-    r"|JAVA_TOOL_OPTIONS$|NODE_EXTRA_CA_CERTS$")
+    r"|JAVA_TOOL_OPTIONS$|NODE_EXTRA_CA_CERTS$|GIT_SSL_CAINFO$")
 
 
 def plain_environment(**more):
@@ -247,9 +247,9 @@ def patience(stall_after, probe_after, probe_grace):
             "--probe-grace", probe_grace)
 
 
-def established(pid):
+def established(pid, *options):
     """The process's connections, one line each, as ss shows them."""
-    listing = subprocess.run(["ss", "-tnpH"], check=True, capture_output=True,
+    listing = subprocess.run(["ss", "-tnpHO", *options], check=True, capture_output=True,
                              text=True).stdout
     return [line for line in listing.splitlines() if f"pid={pid}," in line]
 
