@@ -326,7 +326,9 @@ class Session:
                 result = step(self._session)
             except ssl.SSLWantReadError:
                 end.sendall(self._out.read())
-                self._in.write(end.recv(65536))
+                data = end.recv(65536)
+                assert data, "it ended"
+                self._in.write(data)
             else:
                 end.sendall(self._out.read())
                 return result
