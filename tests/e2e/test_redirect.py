@@ -7,17 +7,15 @@ another, a link away.  The service is a user of its own, as in a pod, and the
 rules are the ones that leakproxy prints."""
 
 import contextlib
-import fcntl
 import os
 import pwd
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import tempfile
-import termios
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -269,7 +267,10 @@ def test_a_leak_is_found(
 def test_server_speaks_first(redirecting, far):
     """What is not HTTP passes, whoever begins, and half-closes too."""
     with connected(far.greeter.port) as end:
+        before = time.monotonic()
         assert end.recv(100) == GREETING
+        # A silent CONNECT is waited for longer.
+        assert time.monotonic() - before < 1
         end.sendall(b"EHLO service\r\n")
         assert end.recv(100) == b"EHLO service\r\n"
         end.shutdown(socket.SHUT_WR)
@@ -305,35 +306,64 @@ def test_other_protocols_pass_untouched(redirecting, far):
         "tunnel"}
 
 
-def hello(alpn=()):
-    """A ClientHello for HOST."""
-    context = ssl.create_default_context()
-    if alpn:
+class Session:
+    """TLS whose bytes the test moves."""
+
+    def __init__(self, authority=None, alpn=("http/1.1",)):
+        context = ssl.create_default_context(cadata=authority)
         context.set_alpn_protocols(alpn)
-    out = ssl.MemoryBIO()
-    session = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=HOST)
-    with pytest.raises(ssl.SSLWantReadError):
-        session.do_handshake()
-    return out.read()
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = context.wrap_bio(self._in, self._out,
+                                         server_hostname=HOST)
+        with pytest.raises(ssl.SSLWantReadError):
+            self._session.do_handshake()
+        self.hello = self._out.read()
+
+    def go_on(self, end, step):
+        """Once more than the hello has been sent."""
+        while True:
+            try:
+                result = step(self._session)
+            except ssl.SSLWantReadError:
+                end.sendall(self._out.read())
+                data = end.recv(65536)
+                assert data, "it ended"
+                self._in.write(data)
+            else:
+                end.sendall(self._out.read())
+                return result
+
+
+def send_in_pieces(proxy, end, data):
+    sent = 0
+    for piece in (data[:3], data[3:60], data[60:]):
+        end.sendall(piece)
+        sent += len(piece)
+        # It must see them one by one.
+        wait_until(lambda: proxy.connections()[0]["received_bytes"] >= sent,
+                   "the piece is read")
+
+
+def test_a_hello_in_pieces_is_intercepted(redirecting, far):
+    session = Session(redirecting.get("/ca.pem"))
+    with connected(far.origin.tls_port) as end:
+        send_in_pieces(redirecting, end, session.hello)
+        session.go_on(end, lambda tls: tls.do_handshake())
+        request = f"GET /pieces/204/none/0 HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+        session.go_on(end, lambda tls: tls.write(request.encode()))
+        assert b" 204 " in session.go_on(end, lambda tls: tls.read(4096))
+    assert redirecting.exchange("/pieces/204/none/0")["origin"] == \
+        f"https://{HOST}:{far.origin.tls_port}"
 
 
 def test_tls_that_is_no_http1_passes(redirecting, far):
     """gRPC and databases say so by ALPN; a ClientHello may come in pieces,
     none of which is lost."""
-    opening = hello(["h2"])
+    opening = Session(alpn=["h2"]).hello
     with connected(far.greeter.port) as end:
-        for piece in (opening[:3], opening[3:60], opening[60:]):
-            end.sendall(piece)
-            # The proxy must see them one by one.
-            wait_until(lambda: is_sent(end), "the piece is there")
+        send_in_pieces(redirecting, end, opening)
         assert hear(end, len(GREETING + opening)) == GREETING + opening
     assert connection_of(redirecting, f"{HOST}:{far.greeter.port}")
-
-
-def is_sent(end):
-    """Whether the other side has acknowledged all (SIOCOUTQ)."""
-    return struct.unpack("i", fcntl.ioctl(
-        end, termios.TIOCOUTQ, b"\0" * 4))[0] == 0
 
 
 def test_passthrough_by_sni(start, far, authority, trust):
