@@ -182,19 +182,18 @@ send_request(int netlink, const struct tuple *tuple)
 	    (ssize_t)sizeof(request);
 }
 
-bool
-evidence_peer(struct evidence_source *source, int fd, struct peer_socket *peer)
+static bool
+ask(struct evidence_source *source, const struct tuple *tuple,
+    struct peer_socket *peer)
 {
 	union {
 		struct nlmsghdr header;
 		char bytes[4096];
 	} answer;
 	struct inet_diag_msg message;
-	struct tuple tuple;
 	ssize_t length;
 
-	if (source->netlink < 0 || !get_tuple(fd, &tuple) ||
-	    !send_request(source->netlink, &tuple))
+	if (source->netlink < 0 || !send_request(source->netlink, tuple))
 		return false;
 	length = recv(source->netlink, &answer, sizeof(answer), 0);
 	if (length < (ssize_t)NLMSG_LENGTH(sizeof(message)) ||
@@ -202,12 +201,33 @@ evidence_peer(struct evidence_source *source, int fd, struct peer_socket *peer)
 		return false;
 	memcpy(&message, NLMSG_DATA(&answer.header), sizeof(message));
 	/* Where no connection fits, the kernel takes a listener that does. */
-	if (message.id.idiag_dport != tuple.our_port)
+	if (message.id.idiag_dport != tuple->our_port)
 		return false;
 	peer->unread_bytes = message.idiag_rqueue;
 	peer->inode = message.idiag_inode;
 	peer->uid = message.idiag_uid;
 	return true;
+}
+
+bool
+evidence_peer(struct evidence_source *source, int fd, struct peer_socket *peer)
+{
+	struct tuple tuple;
+
+	return get_tuple(fd, &tuple) && ask(source, &tuple, peer);
+}
+
+/* Its socket knows nothing of the address that was put in place of the one it
+ * connected to. */
+bool
+evidence_redirected_peer(struct evidence_source *source, int fd,
+    const struct sockaddr_storage *destination, struct peer_socket *peer)
+{
+	struct tuple tuple;
+
+	return get_tuple(fd, &tuple) &&
+	    unpack(destination, tuple.ours, &tuple.our_port) == tuple.family &&
+	    ask(source, &tuple, peer);
 }
 
 void

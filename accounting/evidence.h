@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "accounting/ledger.h"
 #include "accounting/record.h"
@@ -39,6 +40,12 @@ struct peer_socket {
 /* Asks for the peer of `fd` by its exact 4-tuple.  Returns false where it is
  * gone, or not in this namespace. */
 bool evidence_peer(struct evidence_source *source, int fd,
+    struct peer_socket *peer) MUST_CHECK;
+
+/* The same where a rule of the kernel's redirected the connection to us:
+ * `destination` is where its caller meant to go. */
+bool evidence_redirected_peer(struct evidence_source *source, int fd,
+    const struct sockaddr_storage *destination,
     struct peer_socket *peer) MUST_CHECK;
 
 /* Finds who holds the socket with this inode, by /proc; the holder of the last

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "accounting/filter_parts.h"
+#include "accounting/glob.h"
 #include "accounting/memory.h"
 
 struct filter *
@@ -58,8 +59,7 @@ filter_copy(const struct filter *filter)
 		    xcalloc(term->operand_count + 1, sizeof(*term->operands));
 		for (size_t j = 0; j < term->operand_count; j++) {
 			term->operands[j] = from[j];
-			term->operands[j].pattern =
-			    xstrdup_or_null(from[j].pattern);
+			term->operands[j].pattern = glob_copy(from[j].pattern);
 		}
 	}
 	return copy;
@@ -144,61 +144,19 @@ value_of(const struct filter_term *term, const struct exchange_record *x)
 
 /* ---- text ---- */
 
-static char
-folded(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-/* Never goes back behind the last star, so a long pattern cannot take more
- * than the product of the lengths. */
-static bool
-matches_text(
-    const char *pattern, const char *text, size_t length, bool folds_case)
-{
-	const char *end = text + length;
-	const char *behind_star = NULL;
-	const char *retry = NULL;
-
-	for (;;) {
-		size_t width = *pattern == '\\' && pattern[1] != '\0' ? 2 : 1;
-		char wanted = pattern[width - 1];
-
-		if (*pattern == '*') {
-			behind_star = ++pattern;
-			retry = text;
-			continue;
-		}
-		if (*pattern == '\0' && text == end)
-			return true;
-		if (*pattern != '\0' && text < end &&
-		    (wanted == *text ||
-			(folds_case && folded(wanted) == folded(*text)))) {
-			pattern += width;
-			text++;
-			continue;
-		}
-		if (behind_star == NULL || retry == end)
-			return false;
-		pattern = behind_star;
-		text = ++retry;
-	}
-}
-
 /* All of "https://registry.test:443", its authority, or its host. */
 static bool
-matches_origin(const char *pattern, const char *origin)
+matches_origin(const struct glob *pattern, const char *origin)
 {
 	const char *authority = strstr(origin, "://");
 	const char *port;
 
 	authority = authority == NULL ? origin : authority + 3;
 	port = strrchr(authority, ':');
-	return matches_text(pattern, origin, strlen(origin), true) ||
-	    matches_text(pattern, authority, strlen(authority), true) ||
+	return glob_matches(pattern, origin, strlen(origin)) ||
+	    glob_matches(pattern, authority, strlen(authority)) ||
 	    (port != NULL &&
-		matches_text(
-		    pattern, authority, (size_t)(port - authority), true));
+		glob_matches(pattern, authority, (size_t)(port - authority)));
 }
 
 static bool
@@ -207,11 +165,11 @@ is_one_of(const struct filter_term *term, const char *text)
 	if (text == NULL)
 		return false;
 	for (size_t i = 0; i < term->operand_count; i++) {
-		const char *pattern = term->operands[i].pattern;
+		const struct glob *pattern = term->operands[i].pattern;
 
 		if (term->field == FILTER_ORIGIN
 			? matches_origin(pattern, text)
-			: matches_text(pattern, text, strlen(text), false))
+			: glob_matches(pattern, text, strlen(text)))
 			return true;
 	}
 	return false;

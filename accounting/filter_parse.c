@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "accounting/filter_parts.h"
+#include "accounting/glob.h"
 #include "accounting/memory.h"
 
 #define SHOWN_TERM_BYTES 80
@@ -146,6 +147,18 @@ refuse_evidence(const char *term)
 
 /* ---- values ---- */
 
+static char *
+lower_case(const char *text, size_t length)
+{
+	char *lower = xstrndup(text, length);
+
+	for (char *c = lower; *c != '\0'; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	return lower;
+}
+
 static bool
 parse_verdict(const char *text, int64_t *number)
 {
@@ -198,6 +211,17 @@ parse_number(const char *text, int64_t *number)
 	return true;
 }
 
+/* Records have their origins in lower case. */
+static struct glob *
+origin_pattern(const char *text)
+{
+	char *lower = lower_case(text, strlen(text));
+	struct glob *pattern = glob_new(lower);
+
+	free(lower);
+	return pattern;
+}
+
 /* Fills in the operand.  Returns NULL, or the refusal. */
 static char *
 read_operand(struct filter_operand *operand, enum filter_field field,
@@ -207,8 +231,10 @@ read_operand(struct filter_operand *operand, enum filter_field field,
 
 	switch (fields[field].type) {
 	case TYPE_TEXT:
+		operand->pattern = glob_new(text);
+		return NULL;
 	case TYPE_ORIGIN:
-		operand->pattern = xstrdup(text);
+		operand->pattern = origin_pattern(text);
 		return NULL;
 	case TYPE_NUMBER:
 		return parse_number(text, number)
@@ -313,18 +339,6 @@ read_values(struct filter_term *slot, const char **at, const char *term)
 }
 
 /* ---- terms ---- */
-
-static char *
-lower_case(const char *text, size_t length)
-{
-	char *lower = xstrndup(text, length);
-
-	for (char *c = lower; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
-	return lower;
-}
 
 static bool
 is_word(const char *word, const char *text, size_t length)

@@ -11,6 +11,8 @@
 
 #include "accounting/filter.h"
 
+struct glob;
+
 enum filter_operation {
 	OPERATION_HAS, /* the field alone */
 	OPERATION_EQUAL,
@@ -22,8 +24,7 @@ enum filter_operation {
 };
 
 struct filter_operand {
-	char *pattern;  /* owned; NULL unless the field is text; "*" stands for
-	                   anything, and what follows a backslash for itself */
+	struct glob *pattern; /* owned; NULL unless the field is text */
 	int64_t number; /* microseconds, bytes, a word's place in its enum */
 };
 

@@ -31,9 +31,9 @@ enum close_reason {
 
 enum transport {
 	TRANSPORT_PLAIN,       /* absolute-form requests */
-	TRANSPORT_TUNNEL,      /* CONNECT, opaque */
-	TRANSPORT_INTERCEPTED, /* CONNECT, TLS taken apart */
-	TRANSPORT_CLEAR,       /* CONNECT, plain HTTP inside */
+	TRANSPORT_TUNNEL,      /* CONNECT or redirected, opaque */
+	TRANSPORT_INTERCEPTED, /* the same, TLS taken apart */
+	TRANSPORT_CLEAR,       /* the same, plain HTTP inside */
 };
 
 enum conn_state {
@@ -46,7 +46,8 @@ enum conn_state {
 struct conn_record {
 	uint64_t id;
 	char *client_address; /* "127.0.0.1:41234", "[::1]:41234" */
-	char *target;         /* CONNECT's authority; NULL without CONNECT */
+	char *target;         /* CONNECT's authority, or where a redirected one
+	                         was to go; NULL without either */
 	char *origin;         /* of its first exchange; set by the snapshot */
 	char *user_agent;     /* of the last request that had one */
 	char *tls_version;
@@ -59,6 +60,7 @@ struct conn_record {
 	enum conn_state state;
 	enum close_reason close_reason;
 	bool is_local; /* the caller's socket is in this network namespace */
+	bool is_redirected; /* by a rule of the kernel's, without CONNECT */
 	uint32_t exchange_count;
 	int64_t received_bytes; /* on the wire, from the caller */
 	int64_t sent_bytes;     /* on the wire, to the caller */

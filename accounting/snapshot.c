@@ -251,6 +251,7 @@ snapshot_filter_leaks(struct snapshot *snapshot, const struct filter *filter)
 			leak_fini(&snapshot->leaks[i]);
 	}
 	snapshot->leaks_left_out += count - snapshot->leak_count;
+	snapshot->leak_total = snapshot->leak_count;
 }
 
 void

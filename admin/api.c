@@ -73,6 +73,7 @@ api_connection_json(const struct conn_record *conn)
 	member_text(json, "client_address", conn->client_address);
 	member_bool(json, "local", conn->is_local);
 	member_text(json, "transport", record_transport_word(conn->transport));
+	member_bool(json, "redirected", conn->is_redirected);
 	member_text(json, "target", conn->target);
 	member_text(json, "origin", conn->origin);
 	member_text(json, "state", record_conn_state_word(conn->state));

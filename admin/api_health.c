@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <uthash.h>
 
 #include "accounting/memory.h"
 #include "admin/api_parts.h"
@@ -45,16 +46,29 @@ counters_json(const struct counters *counters)
 
 /* What is known of one kind of failure at one origin. */
 struct failure {
+	char *key;                            /* owned */
 	const struct exchange_record *latest; /* borrowed */
 	uint64_t count;
+	UT_hash_handle hh;
 };
 
-static bool
-is_same_failure(
-    const struct exchange_record *a, const struct exchange_record *b)
+/* Adds the exchange to its failure, or begins that. */
+static void
+count_failure(struct failure **failures, const struct exchange_record *x)
 {
-	return strcmp(a->error, b->error) == 0 &&
-	    strcmp(a->origin, b->origin) == 0;
+	char *key = xasprintf("%s %s", x->error, x->origin);
+	struct failure *failure;
+
+	HASH_FIND_STR(*failures, key, failure);
+	if (failure != NULL) {
+		free(key);
+	} else {
+		failure = xcalloc(1, sizeof(*failure));
+		failure->key = key;
+		failure->latest = x;
+		HASH_ADD_KEYPTR(hh, *failures, key, strlen(key), failure);
+	}
+	failure->count++;
 }
 
 static json_t *
@@ -71,28 +85,23 @@ failure_json(const struct failure *failure)
 	return json;
 }
 
-/* Of the exchanges in memory, newest first. */
+/* Of the exchanges in memory, newest first: the table keeps that order. */
 static json_t *
 failures_json(const struct snapshot *snapshot)
 {
-	struct failure *list =
-	    xcalloc(snapshot->exchange_count + 1, sizeof(*list));
+	struct failure *failures = NULL;
+	struct failure *failure;
+	struct failure *next;
 	json_t *json = json_array();
-	size_t count = 0;
 
-	for (size_t i = 0; i < snapshot->exchange_count; i++) {
-		const struct exchange_record *x = &snapshot->exchanges[i];
-		size_t at = 0;
-
-		while (at < count && !is_same_failure(list[at].latest, x))
-			at++;
-		if (at == count)
-			list[count++].latest = x;
-		list[at].count++;
+	for (size_t i = 0; i < snapshot->exchange_count; i++)
+		count_failure(&failures, &snapshot->exchanges[i]);
+	HASH_ITER (hh, failures, failure, next) {
+		json_array_append_new(json, failure_json(failure));
+		HASH_DEL(failures, failure);
+		free(failure->key);
+		free(failure);
 	}
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(json, failure_json(&list[i]));
-	free(list);
 	return json;
 }
 

@@ -204,9 +204,7 @@ api_leaks_beside(const struct snapshot *snapshot,
 	json_object_set_new(
 	    json, "pprof", goroutines_json(goroutines, snapshot));
 	member_number(json, "left_out", snapshot->leaks_left_out);
-	member_number(json, "total",
-	    view->query.page.limit == 0 ? snapshot->leak_count
-					: snapshot->leak_total);
+	member_number(json, "total", snapshot->leak_total);
 	member_number(json, "offset", view->query.page.offset);
 	json_object_set_new(json, "leaks", leaks);
 	return member_finish(json);

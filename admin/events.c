@@ -29,6 +29,7 @@ struct telling {
 	uint64_t round;     /* in which it was last seen */
 	uint64_t seen;      /* undrained, then */
 	uint64_t told;      /* of these, in lines */
+	uint64_t shown;     /* undrained, in the last line */
 	uint64_t recovered; /* and not told */
 	mono_us told_at;    /* that it grew; or was first seen */
 	mono_us recovery_told_at;
@@ -125,11 +126,13 @@ name_leak(struct leak *name, const struct leak *leak)
 }
 
 static void
-put_leak(const struct look *look, json_t *event, struct leak *leak)
+put_leak(const struct look *look, struct telling *telling, json_t *event,
+    struct leak *leak)
 {
 	if (leak->undrained > 0)
 		snapshot_investigate(look->snapshot, leak);
 	put_fields(event, api_leak_json(leak, look->snapshot->seconds_us));
+	telling->shown = leak->undrained;
 }
 
 static void
@@ -142,9 +145,11 @@ tell_first(const struct look *look, struct leak *leak)
 	telling->round = look->events->round;
 	telling->told_at = look->snapshot->taken_mono;
 	HASH_ADD_STR(look->events->tellings, name.id, telling);
-	put_leak(look, begin(look, "leak_first_seen"), leak);
+	put_leak(look, telling, begin(look, "leak_first_seen"), leak);
 }
 
+/* What recovers lowers what was told of, but is no sign of growth: doubled is
+ * what the last line showed. */
 static void
 tell_growth(const struct look *look, struct telling *telling, struct leak *leak)
 {
@@ -152,7 +157,7 @@ tell_growth(const struct look *look, struct telling *telling, struct leak *leak)
 	json_t *event;
 
 	if (leak->undrained <= telling->told ||
-	    (leak->undrained < 2 * telling->told &&
+	    (leak->undrained < 2 * telling->shown &&
 		!is_due(look, true, telling->told_at)))
 		return;
 	event = begin(look, "leak_growing");
@@ -161,7 +166,7 @@ tell_growth(const struct look *look, struct telling *telling, struct leak *leak)
 	    json_real((double)(now - telling->told_at) / (double)US_PER_S));
 	telling->told = leak->undrained;
 	telling->told_at = now;
-	put_leak(look, event, leak);
+	put_leak(look, telling, event, leak);
 }
 
 static void
@@ -179,7 +184,7 @@ tell_recovery(
 	telling->recovered = 0;
 	telling->was_recovery_told = true;
 	telling->recovery_told_at = look->snapshot->taken_mono;
-	put_leak(look, event, leak);
+	put_leak(look, telling, event, leak);
 }
 
 /* Sets what is undrained now beside what was; `leak` says so. */

@@ -9,6 +9,7 @@
 
 #include "admin/top_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -79,13 +80,14 @@ read_time(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	struct tm utc = {0};
+	int ms = 0;
 	const char *rest =
 	    text == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
 
 	if (rest == NULL)
 		return 0;
-	return timegm(&utc) * US_PER_S +
-	    (*rest == '.' ? strtol(rest + 1, NULL, 10) * US_PER_MS : 0);
+	(void)sscanf(rest, ".%3d", &ms);
+	return timegm(&utc) * US_PER_S + ms * US_PER_MS;
 }
 
 static void

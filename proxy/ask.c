@@ -21,6 +21,10 @@
 #include "accounting/memory.h"
 
 #define ANSWER_SECONDS 10
+
+/* Beyond what 10 000 leaks take, ten times. */
+#define MAX_ANSWER_BYTES (256 * 1024 * 1024)
+
 #define HTTP_UNAUTHORIZED 401
 
 /* One request, from the asking to its end. */
@@ -137,6 +141,8 @@ put_question(struct question *question, const char *path)
 	    question->base, NULL, question->host, question->port);
 	if (question->connection == NULL || request == NULL)
 		abort();
+	evhttp_connection_set_max_body_size(
+	    question->connection, MAX_ANSWER_BYTES);
 	fields = evhttp_request_get_output_headers(request);
 	evhttp_add_header(fields, "Host", question->where);
 	evhttp_add_header(fields, "Connection", "close");
@@ -175,8 +181,9 @@ explain_silence(const struct question *question)
 	int error = connect_error(&question->address);
 
 	if (error == 0)
-		return xasprintf("--admin: what answers at %s speaks no HTTP: "
-				 "is that the --admin address of a leakproxy?",
+		return xasprintf("--admin: what answers at %s speaks no HTTP, "
+				 "or without end: is that the --admin address "
+				 "of a leakproxy?",
 		    question->where);
 	return xasprintf("--admin: nothing answers at %s (%s): is leakproxy "
 			 "serve running there?",

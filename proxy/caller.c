@@ -48,6 +48,18 @@ client_owes_bytes(struct client *client)
 	return client_sample(client, &delivery) && delivery.waiting_bytes > 0;
 }
 
+bool
+client_ask_peer(struct client *client, struct peer_socket *peer)
+{
+	struct evidence_source *source = client->worker->evidence;
+	int fd = stream_fd(client->stream);
+
+	if (client->destination == NULL)
+		return evidence_peer(source, fd, peer);
+	return evidence_redirected_peer(
+	    source, fd, &client->destination->sockaddr, peer);
+}
+
 /*
  * Bytes that lie unread in a local caller's socket.  Only before our FIN: once
  * both ways are closed the kernel shows them no more.
@@ -58,9 +70,8 @@ is_unread(struct client *client)
 	struct peer_socket peer;
 
 	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
-	    evidence_peer(
-		client->worker->evidence, stream_fd(client->stream), &peer) &&
-	    peer.inode != 0 && peer.unread_bytes > 0;
+	    client_ask_peer(client, &peer) && peer.inode != 0 &&
+	    peer.unread_bytes > 0;
 }
 
 bool
@@ -85,8 +96,7 @@ client_is_being_reset(struct client *client)
 	struct peer_socket peer;
 
 	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
-	    !evidence_peer(
-		client->worker->evidence, stream_fd(client->stream), &peer);
+	    !client_ask_peer(client, &peer);
 }
 
 bool
@@ -95,9 +105,7 @@ client_is_orphan(struct client *client)
 	struct peer_socket peer;
 
 	return client->is_local &&
-	    (!evidence_peer(
-		 client->worker->evidence, stream_fd(client->stream), &peer) ||
-		peer.inode == 0);
+	    (!client_ask_peer(client, &peer) || peer.inode == 0);
 }
 
 enum close_reason

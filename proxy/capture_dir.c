@@ -47,6 +47,7 @@ struct old_files {
 };
 
 struct capture_dir {
+	char *path; /* owned */
 	int dir_fd; /* owned */
 	size_t max_bytes;
 	size_t file_max_bytes;
@@ -106,6 +107,29 @@ write_name(char name[NAME_BYTES], wall_us now, uint64_t number)
 }
 
 /* ---- what is there ---- */
+
+/* Opens the directory, and makes it where it is missing.  Returns -1 with
+ * errno. */
+static int
+open_path(const char *path)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Somebody may have taken the directory away.  Where its path leads nowhere
+ * for who we are now, the one that is open has to do. */
+static void
+follow_path(struct capture_dir *dir)
+{
+	int fd = open_path(dir->path);
+
+	if (fd < 0)
+		return;
+	close(dir->dir_fd);
+	dir->dir_fd = fd;
+}
 
 static int
 older_first(const void *a, const void *b)
@@ -229,6 +253,7 @@ begin_file(struct capture_dir *dir, size_t room_bytes, wall_us now)
 	bool is_begun;
 
 	close_file(dir);
+	follow_path(dir);
 	is_begun = list_files(dir, &files) &&
 	    make_room(dir, &files, room_bytes) &&
 	    create_file(dir,
@@ -268,6 +293,16 @@ append(struct capture_dir *dir, const char *lines, size_t length)
 	return false;
 }
 
+/* Whether the file has no name any more: nobody would find what we write. */
+static bool
+is_deleted(const struct capture_dir *dir)
+{
+	struct stat status;
+
+	return dir->fd >= 0 && fstat(dir->fd, &status) == 0 &&
+	    status.st_nlink == 0;
+}
+
 bool
 capture_dir_write(
     struct capture_dir *dir, const char *lines, size_t length, wall_us now)
@@ -280,7 +315,7 @@ capture_dir_write(
 		errno = EFBIG;
 		return false;
 	}
-	if (dir->file_bytes + length > dir->room_bytes)
+	if (dir->file_bytes + length > dir->room_bytes || is_deleted(dir))
 		close_file(dir);
 	if (dir->fd < 0 && !begin_file(dir, room_bytes, now))
 		return false;
@@ -293,14 +328,12 @@ struct capture_dir *
 capture_dir_open(const char *path, size_t max_bytes)
 {
 	struct capture_dir *dir;
-	int fd;
+	int fd = open_path(path);
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return NULL;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
 	dir = xcalloc(1, sizeof(*dir));
+	dir->path = xstrdup(path);
 	dir->dir_fd = fd;
 	dir->fd = -1;
 	dir->max_bytes = max_bytes;
@@ -321,5 +354,6 @@ capture_dir_close(struct capture_dir *dir)
 		return;
 	close_file(dir);
 	close(dir->dir_fd);
+	free(dir->path);
 	free(dir);
 }

@@ -8,7 +8,8 @@
  *      leakproxy-20261126T130221Z-000001.ndjson
  *
  * A file is written by one leakproxy, which holds a lock on it, and never
- * opened again; when it is full the next is begun, and the oldest make room.
+ * opened again; when it is full, or somebody has deleted it, the next is begun,
+ * and the oldest make room.  A directory that was taken away is made anew.
  * Nothing else in the directory is touched.  One thread.
  */
 

@@ -17,7 +17,7 @@
  *
  * READING waits for a request head.  SNIFFING waits for the first byte inside
  * a CONNECT, to tell TLS from plain HTTP from anything else, and after a while
- * for the origin's too.  FINISHING has
+ * for the origin's too; a redirected connection begins there.  FINISHING has
  * announced its end and sends what is queued; WATCHED has sent our FIN and
  * listens for the caller's, which is how an undrained response shows.
  */
@@ -31,6 +31,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <event2/event.h>
 
 #include "accounting/evidence.h"
 #include "accounting/memory.h"
@@ -132,6 +134,8 @@ free_client(void *arg)
 
 	client_rest(client);
 	free(client->target);
+	free(client->destination);
+	text_fini(&client->hello);
 	client->magic = 0;
 	free(client);
 }
@@ -208,6 +212,8 @@ client_close(struct client *client, enum close_reason reason)
 		dial_cancel(&client->dial);
 	if (client->listened != NULL)
 		stream_close(&client->listened);
+	if (client->patience != NULL)
+		event_free(client->patience);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
 	if (client->is_aborting)
 		stream_abort(&client->stream);
@@ -463,8 +469,8 @@ set_socket_options(int fd)
 	    fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
-void
-client_accept(struct worker *worker, int fd, const struct address *address)
+struct client *
+client_new(struct worker *worker, int fd, const struct address *address)
 {
 	struct client *client = xcalloc(1, sizeof(*client));
 	char text[UNITS_ADDRESS_TEXT_BYTES];
@@ -475,14 +481,23 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	client->worker = worker;
 	client->record = ledger_conn_opened(
 	    worker->ledger, text, clock_wall(), clock_mono());
-	client->is_local = evidence_is_local(fd);
-	ledger_conn_record(client->record)->is_local = client->is_local;
 	client->stream = stream_new(worker->loop, fd, &callbacks, client);
 	TAILQ_INSERT_TAIL(&worker->clients, client, link);
 	worker->client_count++;
 	client->is_too_many = atomic_fetch_add(worker->house->connection_count,
 				  1) >= worker->house->max_connections;
 	client_set_state(client, CLIENT_READING);
+	return client;
+}
+
+void
+client_accept(struct worker *worker, int fd, const struct address *address)
+{
+	struct client *client = client_new(worker, fd, address);
+	struct conn_record *record = ledger_conn_record(client->record);
+
+	client->is_local = evidence_is_local(fd);
+	record->is_local = client->is_local;
 	if (!policy_allows(
 		worker->policy, (const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,
@@ -490,7 +505,7 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 			.token = "http_request_denied",
 			.text = "your address is not allowed to use this "
 				"proxy: add it with --allow",
-			.detail = text},
+			.detail = record->client_address},
 		    CLOSE_NOT_ALLOWED);
 }
 

@@ -5,8 +5,8 @@
 /*
  * What the files about one accepted connection share, and nobody else sees:
  * client.c (its life), caller.c (what can be seen of its caller), request.c
- * (requests on it), connect.c (CONNECT) and watch.c (the sweep and the close
- * probe).
+ * (requests on it), connect.c (CONNECT), redirect.c (what comes without one),
+ * sniff.c (what is inside) and watch.c (the sweep and the close probe).
  */
 
 #include <stdbool.h>
@@ -21,7 +21,12 @@
 #include "proxy/http.h"
 #include "proxy/origin.h"
 #include "proxy/refusal.h"
+#include "proxy/text.h"
 #include "proxy/tunnel.h"
+#include "proxy/units.h"
+
+struct event;
+struct peer_socket;
 
 #define CLIENT_MAGIC 0x636c6e74u
 
@@ -50,13 +55,19 @@ struct client {
 	bool has_replied;  /* CONNECT was answered */
 	bool is_too_many;  /* to be told so once it asks */
 	/* owned */
-	struct stream *stream;      /* NULL once closed */
-	struct http_parser *parser; /* lent; NULL while no request is begun */
-	struct exchange *exchange;  /* while EXCHANGING */
-	struct tunnel *tunnel;      /* while RELAYING */
-	struct dial *dial;          /* while DIALLING, maybe SNIFFING */
-	struct stream *listened;    /* maybe while SNIFFING: to the origin */
-	struct origin *target;      /* CONNECT's; NULL without */
+	struct stream *stream;       /* NULL once closed */
+	struct http_parser *parser;  /* lent; NULL while no request is begun */
+	struct exchange *exchange;   /* while EXCHANGING */
+	struct tunnel *tunnel;       /* while RELAYING */
+	struct dial *dial;           /* while DIALLING, maybe SNIFFING */
+	struct stream *listened;     /* maybe while SNIFFING: to the origin */
+	struct origin *target;       /* CONNECT's, or where it was to go when it
+	                               was redirected; NULL without either */
+	struct address *destination; /* where it was to go; NULL: it was not
+	                                redirected */
+	struct text hello;          /* of a ClientHello, what has come so far */
+	struct event *patience;     /* until a redirected caller has been silent
+	                           for long; NULL without */
 	struct ledger_conn *record; /* until closed */
 	/* borrowed */
 	struct worker *worker;
@@ -68,6 +79,11 @@ struct client {
 	enum close_reason reason; /* for an end that was announced */
 	TAILQ_ENTRY(client) link;
 };
+
+/* Takes `fd`, and puts itself into the worker's list; who may connect is for
+ * whoever calls. */
+struct client *client_new(
+    struct worker *worker, int fd, const struct address *address);
 
 /* Asserts that `arg` is a client. */
 struct client *client_of(void *arg);
@@ -96,6 +112,11 @@ void client_refuse_request(
 void client_turn_away(struct client *client);
 
 /* ---- caller.c ---- */
+
+/* Asks for a local caller's socket; where it was redirected, by the address
+ * that this knows. */
+bool client_ask_peer(
+    struct client *client, struct peer_socket *peer) MUST_CHECK;
 
 /*
  * What the kernel says of the caller's end: evidence_sample(), with what the
@@ -160,8 +181,19 @@ void request_note_user_agent(struct client *client, const struct head *request);
 /* A CONNECT request came. */
 void connect_begin(struct client *client, const struct head *request);
 
-/* The first bytes inside it.  Returns how many were taken. */
-size_t connect_sniff(struct client *client, const char *bytes, size_t length);
+/* It was redirected, and may go on: as behind a CONNECT to
+ * client->destination. */
+void connect_redirected(struct client *client);
+
+/* What is inside is TLS, of which `early` has been read: takes it apart. */
+void connect_secure(
+    struct client *client, const char *early, size_t early_length);
+
+/* What is inside is plain HTTP. */
+void connect_clear(struct client *client);
+
+/* What is inside is relayed as it is. */
+void connect_pass_on(struct client *client);
 
 /* The caller has been silent inside it for long: the origin may be the one
  * that speaks first. */
@@ -172,5 +204,10 @@ void connect_handshake_ended(struct client *client, enum stream_end how);
 
 /* Takes *upstream and relays to it. */
 void connect_relay(struct client *client, struct stream **upstream);
+
+/* ---- sniff.c ---- */
+
+/* The first bytes inside it.  Returns how many were taken. */
+size_t sniff_take(struct client *client, const char *bytes, size_t length);
 
 #endif

@@ -19,6 +19,8 @@
 #include "accounting/memory.h"
 #include "certs/authority.h"
 #include "certs/bundle.h"
+#include "certs/hints.h"
+#include "certs/truststore.h"
 #include "proxy/ask.h"
 
 #define STATUS_FAILED 2
@@ -57,34 +59,32 @@ write_fingerprint(const X509 *certificate, char text[FINGERPRINT_BYTES])
 
 /* Beside the certificate, whose path is absolute.  Free with free(). */
 static char *
-bundle_path(const struct authority *authority)
+path_beside(const struct authority *authority, const char *name)
 {
 	const char *certificate = authority_certificate_path(authority);
 	const char *slash = strrchr(certificate, '/');
 	int length = slash == NULL ? 0 : (int)(slash - certificate) + 1;
 
-	return xasprintf("%.*sbundle.pem", length, certificate);
+	return xasprintf("%.*s%s", length, certificate, name);
 }
 
-static bool
-show(const struct authority *authority)
+static void
+show(const struct authority *authority, const struct hint_places *places)
 {
 	X509 *certificate = authority_certificate(authority);
 	char fingerprint[FINGERPRINT_BYTES];
-	char *bundle = bundle_path(authority);
 	char from[TIME_BYTES];
 	char to[TIME_BYTES];
 
 	write_time(X509_get0_notBefore(certificate), from);
 	write_time(X509_get0_notAfter(certificate), to);
 	write_fingerprint(certificate, fingerprint);
-	printf("certificate  %s\n", authority_certificate_path(authority));
+	printf("certificate  %s\n", places->ca);
 	printf("key          %s\n", authority_key_path(authority));
-	printf("bundle       %s\n", bundle);
+	printf("bundle       %s\n", places->bundle);
+	printf("for Java     %s\n", places->truststore);
 	printf("valid        %s to %s\n", from, to);
 	printf("SHA-256      %s\n", fingerprint);
-	free(bundle);
-	return true;
 }
 
 static bool
@@ -109,29 +109,38 @@ print_file(const char *path)
 	return is_good;
 }
 
+/* Made anew each time: the system's roots may have changed. */
 static bool
-write_bundle(const struct options *options, const struct authority *authority,
-    const char *path)
+refresh(const struct options *options, const struct authority *authority,
+    const struct hint_places *places)
 {
 	char error[AUTHORITY_ERROR_BYTES];
 
-	if (bundle_write(authority, options->upstream_ca, path, error))
+	if (bundle_write(
+		authority, options->upstream_ca, places->bundle, error) &&
+	    truststore_write(places->bundle, places->truststore, error))
 		return true;
 	fprintf(stderr, "leakproxy: ca: %s\n", error);
 	return false;
 }
 
-/* Made anew each time: the system's roots may have changed. */
+/* Says what was asked for of an authority and the files beside it. */
 static bool
-refresh_bundle(const struct options *options, const struct authority *authority)
+answer(const struct options *options, const struct authority *authority,
+    const struct hint_places *places)
 {
-	char *path = bundle_path(authority);
-	bool is_good = write_bundle(options, authority, path);
-
-	if (is_good && options->ca_export != NULL)
-		is_good = print_file(path);
-	free(path);
-	return is_good;
+	if (options->ca_export != NULL &&
+	    strcmp(options->ca_export, "pem") == 0)
+		return fputs(authority_pem(authority), stdout) >= 0;
+	if (!refresh(options, authority, places))
+		return false;
+	if (options->ca_export != NULL)
+		return print_file(places->bundle);
+	if (options->wants_hints)
+		hints_print(stdout, places, options->hint);
+	else
+		show(authority, places);
+	return true;
 }
 
 static bool
@@ -144,23 +153,44 @@ is_written(void)
 	return false;
 }
 
+static void
+refuse_hint(const char *name)
+{
+	fprintf(stderr,
+	    "leakproxy: ca: there are no hints for \"%s\": write one of ",
+	    name);
+	hints_print_names(stderr);
+	fputs("\n", stderr);
+}
+
 int
 commands_ca(const struct options *options)
 {
 	char error[AUTHORITY_ERROR_BYTES];
-	struct authority *authority = authority_open(options->state_dir, error);
+	struct authority *authority;
+	char *bundle;
+	char *truststore;
 	bool is_good;
 
+	if (options->hint != NULL && !hints_know(options->hint)) {
+		refuse_hint(options->hint);
+		return STATUS_FAILED;
+	}
+	authority = authority_open(options->state_dir, error);
 	if (authority == NULL) {
 		fprintf(stderr, "leakproxy: ca: %s\n", error);
 		return STATUS_FAILED;
 	}
-	if (options->ca_export == NULL)
-		is_good = refresh_bundle(options, authority) && show(authority);
-	else if (strcmp(options->ca_export, "bundle") == 0)
-		is_good = refresh_bundle(options, authority);
-	else
-		is_good = fputs(authority_pem(authority), stdout) >= 0;
+	bundle = path_beside(authority, "bundle.pem");
+	truststore = path_beside(authority, "truststore.p12");
+	is_good = answer(options, authority,
+	    &(struct hint_places){
+		.ca = authority_certificate_path(authority),
+		.bundle = bundle,
+		.truststore = truststore,
+	    });
+	free(bundle);
+	free(truststore);
 	authority_free(authority);
 	return is_written() && is_good ? 0 : STATUS_FAILED;
 }

@@ -10,7 +10,8 @@
 #include "proxy/options.h"
 
 /* Opens the authority, making it where there is none, and shows where it is
- * and how long it is valid, or prints what --export names. */
+ * and how long it is valid, or prints what --export names, or how clients come
+ * to trust it (install-hints). */
 int commands_ca(const struct options *options);
 
 /* Asks the proxy at --admin for its report and prints it. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * CONNECT: what is inside is taken apart where it is TLS or plain HTTP, and
+ * CONNECT, and a redirected connection, which goes on as if a CONNECT had been
+ * answered: what is inside is taken apart where it is TLS or plain HTTP, and
  * relayed as it is where it is neither, or where --passthrough says so.
  *
- * The first byte tells.  Where the caller sends none, the origin may be the
- * one to speak first (SMTP, MySQL): after a short wait it is connected to and
- * listened to, while the caller, who may only be slow, is still waited for.
+ * The first bytes tell (sniff.c).  Where the caller sends none, the origin may
+ * be the one to speak first (SMTP, MySQL): after a short wait it is connected
+ * to and listened to, while the caller, who may only be slow, is still waited
+ * for.
  */
 
 #include "proxy/client_parts.h"
@@ -16,11 +18,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "accounting/memory.h"
 #include "proxy/base/log.h"
 
 /* A caller that speaks first has done so by then. */
 #define SNIFF_ALONE_US US_PER_S
+
+/* The same on this machine, or near it: nobody waits for a database's greeting
+ * any longer.  For a slower caller one connection to the origin is in vain. */
+#define REDIRECTED_ALONE_MS 100
 
 /* The port where the caller always speaks first. */
 #define HTTPS_PORT 443
@@ -52,6 +60,10 @@ connect_relay(struct client *client, struct stream **upstream)
 	client_set_state(client, CLIENT_RELAYING);
 	client->tunnel = tunnel_new(
 	    client->worker, client->stream, upstream, on_tunnel_ended, client);
+	if (client->hello.length > 0)
+		(void)tunnel_client_bytes(
+		    client->tunnel, client->hello.bytes, client->hello.length);
+	text_fini(&client->hello);
 	if (client->has_fin)
 		tunnel_client_fin(client->tunnel);
 }
@@ -129,6 +141,7 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 		return;
 	}
 	if (client->has_replied) {
+		client->is_aborting |= client->destination != NULL;
 		client_close(client, CLOSE_UPSTREAM_FAILED);
 		return;
 	}
@@ -157,6 +170,19 @@ dial_tunnel(struct client *client)
 	client_set_state(client, CLIENT_DIALLING);
 	if (client->dial == NULL)
 		dial(client);
+}
+
+void
+connect_pass_on(struct client *client)
+{
+	if (client->is_too_many) {
+		client->is_aborting = true;
+		client_close(client, CLOSE_LIMIT);
+	} else if (client->listened != NULL) {
+		relay_listened(client);
+	} else {
+		dial_tunnel(client);
+	}
 }
 
 /*
@@ -206,7 +232,7 @@ connect_sniff_on(struct client *client, mono_us now)
 	}
 }
 
-/* ---- CONNECT ---- */
+/* ---- CONNECT, and what comes without ---- */
 
 void
 connect_begin(struct client *client, const struct head *request)
@@ -235,45 +261,74 @@ connect_begin(struct client *client, const struct head *request)
 }
 
 static void
-secure(struct client *client, const char *early, size_t early_length)
+on_silent(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = client_of(arg);
+
+	if (client->state != CLIENT_SNIFFING || client->dial != NULL ||
+	    client->listened != NULL || client->hello.length > 0)
+		return;
+	if (client->is_too_many)
+		connect_pass_on(client);
+	else
+		dial(client);
+}
+
+static void
+start_patience(struct client *client)
+{
+	static const struct timeval after = {
+	    .tv_usec = REDIRECTED_ALONE_MS * 1000};
+
+	client->patience =
+	    evtimer_new(loop_base(client->worker->loop), on_silent, client);
+	if (client->patience == NULL)
+		abort();
+	event_add(client->patience, &after);
+}
+
+void
+connect_redirected(struct client *client)
+{
+	const char *target = ledger_conn_record(client->record)->target;
+	struct span authority = {target, strlen(target)};
+
+	client->target = xcalloc(1, sizeof(*client->target));
+	client->has_replied = true; /* there is nothing to be answered */
+	if (!origin_parse_authority(authority, 0, client->target)) {
+		client_close(client, CLOSE_BAD_REQUEST); /* port 0 */
+		return;
+	}
+	if (policy_passes_through(
+		client->worker->policy, client->target->host)) {
+		connect_pass_on(client);
+		return;
+	}
+	client_set_state(client, CLIENT_SNIFFING);
+	if (client->target->port != HTTPS_PORT)
+		start_patience(client);
+}
+
+void
+connect_secure(struct client *client, const char *early, size_t early_length)
 {
 	struct tls *tls = tls_accept(client->worker->house->tls_server,
 	    stream_fd(client->stream), client->target->host, early,
 	    early_length);
 
+	stop_listening(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_INTERCEPTED;
 	client_set_state(client, CLIENT_SECURING);
 	stream_secure(client->stream, &tls);
+	text_fini(&client->hello);
 }
 
-/* RFC 4253 §4.2: both sides of SSH begin so, which is no HTTP method. */
-static bool
-is_ssh(const char *bytes, size_t length)
+void
+connect_clear(struct client *client)
 {
-	return length >= strlen("SSH-") && memcmp(bytes, "SSH-", 4) == 0;
-}
-
-/* The first byte inside CONNECT: a TLS handshake record, the first letter of
- * a method, or something that is none of our business. */
-size_t
-connect_sniff(struct client *client, const char *bytes, size_t length)
-{
-	if (bytes[0] == 0x16) {
-		stop_listening(client);
-		secure(client, bytes, length);
-		return length;
-	}
-	if (bytes[0] >= 'A' && bytes[0] <= 'Z' && !is_ssh(bytes, length)) {
-		stop_listening(client);
-		ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
-		client_set_state(client, CLIENT_READING);
-		return request_take_bytes(client, bytes, length);
-	}
-	if (client->listened != NULL)
-		relay_listened(client);
-	else
-		dial_tunnel(client);
-	return 0;
+	stop_listening(client);
+	ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
+	client_set_state(client, CLIENT_READING);
 }
 
 void

@@ -153,8 +153,17 @@ is_of_this_machine(const struct in6_addr *address)
 	return is_ours;
 }
 
-static bool
-is_own(const struct destination_rules *rules, const struct sockaddr *sockaddr)
+bool
+destination_is_here(const struct sockaddr *sockaddr)
+{
+	struct in6_addr address = canonical(sockaddr);
+
+	return is_of_this_machine(&address);
+}
+
+bool
+destination_is_own(
+    const struct destination_rules *rules, const struct sockaddr *sockaddr)
 {
 	struct in6_addr address = canonical(sockaddr);
 
@@ -181,7 +190,7 @@ destination_is_prohibited(
 {
 	struct in6_addr address = canonical(sockaddr);
 
-	if (is_own(rules, sockaddr))
+	if (destination_is_own(rules, sockaddr))
 		return true;
 	return (is_link_local(&address) || is_metadata(&address)) &&
 	    !is_allowed(rules, sockaddr);

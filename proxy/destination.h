@@ -30,9 +30,16 @@ struct destination_rules {
 bool destination_is_prohibited(
     const struct destination_rules *rules, const struct sockaddr *sockaddr);
 
+/* Whether we listen there ourselves. */
+bool destination_is_own(
+    const struct destination_rules *rules, const struct sockaddr *sockaddr);
+
+/* Whether the address, whatever its port, is one of this machine's. */
+bool destination_is_here(const struct sockaddr *sockaddr);
+
 /*
- * The same for a host that another proxy will look up, which is all that can
- * be known then: a literal address, or "localhost".
+ * As destination_is_prohibited(), for a host that another proxy will look up:
+ * all that can be known then is a literal address, or "localhost".
  */
 bool destination_is_prohibited_host(
     const struct destination_rules *rules, const char *host, uint16_t port);

@@ -45,7 +45,7 @@ struct eventlog {
 	char *wait; /* owned: lines that are not written */
 	size_t wait_bytes;
 	size_t written_bytes; /* of the first of them */
-	uint64_t dropped;     /* lines */
+	uint64_t dropped;     /* lines, in this trouble */
 };
 
 /* ---- trouble ---- */
@@ -71,6 +71,7 @@ note_success(struct eventlog *log)
 	log_info("--events: %s is written again; %" PRIu64
 		 " events were dropped",
 	    log->name, log->dropped);
+	log->dropped = 0;
 }
 
 /* ---- opening ---- */
@@ -100,15 +101,18 @@ close_file(struct eventlog *log)
 	log->written_bytes = 0; /* a line is not continued elsewhere */
 }
 
-/* Whether what we write to is still what the path names. */
+/* Whether what we write to is still what the path names, as far as we may
+ * look there: who --user says may not enter a folder of root's. */
 static bool
 is_current(const struct eventlog *log)
 {
 	struct stat ours;
 	struct stat named;
 
-	return fstat(log->fd, &ours) == 0 && stat(log->path, &named) == 0 &&
-	    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	if (stat(log->path, &named) != 0)
+		return errno == EACCES;
+	return fstat(log->fd, &ours) == 0 && ours.st_dev == named.st_dev &&
+	    ours.st_ino == named.st_ino;
 }
 
 /* Where the new file cannot be opened, the old one has to do.  Returns

@@ -19,6 +19,7 @@
 #include "proxy/commands.h"
 #include "proxy/options.h"
 #include "proxy/replay.h"
+#include "proxy/rules.h"
 #include "proxy/run.h"
 #include "proxy/selftest.h"
 #include "proxy/status.h"
@@ -169,6 +170,9 @@ main(int argc, char **argv)
 		break;
 	case COMMAND_SELFTEST:
 		status = selftest_run(options);
+		break;
+	case COMMAND_REDIRECT_RULES:
+		status = rules_print(options);
 		break;
 	case COMMAND_REPLAY:
 		status = replay(options);

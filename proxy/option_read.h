@@ -52,6 +52,12 @@ option_reader option_read_allow;
 option_reader option_read_passthrough;
 option_reader option_read_route;
 
+/* ---- option_redirect.c: what is about redirected connections ---- */
+
+/* An address, or a port alone: that of both loopback addresses. */
+option_reader option_read_redirect;
+option_reader option_read_uid;
+
 /* ---- option_top.c: how often it is drawn ---- */
 
 option_reader option_read_count;

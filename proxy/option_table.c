@@ -21,8 +21,10 @@
 #define SELFTEST (1u << COMMAND_SELFTEST)
 #define RUNS (1u << COMMAND_RUNS)
 #define COMPARE (1u << COMMAND_COMPARE)
-#define ANY \
-	(SERVE | EXEC | REPORT | TOP | CA | SELFTEST | RUNS | COMPARE | REPLAY)
+#define REDIRECT_RULES (1u << COMMAND_REDIRECT_RULES)
+#define ANY                                                             \
+	(SERVE | EXEC | REPORT | TOP | CA | SELFTEST | RUNS | COMPARE | \
+	    REDIRECT_RULES | REPLAY)
 
 static const struct option_row rows[] = {
 #define OPTION(name_, short_, value_, kind_, commands_, standard_, exec_, \

@@ -21,6 +21,7 @@
 #include "certs/identity.h"
 #include "proxy/option_policy.h"
 #include "proxy/option_table.h"
+#include "proxy/option_words.h"
 #include "proxy/usage.h"
 
 #define STATUS_MISTAKE 2
@@ -225,28 +226,6 @@ read_option(struct parse *parse, const char *word)
 	    parse, row, equals == NULL ? NULL : equals + 1);
 }
 
-/* The files that replay takes stand before, between or behind its options. */
-static bool
-take_file(struct options *options, const char *word)
-{
-	if (options->command != COMMAND_REPLAY)
-		return false;
-	options->har_paths = xreallocarray(options->har_paths,
-	    options->har_count + 1, sizeof(*options->har_paths));
-	options->har_paths[options->har_count++] = word;
-	return true;
-}
-
-/* The runs that compare takes stand between its options. */
-static bool
-take_run(struct options *options, const char *word)
-{
-	if (options->command != COMMAND_COMPARE || options->run_count == 2)
-		return false;
-	options->runs[options->run_count++] = word;
-	return true;
-}
-
 /* Ends at exec's command: the first word that is no option, or all behind
  * "--". */
 static enum outcome
@@ -258,8 +237,7 @@ read_words(struct parse *parse)
 		const char *word = *parse->next;
 
 		if (word[0] != '-' || word[1] == '\0') {
-			if (!take_file(parse->options, word) &&
-			    !take_run(parse->options, word))
+			if (!option_words_take(parse->options, word))
 				break;
 			parse->next++;
 			continue;
@@ -287,7 +265,8 @@ take_rest(struct parse *parse)
 		    "[options] -- COMMAND");
 		return OUTCOME_MISTAKE;
 	}
-	while (*parse->next != NULL && take_file(parse->options, *parse->next))
+	while (*parse->next != NULL &&
+	    option_words_take(parse->options, *parse->next))
 		parse->next++;
 	if (command == COMMAND_REPLAY && parse->options->har_count == 0) {
 		complain("replay",
@@ -389,6 +368,7 @@ fill_in_state_dir(struct options *options)
 
 	bool needs_none = options->command == COMMAND_SELFTEST ||
 	    options->command == COMMAND_TOP ||
+	    options->command == COMMAND_REDIRECT_RULES ||
 	    options->command == COMMAND_REPLAY ||
 	    (options->command == COMMAND_REPORT && options->run == NULL);
 
@@ -431,6 +411,7 @@ options_new(enum command command)
 
 	options->command = command;
 	options->ready_fd = -1;
+	options->uid = -1;
 	options->leak_exit_code = -1;
 	options->policy = policy_new();
 	options->secrets = secrets_new();
@@ -469,7 +450,7 @@ read_command(const char *word, enum command *command)
 	if (word == NULL) {
 		complain(NULL,
 		    "the command is missing: write serve, exec, report, "
-		    "top, runs, compare, ca, "
+		    "top, runs, compare, ca, redirect-rules, "
 		    "replay or selftest; see leakproxy --help");
 		return OUTCOME_MISTAKE;
 	}
@@ -540,6 +521,7 @@ options_free(struct options *options)
 	option_policy_fini(options);
 	secrets_free(options->secrets);
 	free(options->listen);
+	free(options->redirect);
 	free(options->resolve);
 	free(options->allowed_destinations);
 	chain_fini(&options->chain);

@@ -33,6 +33,7 @@ enum command {
 	COMMAND_SELFTEST,
 	COMMAND_RUNS,
 	COMMAND_COMPARE,
+	COMMAND_REDIRECT_RULES,
 	COMMAND_REPLAY, /* the last */
 };
 
@@ -47,6 +48,8 @@ struct options {
 
 	struct address *listen; /* at least one after options_parse() */
 	size_t listen_count;
+	struct address *redirect;
+	size_t redirect_count;
 	struct address admin;
 	bool has_admin;         /* false: --admin off */
 	char *admin_token_path; /* absolute; NULL: none */
@@ -96,9 +99,15 @@ struct options {
 
 	char *events_path; /* --events; "-": stdout; NULL: none */
 
-	/* serve */
+	/* serve, redirect-rules */
 	char *user; /* NULL: stay who we are */
+
+	/* serve */
 	bool wants_seccomp;
+
+	/* redirect-rules */
+	int64_t uid; /* -1: see user */
+	bool wants_removal;
 
 	/* exec */
 	char **child_argv;  /* borrowed from main(); NULL-terminated */
@@ -125,6 +134,8 @@ struct options {
 
 	/* ca */
 	char *ca_export; /* "pem", "bundle"; NULL: print where things are */
+	bool wants_hints;
+	const char *hint; /* their name; borrowed from main(); NULL: all */
 
 	/* replay */
 	const char **har_paths; /* owned; each borrowed from main() */

@@ -41,15 +41,22 @@ add_authority(char *to, const char *host, unsigned port)
 	strcpy(to, digits + at);
 }
 
+static void
+write_key(struct origin *origin)
+{
+	add_authority(
+	    stpcpy(origin->key, origin->is_tls ? "https://" : "http://"),
+	    origin_server_name(origin), origin->port);
+}
+
 void
 origin_set_tls(struct origin *origin, bool is_tls)
 {
 	/* Without TLS there is nobody to verify: who is where. */
-	const char *name = is_tls ? origin_server_name(origin) : origin->host;
-
+	if (!is_tls)
+		origin->server_name[0] = '\0';
 	origin->is_tls = is_tls;
-	add_authority(stpcpy(origin->key, is_tls ? "https://" : "http://"),
-	    name, origin->port);
+	write_key(origin);
 }
 
 /* Letters, digits and what occurs in names: nothing that could end a host in
@@ -203,7 +210,7 @@ origin_set_server_name(struct origin *origin, const char *name)
 			return false;
 		memcpy(origin->server_name, copy, sizeof(copy));
 	}
-	origin_set_tls(origin, origin->is_tls);
+	write_key(origin);
 	return true;
 }
 
@@ -217,7 +224,7 @@ origin_server_name(const struct origin *origin)
 const char *
 origin_route(const struct origin *origin, char route[ORIGIN_ROUTE_BYTES])
 {
-	if (!origin->is_tls || origin->server_name[0] == '\0')
+	if (origin->server_name[0] == '\0')
 		return origin->key;
 	snprintf(route, ORIGIN_ROUTE_BYTES, "%s@%s", origin->key, origin->host);
 	return route;

@@ -24,7 +24,7 @@ struct origin {
 	 * brackets. */
 	char host[ORIGIN_HOST_BYTES];
 	/* Who it is, where the caller's SNI said otherwise (CONNECT had an
-	 * address); "" elsewhere. */
+	 * address), or the Host of a redirected request; "" elsewhere. */
 	char server_name[ORIGIN_HOST_BYTES];
 	char key[ORIGIN_KEY_BYTES]; /* "https://registry.test:443": who */
 };
@@ -42,11 +42,12 @@ bool origin_parse_authority(struct span authority, uint16_t default_port,
 bool origin_parse_absolute(
     struct span target, struct origin *origin, struct span *path) MUST_CHECK;
 
-/* Sets the scheme and writes the key anew. */
+/* Sets the scheme and writes the key anew.  Without TLS it has no name but
+ * the place's, unless it is given one afterwards. */
 void origin_set_tls(struct origin *origin, bool is_tls);
 
-/* Takes the caller's SNI as its name, and writes the key anew.  Returns false
- * where that is no host. */
+/* Takes what the caller calls it as its name, and writes the key anew.
+ * Returns false where that is no host. */
 bool origin_set_server_name(struct origin *origin, const char *name) MUST_CHECK;
 
 /* Who it is: SNI and certificate go by this.  Without a dot at the end. */

@@ -77,6 +77,21 @@ agrees_with_host(const struct head *request, const struct origin *origin)
 	    strcmp(named.host, origin_server_name(origin)) == 0;
 }
 
+/* A redirected request has no authority but Host: that says who is where it
+ * was to go.  It need not be who the SNI says: that is the origin's to judge.
+ */
+static bool
+takes_name_from_host(const struct head *request, struct origin *origin)
+{
+	const struct field *host = head_find(request, FIELD_HOST);
+	struct origin named;
+
+	if (host == NULL)
+		return true;
+	return origin_parse_authority(host->value, origin->port, &named) &&
+	    (origin->is_tls || origin_set_server_name(origin, named.host));
+}
+
 bool
 request_is_head(const struct client *client)
 {
@@ -174,8 +189,12 @@ forward(struct client *client, const struct head *request)
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
-	if (mistake == NULL && !agrees_with_host(request, &origin))
+	if (mistake == NULL && client->destination != NULL) {
+		if (!takes_name_from_host(request, &origin))
+			mistake = "Host is neither a host nor host:port";
+	} else if (mistake == NULL && !agrees_with_host(request, &origin)) {
 		mistake = "Host disagrees with the request target";
+	}
 	if (mistake != NULL) {
 		client_refuse_request(
 		    client, 400, "http_request_error", mistake);
@@ -303,11 +322,11 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_EXCHANGING:
 		offset = parse(client, bytes, length);
 		if (client->state == CLIENT_SNIFFING && offset < length)
-			offset += connect_sniff(
-			    client, bytes + offset, length - offset);
+			offset +=
+			    sniff_take(client, bytes + offset, length - offset);
 		return offset;
 	case CLIENT_SNIFFING:
-		return connect_sniff(client, bytes, length);
+		return sniff_take(client, bytes, length);
 	case CLIENT_RELAYING:
 		return tunnel_client_bytes(client->tunnel, bytes, length);
 	case CLIENT_DIALLING:

@@ -290,6 +290,7 @@ tell_ready(const struct run *run)
 {
 	json_t *ready;
 	json_t *listen = json_array();
+	json_t *redirect = json_array();
 	int fd = run->options->ready_fd;
 	const char *text;
 	char *line;
@@ -300,8 +301,14 @@ tell_ready(const struct run *run)
 		log_info("listening on %s", text);
 		json_array_append_new(listen, json_string(text));
 	}
-	ready = json_pack("{s:o, s:s?, s:i}", "listen", listen, "admin",
-	    run->admin == NULL ? NULL : run->admin_text, "pid", (int)getpid());
+	for (size_t i = 0;
+	     (text = service_redirect_text(run->service, i)) != NULL; i++) {
+		log_info("redirected connections are taken on %s", text);
+		json_array_append_new(redirect, json_string(text));
+	}
+	ready = json_pack("{s:o, s:o, s:s?, s:i}", "listen", listen, "redirect",
+	    redirect, "admin", run->admin == NULL ? NULL : run->admin_text,
+	    "pid", (int)getpid());
 	line = json_dumps(ready, JSON_COMPACT);
 	json_decref(ready);
 	is_written = fd < 0 || dprintf(fd, "%s\n", line) > 0;

@@ -11,37 +11,26 @@
 
 #include "proxy/service.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
+#include "proxy/door.h"
 #include "proxy/option_policy.h"
 #include "proxy/trust.h"
 #include "proxy/units.h"
 #include "proxy/worker.h"
 
-#define LISTEN_BACKLOG 4096
 #define VIA_NAME_BYTES 32
-
-/* One --listen: a descriptor for each worker, all at one address. */
-struct door {
-	struct address address; /* with the port that was picked */
-	char text[UNITS_ADDRESS_TEXT_BYTES];
-	int *fds; /* owned until the workers take them */
-};
 
 struct service {
 	const struct options *options; /* borrowed */
@@ -67,88 +56,22 @@ struct service {
 
 /* ---- doors ---- */
 
-static int
-bind_one(struct address *address)
-{
-	int on = 1;
-	int fd = socket(address->sockaddr.ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	socklen_t length = sizeof(address->sockaddr);
-	int error;
-
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (address->sockaddr.ss_family == AF_INET6)
-		(void)setsockopt(
-		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-	    bind(fd, (struct sockaddr *)&address->sockaddr, address->length) ==
-		0 &&
-	    listen(fd, LISTEN_BACKLOG) == 0 &&
-	    getsockname(fd, (struct sockaddr *)&address->sockaddr, &length) ==
-		0)
-		return fd;
-	error = errno;
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-/*
- * SO_REUSEPORT would let two leakproxies share a port and each see half of
- * the traffic, so a first socket without it must have the port to itself.
- */
 static bool
-is_port_free(const struct address *address)
-{
-	int on = 1;
-	int fd =
-	    socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool is_free;
-	int error;
-
-	if (fd < 0)
-		return false;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (address->sockaddr.ss_family == AF_INET6)
-		(void)setsockopt(
-		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	is_free = bind(fd, (const struct sockaddr *)&address->sockaddr,
-		      address->length) == 0;
-	error = errno;
-	close(fd);
-	errno = error;
-	return is_free;
-}
-
-static bool
-open_door(struct service *service, const struct address *wanted,
-    char error[SERVICE_ERROR_BYTES])
+open_door(struct service *service, const struct address *address,
+    bool is_redirect, char error[SERVICE_ERROR_BYTES])
 {
 	struct door *door = &service->doors[service->door_count++];
-	unsigned count = service->options->workers;
 
-	door->address = *wanted;
-	units_address_text(&door->address, door->text);
-	door->fds = xcalloc(count, sizeof(*door->fds));
-	memset(door->fds, -1, count * sizeof(*door->fds));
-	for (unsigned i = 0; i < count; i++) {
-		if (i == 0 && !is_port_free(&door->address))
-			break;
-		door->fds[i] = bind_one(&door->address);
-		if (door->fds[i] < 0)
-			break;
-	}
-	if (door->fds[count - 1] < 0) {
-		snprintf(error, SERVICE_ERROR_BYTES,
-		    "--listen: cannot listen on %s: %s: choose another "
-		    "address, or port 0 for a free one",
-		    door->text, strerror(errno));
-		return false;
-	}
-	units_address_text(&door->address, door->text);
-	return true;
+	*door = (struct door){.address = *address,
+	    .is_redirect = is_redirect,
+	    .fd_count = service->options->workers};
+	if (door_open(door))
+		return true;
+	snprintf(error, SERVICE_ERROR_BYTES,
+	    "--%s: cannot listen on %s: %s: choose another address, or port 0 "
+	    "for a free one",
+	    is_redirect ? "redirect" : "listen", door->text, strerror(errno));
+	return false;
 }
 
 static bool
@@ -157,9 +80,14 @@ open_doors(struct service *service, char error[SERVICE_ERROR_BYTES])
 	const struct options *options = service->options;
 
 	service->doors =
-	    xcalloc(options->listen_count, sizeof(*service->doors));
+	    xcalloc(options->listen_count + options->redirect_count,
+		sizeof(*service->doors));
 	for (size_t i = 0; i < options->listen_count; i++) {
-		if (!open_door(service, &options->listen[i], error))
+		if (!open_door(service, &options->listen[i], false, error))
+			return false;
+	}
+	for (size_t i = 0; i < options->redirect_count; i++) {
+		if (!open_door(service, &options->redirect[i], true, error))
 			return false;
 	}
 	return true;
@@ -259,19 +187,21 @@ static bool
 start_worker(
     struct service *service, unsigned index, char error[SERVICE_ERROR_BYTES])
 {
-	int *fds = xcalloc(service->door_count, sizeof(*fds));
+	struct entrance *entrances =
+	    xcalloc(service->door_count, sizeof(*entrances));
 	char reason[TLS_ERROR_BYTES];
 	bool is_started;
 
 	for (size_t i = 0; i < service->door_count; i++) {
-		fds[i] = service->doors[i].fds[index];
+		entrances[i] = (struct entrance){service->doors[i].fds[index],
+		    service->doors[i].is_redirect};
 		service->doors[i].fds[index] = -1; /* taken */
 	}
 	is_started = worker_start(
-	    service->workers[index], fds, service->door_count, reason);
+	    service->workers[index], entrances, service->door_count, reason);
 	if (!is_started)
 		snprintf(error, SERVICE_ERROR_BYTES, "--workers: %s", reason);
-	free(fds);
+	free(entrances);
 	return is_started;
 }
 
@@ -366,16 +296,6 @@ service_drain(struct service *service)
 		worker_join(service->workers[i]);
 }
 
-static void
-close_door(struct door *door, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		if (door->fds[i] >= 0)
-			close(door->fds[i]);
-	}
-	free(door->fds);
-}
-
 void
 service_close(struct service *service)
 {
@@ -383,7 +303,7 @@ service_close(struct service *service)
 	for (unsigned i = 0; i < service->worker_count; i++)
 		worker_free(service->workers[i]);
 	for (size_t i = 0; i < service->door_count; i++)
-		close_door(&service->doors[i], service->options->workers);
+		door_close(&service->doors[i]);
 	free(service->workers);
 	free(service->doors);
 	free(service->own);
@@ -407,7 +327,17 @@ service_marks(struct service *service)
 const char *
 service_listen_text(const struct service *service, size_t index)
 {
-	return index < service->door_count ? service->doors[index].text : NULL;
+	return index < service->options->listen_count
+	    ? service->doors[index].text
+	    : NULL;
+}
+
+const char *
+service_redirect_text(const struct service *service, size_t index)
+{
+	size_t door = service->options->listen_count + index;
+
+	return door < service->door_count ? service->doors[door].text : NULL;
 }
 
 char *

@@ -58,6 +58,9 @@ void service_close(struct service *service);
 /* Address `index` we listen on, as text; NULL beyond the last.  Borrowed. */
 const char *service_listen_text(const struct service *service, size_t index);
 
+/* The same of --redirect. */
+const char *service_redirect_text(const struct service *service, size_t index);
+
 /* Returns the CA's certificate in PEM; free with free().  Any thread. */
 char *service_ca_pem(void *service);
 

@@ -89,12 +89,17 @@ static const struct command_row commands[] = {
     [COMMAND_CA] =
 	{
 	    .word = "ca",
-	    .synopsis = "leakproxy ca [options]",
+	    .synopsis = "leakproxy ca [options] [install-hints [WHAT]]",
 	    .summary = "show or export the certificate authority",
 	    .story =
 		"Shows where the certificate authority is and how long it is\n"
-		"valid, after making it where there is none.\n",
-	    .example = "  leakproxy ca --export pem > leakproxy-ca.pem\n",
+		"valid, after making it where there is none.  With "
+		"install-hints, prints\n"
+		"the commands by which clients trust it, of one kind (debian, "
+		"java, git,\n"
+		"podman, kubernetes, ...) or of all.\n",
+	    .example = "  leakproxy ca --export pem > leakproxy-ca.pem\n"
+		       "  leakproxy ca install-hints debian\n",
 	    .exit_statuses = success_or_mistake,
 	},
     [COMMAND_SELFTEST] =
@@ -143,6 +148,25 @@ static const struct command_row commands[] = {
 		"  1  one is\n"
 		"  2  a mistake, or a run cannot be read; one line on stderr\n"
 		"     says what and how to mend it\n",
+	},
+    [COMMAND_REDIRECT_RULES] =
+	{
+	    .word = "redirect-rules",
+	    .synopsis = "leakproxy redirect-rules [options]",
+	    .summary = "print nftables rules for serve --redirect",
+	    .story =
+		"Prints nftables rules that send every outgoing TCP connection "
+		"of this network\n"
+		"namespace to serve --redirect, but for those of the user who "
+		"leakproxy runs as,\n"
+		"to this machine and to link-local addresses.  They are one "
+		"table of their own:\n"
+		"applied again they replace it, and --remove leaves nothing "
+		"behind.\n",
+	    .example = "  leakproxy redirect-rules --user leakproxy --redirect "
+		       "15001 | nft -f -\n"
+		       "  leakproxy redirect-rules --remove | nft -f -\n",
+	    .exit_statuses = success_or_mistake,
 	},
     [COMMAND_REPLAY] =
 	{
@@ -249,7 +273,7 @@ usage_print(void)
 	       "never drained.\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
-		printf("  %-8s %s\n", commands[i].word, commands[i].summary);
+		printf("  %-14s %s\n", commands[i].word, commands[i].summary);
 	printf("\nOptions come after the command: leakproxy serve --help lists "
 	       "them.\n"
 	       "  --help, -h     print this\n"

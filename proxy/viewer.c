@@ -29,7 +29,7 @@
 #define KEYS_BYTES 64
 #define HINT "q quits, j and k scroll"
 
-static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+static const int stops[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 #define STOP_COUNT (sizeof(stops) / sizeof(*stops))
 
 struct viewer {

@@ -38,9 +38,7 @@ ask_peer(struct client *client, struct delivery *delivery,
 {
 	struct peer_socket peer;
 
-	if (!client->is_local ||
-	    !evidence_peer(
-		client->worker->evidence, stream_fd(client->stream), &peer))
+	if (!client->is_local || !client_ask_peer(client, &peer))
 		return;
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);

@@ -27,6 +27,7 @@
 #include "proxy/client.h"
 #include "proxy/parsers.h"
 #include "proxy/pool.h"
+#include "proxy/redirect.h"
 #include "proxy/resolve.h"
 #include "proxy/splice.h"
 
@@ -48,7 +49,13 @@
 #define DRAIN_SETTLE_US (50 * US_PER_MS)
 #define DRAIN_POLL_US (20 * US_PER_MS)
 
+/* Where a connection that was accepted goes on. */
+typedef void (*accept_fn)(
+    struct worker *worker, int fd, const struct address *address);
+
 struct listener {
+	struct worker_thread *thread; /* borrowed */
+	accept_fn accept;
 	int fd;              /* owned */
 	struct event *event; /* owned */
 };
@@ -106,13 +113,15 @@ is_exhausted(int error)
 
 /* Who is one too many is told so, up to a point. */
 static void
-take_connection(struct worker *worker, int fd, const struct address *address)
+take_connection(
+    const struct listener *listener, int fd, const struct address *address)
 {
+	struct worker *worker = &listener->thread->worker;
 	const struct house *house = worker->house;
 
 	if (atomic_load(house->connection_count) <
 	    house->max_connections + TURNED_AWAY_MAX) {
-		client_accept(worker, fd, address);
+		listener->accept(worker, fd, address);
 		return;
 	}
 	ledger_counters(worker->ledger)->refused_connections++;
@@ -120,21 +129,22 @@ take_connection(struct worker *worker, int fd, const struct address *address)
 }
 
 static void
-on_connection(evutil_socket_t listener, short what, void *arg)
+on_connection(evutil_socket_t listening, short what, void *arg)
 {
-	struct worker_thread *thread = arg;
+	struct listener *listener = arg;
 
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct address address = {.length = sizeof(address.sockaddr)};
-		int fd = accept4(listener, (struct sockaddr *)&address.sockaddr,
-		    &address.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd =
+		    accept4(listening, (struct sockaddr *)&address.sockaddr,
+			&address.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			take_connection(&thread->worker, fd, &address);
+			take_connection(listener, fd, &address);
 			continue;
 		}
 		if (is_exhausted(errno))
-			pause_accepting(thread);
+			pause_accepting(listener->thread);
 		/* Anything else concerns one caller that is gone already. */
 		return;
 	}
@@ -258,15 +268,20 @@ new_timer(struct worker_thread *thread, short flags, event_callback_fn on_due)
 }
 
 static void
-add_listeners(struct worker_thread *thread, const int *fds, size_t count)
+add_listeners(struct worker_thread *thread, const struct entrance *entrances,
+    size_t count)
 {
 	thread->listeners = xcalloc(count, sizeof(*thread->listeners));
 	for (size_t i = 0; i < count; i++) {
 		struct listener *listener = &thread->listeners[i];
 
-		listener->fd = fds[i];
-		listener->event = event_new(loop_base(thread->worker.loop),
-		    fds[i], EV_READ | EV_PERSIST, on_connection, thread);
+		listener->thread = thread;
+		listener->accept =
+		    entrances[i].is_redirect ? redirect_accept : client_accept;
+		listener->fd = entrances[i].fd;
+		listener->event =
+		    event_new(loop_base(thread->worker.loop), listener->fd,
+			EV_READ | EV_PERSIST, on_connection, listener);
 		if (listener->event == NULL)
 			abort();
 		event_add(listener->event, NULL);
@@ -341,8 +356,8 @@ worker_new(const struct house *house, struct policy *policy, unsigned index,
 }
 
 bool
-worker_start(struct worker_thread *thread, const int *listeners,
-    size_t listener_count, char error[TLS_ERROR_BYTES])
+worker_start(struct worker_thread *thread, const struct entrance *entrances,
+    size_t entrance_count, char error[TLS_ERROR_BYTES])
 {
 	struct timeval interval;
 	int failure;
@@ -353,7 +368,7 @@ worker_start(struct worker_thread *thread, const int *listeners,
 	thread->sweep_timer = new_timer(thread, EV_PERSIST, on_sweep_due);
 	thread->accept_timer = new_timer(thread, 0, on_accept_again);
 	thread->drain_timer = new_timer(thread, 0, on_drain_poll);
-	add_listeners(thread, listeners, listener_count);
+	add_listeners(thread, entrances, entrance_count);
 	event_add(thread->sweep_timer, &interval);
 	failure = pthread_create(&thread->thread, NULL, run, thread);
 	if (failure != 0) {

@@ -69,16 +69,22 @@ struct worker {
 
 struct worker_thread;
 
+/* Where a worker accepts: a descriptor that is bound with SO_REUSEPORT. */
+struct entrance {
+	int fd;
+	bool is_redirect; /* a --redirect, else a --listen */
+};
+
 /* Makes worker `index`, which takes a reference of its own to the policy.
  * Returns NULL with a line in `error`.  Free with worker_free(). */
 struct worker_thread *worker_new(const struct house *house,
     struct policy *policy, unsigned index, char error[TLS_ERROR_BYTES]);
 
-/* Starts its thread, listening on each of `listeners` (descriptors that are
- * bound with SO_REUSEPORT; taken, also where it fails).  Returns false with a
- * line in `error`. */
-bool worker_start(struct worker_thread *thread, const int *listeners,
-    size_t listener_count, char error[TLS_ERROR_BYTES]) MUST_CHECK;
+/* Starts its thread, listening at each of `entrances`, whose descriptors are
+ * taken, also where it fails.  Returns false with a line in `error`. */
+bool worker_start(struct worker_thread *thread,
+    const struct entrance *entrances, size_t entrance_count,
+    char error[TLS_ERROR_BYTES]) MUST_CHECK;
 
 /* From any thread: stop accepting, let exchanges end, close idle connections,
  * and what is left after --drain-timeout.  The thread ends then. */

@@ -137,6 +137,19 @@ def test_a_reader_that_goes(start_proxy, path):
     assert proxy.log.count("--events: cannot write to") == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
+def test_in_a_folder_of_roots(start_proxy, path):
+    """Opened by root, written by nobody, who may not look there again: no
+    reason to warn."""
+    assert path.parent.stat().st_mode & 0o077 == 0
+    proxy = start_proxy("--events", path, "--user", "nobody")
+    with contextlib.ExitStack() as stack:
+        hold(stack, proxy, "one")
+        wait_for_event(path, "leak_first_seen")
+        proxy.stop()
+    assert "--events: cannot" not in proxy.log
+
+
 def test_where_there_is_no_place(tmp_path):
     done = run("serve", "--state-dir", tmp_path, "--listen", "127.0.0.1:0",
                "--admin", "off", "--events", tmp_path / "no" / "where")

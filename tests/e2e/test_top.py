@@ -4,7 +4,9 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -82,9 +84,9 @@ def test_a_leak_appears_while_it_happens(proxy, terminal):
     assert terminal.text.endswith("\x1b[?7h\x1b[?25h\x1b[?1049l")
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, "\x03"])
+@pytest.mark.parametrize("end", [signal.SIGTERM, "\x03", "\x1c"])
 def test_however_it_ends(proxy, terminal, end):
-    """A signal, or Ctrl-C on the keyboard."""
+    """A signal, or Ctrl-C and Ctrl-\\ on the keyboard."""
     before = terminal.modes
     with watching(terminal, proxy.ready["admin"]) as top:
         wait_until(shows(terminal, "No leaks."), "it draws")
@@ -129,6 +131,26 @@ def test_the_proxy_goes_and_comes(start_proxy, terminal):
         proxy.stop()
         wait_until(shows(terminal, "nothing answers", "This was at",
                          "LEAK 1 "), "it is gone")
+
+
+def test_an_answer_without_end():
+    """What answers is no leakproxy, and never stops: there is a bound."""
+    def pour():
+        end, _ = listener.accept()
+        with end, contextlib.suppress(OSError):
+            end.recv(4096)
+            end.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                end.sendall(bytes(1 << 20))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=pour, daemon=True)
+        server.start()
+        done = run("top", "-n", "1", "--admin",
+                   f"127.0.0.1:{listener.getsockname()[1]}")
+        server.join(10)
+    assert done.returncode == 2
+    assert "or without end" in done.stdout, done
 
 
 def test_in_a_pipe(proxy):

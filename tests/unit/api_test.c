@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -429,6 +430,25 @@ test_exchanges_and_their_limit(void **state)
 	}
 }
 
+/* A page that begins late is of the same list. */
+static void
+test_leaks_total_is_of_all_pages(void **state)
+{
+	for (size_t offset = 0; offset <= 2; offset++) {
+		const struct view view = {.query.page.offset = offset};
+		struct snapshot *snapshot = fixture_leaking();
+		json_t *json;
+
+		snapshot_seal(snapshot, &view.query);
+		json = parse(api_leaks_beside(snapshot, NULL, &view), snapshot);
+		assert_value(json, "total", "1");
+		assert_int_equal(
+		    json_array_size(json_object_get(json, "leaks")),
+		    offset == 0 ? 1 : 0);
+		json_decref(json);
+	}
+}
+
 /* ---- connections ---- */
 
 static void
@@ -439,6 +459,7 @@ test_connection(void **state)
 	    {"client_address", "\"127.0.0.1:41234\""},
 	    {"local", "true"},
 	    {"transport", "\"intercepted\""},
+	    {"redirected", "false"},
 	    {"target", "\"registry.test:5000\""},
 	    {"origin", "null"},
 	    {"state", "\"idle\""},
@@ -469,7 +490,7 @@ test_connection(void **state)
 	assert_names(json, "since seconds more total offset connections");
 	conn = json_array_get(json_object_get(json, "connections"), 0);
 	assert_names(conn,
-	    "id client_address local transport target origin state "
+	    "id client_address local transport redirected target origin state "
 	    "close_reason "
 	    "tags exchanges received_bytes sent_bytes opened_at closed_at "
 	    "age_s user_agent tls_version tls_fingerprint trust_refused pid "
@@ -568,8 +589,6 @@ test_long_strings_are_kept(void **state)
 	free(text);
 }
 
-/* What is held adds up over the bins; before the workers answer, there are
- * none. */
 /* `held` more of the leak's are held since `ms` after the beginning. */
 static struct leak *
 add_holding(struct snapshot *snapshot, mono_us ms, int held)
@@ -679,6 +698,30 @@ test_health(void **state)
 	json_decref(json);
 }
 
+/* A caller may ask for another origin each time. */
+static void
+test_many_origins_that_fail(void **state)
+{
+	enum { ORIGINS = 20000 };
+	struct snapshot *snapshot = fixture_snapshot();
+	struct timespec taken;
+	json_t *json;
+
+	for (int i = 0; i < ORIGINS; i++) {
+		struct exchange_record *x = fixture_add_exchange(snapshot);
+
+		free(x->origin);
+		x->origin = xasprintf("https://%d.registry.test:5000", i);
+		fixture_set(&x->error, "dns_error");
+	}
+	json = parse(api_health(snapshot), snapshot);
+	assert_int_equal(
+	    json_array_size(json_object_get(json, "errors")), ORIGINS);
+	json_decref(json);
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &taken), 0);
+	assert_true(taken.tv_sec < 3);
+}
+
 static void
 test_summary_is_one_line(void **state)
 {
@@ -695,6 +738,8 @@ test_summary_is_one_line(void **state)
 	snapshot_free(snapshot);
 }
 
+/* What is held adds up over the bins; before the workers answer, there are
+ * none. */
 static void
 test_timeline(void **state)
 {
@@ -752,6 +797,7 @@ main(void)
 	    cmocka_unit_test(test_exchange_without_a_response),
 	    cmocka_unit_test(test_witnesses),
 	    cmocka_unit_test(test_exchanges_and_their_limit),
+	    cmocka_unit_test(test_leaks_total_is_of_all_pages),
 	    cmocka_unit_test(test_connection),
 	    cmocka_unit_test(test_closed_connection),
 	    cmocka_unit_test(test_connections_newest_first),
@@ -761,6 +807,7 @@ main(void)
 	    cmocka_unit_test(test_timeline_by_leak),
 	    cmocka_unit_test(test_one_leak),
 	    cmocka_unit_test(test_health),
+	    cmocka_unit_test(test_many_origins_that_fail),
 	    cmocka_unit_test(test_summary_is_one_line),
 	    cmocka_unit_test(test_error),
 	};

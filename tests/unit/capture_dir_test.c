@@ -229,6 +229,28 @@ test_long_lines(void **state)
 	capture_dir_close(dir);
 }
 
+/* What is written can be found, whatever somebody has cleared away. */
+static void
+test_what_was_taken_away(void **state)
+{
+	struct place *place = *state;
+	struct capture_dir *dir = capture_dir_open(place->path, BOUND_BYTES);
+	char *first =
+	    path_of(place, "leakproxy-20261126T130221Z-000001.ndjson");
+	size_t count;
+
+	write_lines(dir, 1, NOW);
+	assert_int_equal(unlink(first), 0);
+	write_lines(dir, 1, NOW);
+	assert_int_equal(measure(place, &count), LINE_BYTES);
+	assert_int_equal(unlink(first), 0);
+	assert_int_equal(rmdir(place->path), 0);
+	write_lines(dir, 1, NOW);
+	assert_int_equal(measure(place, &count), LINE_BYTES);
+	capture_dir_close(dir);
+	free(first);
+}
+
 static void
 test_what_cannot_be_opened(void **state)
 {
@@ -249,8 +271,9 @@ test_what_cannot_be_opened(void **state)
 	assert_true(capture_dir_is_writable(dir));
 	assert_int_equal(stat(new, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0700);
-	/* Gone while we run: said, and no crash. */
+	/* Gone while we run, and its name taken: said, and no crash. */
 	assert_int_equal(rmdir(new), 0);
+	put_file(place, "new", 0);
 	assert_false(capture_dir_write(dir, "x\n", 2, NOW));
 	assert_int_equal(errno, ENOENT);
 	capture_dir_close(dir);
@@ -270,6 +293,7 @@ main(void)
 	    TEST(test_only_ours_are_deleted),
 	    TEST(test_two_share_a_directory),
 	    TEST(test_long_lines),
+	    TEST(test_what_was_taken_away),
 	    TEST(test_what_cannot_be_opened),
 	};
 

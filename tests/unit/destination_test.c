@@ -98,6 +98,41 @@ test_our_own(void **state)
 	check(&rules, fine, COUNT(fine), false);
 }
 
+/* Apart from what else is prohibited: it tells a loop. */
+static void
+test_our_own_alone(void **state)
+{
+	const struct address own[] = {address_of("127.0.0.1:9901")};
+	const struct destination_rules rules = {
+	    .own = own, .own_count = COUNT(own)};
+	const struct address there = address_of("169.254.169.254:80");
+
+	assert_true(destination_is_own(
+	    &rules, (const struct sockaddr *)&own[0].sockaddr));
+	assert_false(destination_is_own(
+	    &rules, (const struct sockaddr *)&there.sockaddr));
+}
+
+static void
+test_this_machine(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_here;
+	} rows[] = {{"127.0.0.1:1", true}, {"127.9.9.9:65535", true},
+	    {"[::1]:1", true}, {"[::ffff:127.0.0.1]:1", true},
+	    {"192.0.2.1:1", false}, {"[2001:db8::1]:1", false}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct address address = address_of(rows[i].text);
+
+		if (destination_is_here(
+			(const struct sockaddr *)&address.sockaddr) !=
+		    rows[i].is_here)
+			fail_msg("%s", rows[i].text);
+	}
+}
+
 /* A listener on every address is on each of this machine's, and on nobody
  * else's. */
 static void
@@ -157,6 +192,8 @@ main(void)
 	    cmocka_unit_test(test_link_local),
 	    cmocka_unit_test(test_allowed_destinations),
 	    cmocka_unit_test(test_our_own),
+	    cmocka_unit_test(test_our_own_alone),
+	    cmocka_unit_test(test_this_machine),
 	    cmocka_unit_test(test_our_own_everywhere),
 	    cmocka_unit_test(test_hosts),
 	};

@@ -299,6 +299,12 @@ test_a_reader_that_stops(void **state)
 	assert_true(received >= EVENTLOG_MAX_BYTES / LINE_BYTES);
 	assert_true(received < LINES);
 	assert_int_equal(count_said(scene, "is written again"), 1);
+	/* What was lost then is not said of another time. */
+	close(reader);
+	eventlog_append(log, "one\n");
+	reader = open(scene->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	eventlog_append(log, "");
+	assert_int_equal(count_said(scene, "is written again; 0 events"), 1);
 	eventlog_close(log);
 	close(reader);
 }

@@ -158,6 +158,24 @@ test_recovery(void **state)
 	});
 }
 
+/* A leak that shrinks has not doubled, though little is left of what was
+ * told. */
+static void
+test_recovery_is_no_growth(void **state)
+{
+	walk((const struct step[]){
+	    {0, 100, "leak_first_seen 0 of 100; "},
+	    {1, 150, ""},
+	    {2, 30, "leak_recovered 120 of 30; "},
+	    {3, 59, ""},
+	    {4, 60, "leak_growing 60 of 60; "},
+	    {5, 119, ""},
+	    {6, 60, ""},
+	    {7, 0, "leak_recovered 119 of 0; "},
+	    {0},
+	});
+}
+
 /* Then the leak is in no snapshot any more; should it come back, it is not
  * new. */
 static void
@@ -326,6 +344,7 @@ main(void)
 	    cmocka_unit_test(test_growth_is_told_seldom),
 	    cmocka_unit_test(test_the_end_holds_nothing_back),
 	    cmocka_unit_test(test_recovery),
+	    cmocka_unit_test(test_recovery_is_no_growth),
 	    cmocka_unit_test(test_all_recover_and_come_back),
 	    cmocka_unit_test(test_suspects_are_no_events),
 	    cmocka_unit_test(test_refusals_are_told_by_caller),

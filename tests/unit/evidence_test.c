@@ -91,6 +91,41 @@ test_callers_are_told_apart(void **state)
 	evidence_source_free(source);
 }
 
+/* Who was redirected is found by where it meant to go: here that is where it
+ * went, and elsewhere is nobody. */
+static void
+test_a_redirected_caller(void **state)
+{
+	struct evidence_source *source = evidence_source_new();
+
+	for (int family = 0; family < FAMILY_COUNT; family++) {
+		struct pair pair = connect_pair((enum family)family);
+		struct sockaddr_storage there = {0};
+		socklen_t length = sizeof(there);
+		struct peer_socket peers[2];
+		struct sockaddr_in elsewhere;
+
+		assert_int_equal(
+		    getsockname(pair.ours, (struct sockaddr *)&there, &length),
+		    0);
+		assert_true(evidence_peer(source, pair.ours, &peers[0]));
+		assert_true(evidence_redirected_peer(
+		    source, pair.ours, &there, &peers[1]));
+		assert_int_equal(peers[0].inode, peers[1].inode);
+		/* The port lies at the same place in both families. */
+		memcpy(&elsewhere, &there, sizeof(elsewhere));
+		elsewhere.sin_port ^= htons(1);
+		memcpy(&there, &elsewhere, sizeof(elsewhere));
+		assert_false(evidence_redirected_peer(
+		    source, pair.ours, &there, &peers[1]));
+		there.ss_family = AF_UNIX;
+		assert_false(evidence_redirected_peer(
+		    source, pair.ours, &there, &peers[1]));
+		close_pair(&pair);
+	}
+	evidence_source_free(source);
+}
+
 /* ---- what cannot be delivered ---- */
 
 /* Writes until nothing more fits.  Returns how much did. */
@@ -463,6 +498,7 @@ main(void)
 	    cmocka_unit_test(test_unread_bytes_are_exact),
 	    cmocka_unit_test(test_an_unread_fin_counts_one),
 	    cmocka_unit_test(test_callers_are_told_apart),
+	    cmocka_unit_test(test_a_redirected_caller),
 	    cmocka_unit_test(test_a_shut_window),
 	    cmocka_unit_test(test_an_open_window),
 	    cmocka_unit_test(test_a_caller_that_reads_on),

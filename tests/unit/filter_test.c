@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -89,6 +90,11 @@ static const struct passing passing[] = {
     {"url=*\"a=b,c\"", true},
     {"url=*a=b\\,c", true},
     {"url=*=x,*,y", true},
+    {"url=https:**", true},
+    {"url=*/v2/*v2/*", false}, /* one text is not found twice */
+    {"url=*b,c*b,c", false},
+    {"url=*/3.2\\?*c", true},
+    {"url=*\\", false},
     {"route=/v2/{}/manifests/{}", true},
     {"route=/v2/{}/blobs/{}", false},
     {"tag.job", true},
@@ -191,6 +197,31 @@ test_what_is_not_known(void **state)
 			fail_msg("%s", texts[i]);
 		filter_free(filter);
 	}
+}
+
+/* Workers ask it of each exchange they remember: no pattern, whoever sends it,
+ * may keep one from its callers. */
+static void
+test_no_pattern_takes_long(void **state)
+{
+	enum { URL_BYTES = 60000, PIECE_BYTES = 1000, EXCHANGES = 64 };
+	static char url[URL_BYTES + 1];
+	char piece[PIECE_BYTES + 1] = "";
+	char *pattern;
+	struct exchange_record x = {.url = url};
+	struct filter *filter = filter_new(FILTER_EXCHANGES);
+	struct timespec taken;
+
+	memset(url, 'a', URL_BYTES);
+	memset(piece, 'a', PIECE_BYTES);
+	pattern = xasprintf("url=*%sb", piece);
+	assert_null(filter_add(filter, pattern));
+	for (size_t i = 0; i < EXCHANGES; i++)
+		assert_false(filter_passes_exchange(filter, &x));
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &taken), 0);
+	assert_true(taken.tv_sec < 2);
+	filter_free(filter);
+	free(pattern);
 }
 
 static void
@@ -403,6 +434,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_passes),
 	    cmocka_unit_test(test_what_is_not_known),
+	    cmocka_unit_test(test_no_pattern_takes_long),
 	    cmocka_unit_test(test_mistakes),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_required_values),

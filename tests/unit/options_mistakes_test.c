@@ -32,7 +32,7 @@ struct mistake {
 static const struct mistake mistakes[] = {
     {"",
 	"the command is missing: write serve, exec, report, top, runs, "
-	"compare, ca, "
+	"compare, ca, redirect-rules, "
 	"replay or selftest; see leakproxy --help"},
     {"serv",
 	"\"serv\" is no command; did you mean serve? See "
@@ -44,6 +44,15 @@ static const struct mistake mistakes[] = {
     {"replay",
 	"replay: it takes HAR files: write leakproxy replay FILE.har; "
 	"/api/har of a running proxy makes one, --capture-dir many"},
+    {"serve --redirect 0",
+	"--redirect: \"0\" is no place to listen: write 15001, "
+	"127.0.0.1:15001 or [::1]:15001"},
+    {"exec --redirect 1 -- true", "--redirect: exec takes no such option…"},
+    {"redirect-rules --uid root",
+	"--uid: \"root\" is no user's number: write what id -u prints, or "
+	"--user and the name"},
+    {"redirect-rules --uid 4294967295", "--uid: \"4294967295\" is no…"},
+    {"redirect-rules 1", "redirect-rules: \"1\" is no option…"},
     {"replay --anything", "--anything: there is no such option…"},
     {"serve --capture held",
 	"--capture: it says what --capture-dir writes: name that directory "
@@ -185,6 +194,8 @@ static const struct mistake mistakes[] = {
 	"status: write 1 to 255"},
     {"exec --leak-exit-code 256 x", "--leak-exit-code: …"},
     {"report --columns 59", "--columns: \"59\" is no width: write 60 to 240"},
+    {"ca hints", "ca: \"hints\" is no option: see leakproxy ca --help"},
+    {"ca install-hints go git", "ca: \"git\" is no option: see…"},
     {"ca --export key",
 	"--export: \"key\" cannot be exported: write pem or "
 	"bundle"},

@@ -250,6 +250,12 @@ test_options_of_the_other_commands(void **state)
 
 	parse_good(&result, "ca --export bundle --state-dir /x");
 	assert_string_equal(result.options->ca_export, "bundle");
+	assert_false(result.options->wants_hints);
+	result_fini(&result);
+
+	parse_good(&result, "ca install-hints --state-dir /x debian");
+	assert_true(result.options->wants_hints);
+	assert_string_equal(result.options->hint, "debian");
 	result_fini(&result);
 }
 
@@ -294,6 +300,35 @@ test_options_of_stored_runs(void **state)
 }
 
 /* The files may stand anywhere among the options. */
+/* The rules and the proxy read the same words. */
+static void
+test_redirection(void **state)
+{
+	struct result result;
+	const struct options *options;
+
+	parse_good(&result, "serve --redirect 7 --redirect 192.0.2.1:8");
+	options = result.options;
+	assert_int_equal(options->redirect_count, 3);
+	assert_address(&options->redirect[0], "127.0.0.1:7");
+	assert_address(&options->redirect[1], "[::1]:7");
+	assert_address(&options->redirect[2], "192.0.2.1:8");
+	result_fini(&result);
+	parse_good(&result, "redirect-rules --redirect [::]:7 --uid 42");
+	options = result.options;
+	assert_int_equal(options->redirect_count, 1);
+	assert_address(&options->redirect[0], "[::]:7");
+	assert_int_equal(options->uid, 42);
+	assert_false(options->wants_removal);
+	result_fini(&result);
+	parse_good(&result, "redirect-rules --remove --user a");
+	options = result.options;
+	assert_int_equal(options->uid, -1);
+	assert_string_equal(options->user, "a");
+	assert_true(options->wants_removal);
+	result_fini(&result);
+}
+
 static void
 test_replay(void **state)
 {
@@ -406,7 +441,7 @@ test_every_option_is_read_from_the_environment(void **state)
 		setenv(name, nonsense, 1);
 		for (const char *command =
 			 "serve\0exec x\0report\0top\0ca\0selftest\0"
-			 "compare a b\0";
+			 "compare a b\0redirect-rules\0";
 		     *command != '\0'; command += strlen(command) + 1) {
 			parse(&result, command);
 			if (result.options == NULL)
@@ -599,6 +634,7 @@ main(void)
 	    TEST(test_command_of_exec),
 	    TEST(test_options_of_the_other_commands),
 	    TEST(test_options_of_stored_runs),
+	    TEST(test_redirection),
 	    TEST(test_replay),
 	    TEST(test_captures),
 	    TEST(test_environment_comes_before_defaults),

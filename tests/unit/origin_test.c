@@ -359,6 +359,14 @@ test_a_server_name(void **state)
 			assert_string_equal(
 			    origin_route(&origin, route), origin.key);
 			assert_non_null(strstr(origin.key, origin.host));
+			/* ... unless a redirected request has a Host. */
+			assert_true(
+			    origin_set_server_name(&origin, "host.test"));
+			assert_non_null(
+			    strstr(origin.key, "http://host.test:"));
+			assert_string_equal(
+			    strchr(origin_route(&origin, route), '@') + 1,
+			    origin.host);
 		}
 		drop(authority);
 	}

@@ -244,6 +244,23 @@ test_fields_of_other_types(void **state)
 	top_free(top);
 }
 
+static void
+test_a_fraction_without_end(void **state)
+{
+	const char *const answers[] = {
+	    "{\"since\":\"2026-11-24T02:02:33.9223372036854775807Z\","
+	    "\"seconds\":31,\"totals\":{},\"leaks\":[]}",
+	    "{\"bins\":[]}"};
+	struct top *top = top_new();
+	char *text;
+
+	assert_true(top_read(top, answers));
+	text = top_draw(top, &(struct frame){.where = WHERE, .columns = 80});
+	assert_non_null(strstr(text, "02:03:04Z   watched 31 s"));
+	free(text);
+	top_free(top);
+}
+
 /* ---- sizes ---- */
 
 static void
@@ -346,6 +363,7 @@ main(void)
 	    cmocka_unit_test(test_the_proxy_is_gone),
 	    cmocka_unit_test(test_answers_of_somebody_else),
 	    cmocka_unit_test(test_fields_of_other_types),
+	    cmocka_unit_test(test_a_fraction_without_end),
 	    cmocka_unit_test(test_every_size_fits),
 	    cmocka_unit_test(test_what_does_not_fit_is_said),
 	    cmocka_unit_test(test_scrolling),

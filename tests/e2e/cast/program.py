@@ -3,6 +3,7 @@
 manner of driving them is told in tests/clients/cases.py)."""
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -26,28 +27,36 @@ COMMANDS = {
     "curl": ["sh", CLIENTS / "client.sh"],
 }
 
+GO = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
+      "GOCACHE": str(ROOT / "build" / "go-cache"),
+      "GOPATH": str(ROOT / "build" / "go")}
+
 # Debian's node looks there by itself.
 NODE_PATH = "/usr/share/nodejs"
 
 
+def build_go():
+    BUILD.mkdir(parents=True, exist_ok=True)
+    build_one(CLIENTS / "client.go", BUILD / "client-go",
+              ["go", "build", "-o", BUILD / "client-go", "client.go"], GO)
+
+
 def build():
     """Compiles what needs it, where it is older than its source."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    go = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local",
-          "GOCACHE": str(ROOT / "build" / "go-cache"),
-          "GOPATH": str(ROOT / "build" / "go")}
-    build_one(CLIENTS / "client.go", BUILD / "client-go",
-              ["go", "build", "-o", BUILD / "client-go", "client.go"], go)
+    build_go()
     build_one(CLIENTS / "Client.java", BUILD / "Client.class",
               ["javac", "-d", BUILD, "Client.java"], {})
 
 
 def build_one(source, product, command, environment):
-    if product.exists() and \
-            product.stat().st_mtime > source.stat().st_mtime:
-        return
-    done = subprocess.run(command, cwd=CLIENTS, capture_output=True,
-                          text=True, env=os.environ | environment)
+    """Once, whichever of the workers comes first."""
+    with open(BUILD / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if product.exists() and \
+                product.stat().st_mtime > source.stat().st_mtime:
+            return
+        done = subprocess.run(command, cwd=CLIENTS, capture_output=True,
+                              text=True, env=os.environ | environment)
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
@@ -70,13 +79,13 @@ def environment_behind(proxy):
 
 class Program:
     """A client that runs.  Its standard input keeps it alive: should we die,
-    so does it."""
+    so does it.  `prefix` is a command that becomes it."""
 
-    def __init__(self, case, target, tags, environment, log_path):
+    def __init__(self, case, target, tags, environment, log_path, prefix=()):
         self.log_path = Path(log_path)
         with open(log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [*COMMANDS[case.program], case.manner, target, tags],
+                [*prefix, *COMMANDS[case.program], case.manner, target, tags],
                 env=environment, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, bufsize=0,
                 process_group=0)

@@ -27,7 +27,7 @@ VERDICTS = ("none", "open", "drained", "undrained", "suspected", "abandoned",
 # Nothing in the caller's environment may lead a client elsewhere.
 NOT_INHERITED = re.compile(
     r"(?i)(https?|all|no)_proxy$|LEAKPROXY_|SSL_CERT_|.*CA_BUNDLE$"
-    r"|JAVA_TOOL_OPTIONS$|NODE_EXTRA_CA_CERTS$")
+    r"|JAVA_TOOL_OPTIONS$|NODE_EXTRA_CA_CERTS$|GIT_SSL_CAINFO$")
 
 
 def plain_environment(**more):
