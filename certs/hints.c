@@ -13,14 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certs/quote.h"
 #include "certs/truststore.h"
 
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
-
-/* They mean nothing to a shell, wherever they stand. */
-#define PLAIN_CHARACTERS                                                 \
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
-	"@%+:,./_-"
 
 struct hint {
 	const char *name;
@@ -184,45 +180,14 @@ hints_print_names(FILE *out)
 		fprintf(out, "%s%s", i == 0 ? "" : ", ", hints[i].name);
 }
 
-/* One word of the shell.  A quote becomes '"'"' and not '\'', which a JVM
- * would not read. */
-static void
-put_word(FILE *out, const char *text)
-{
-	if (*text != '\0' && text[strspn(text, PLAIN_CHARACTERS)] == '\0') {
-		fputs(text, out);
-		return;
-	}
-	putc('\'', out);
-	for (; *text != '\0'; text++) {
-		if (*text == '\'')
-			fputs("'\"'\"'", out);
-		else
-			putc(*text, out);
-	}
-	putc('\'', out);
-}
-
-/* A JVM takes quotes off its options as a shell does, so a path is quoted
- * twice. */
+/* A shell's word, in which a JVM finds words of its own. */
 static void
 put_java_options(FILE *out, const char *truststore)
 {
-	char *value = NULL;
-	size_t length = 0;
-	FILE *options = open_memstream(&value, &length);
+	char *options = truststore_java_options(truststore);
 
-	if (options == NULL)
-		abort();
-	fputs("-Djavax.net.ssl.trustStore=", options);
-	put_word(options, truststore);
-	fputs(" -Djavax.net.ssl.trustStoreType=PKCS12"
-	      " -Djavax.net.ssl.trustStorePassword=" TRUSTSTORE_PASSWORD,
-	    options);
-	if (fclose(options) != 0)
-		abort();
-	put_word(out, value);
-	free(value);
+	quote_put(out, options);
+	free(options);
 }
 
 /* Puts what a placeholder at `text` stands for; returns the placeholder's
@@ -244,7 +209,7 @@ put_place(FILE *out, const struct hint_places *places, const char *text)
 		size_t length = strlen(words[i].placeholder);
 
 		if (strncmp(text, words[i].placeholder, length) == 0) {
-			put_word(out, words[i].path);
+			quote_put(out, words[i].path);
 			return length;
 		}
 	}

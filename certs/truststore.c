@@ -19,6 +19,8 @@
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 
+#include "certs/quote.h"
+
 #define TRUSTED_KEY_USAGE "2.16.840.1.113894.746875.1.1"
 #define KDF_ITERATIONS 1 /* nothing in it is secret */
 #define PATH_BYTES 4096
@@ -128,4 +130,23 @@ truststore_write(
 		    "%s cannot be written: %s: make its folder writable", path,
 		    strerror(errno));
 	return is_written;
+}
+
+char *
+truststore_java_options(const char *path)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	if (out == NULL)
+		abort();
+	fputs("-Djavax.net.ssl.trustStore=", out);
+	quote_put(out, path);
+	fputs(" -Djavax.net.ssl.trustStoreType=PKCS12"
+	      " -Djavax.net.ssl.trustStorePassword=" TRUSTSTORE_PASSWORD,
+	    out);
+	if (fclose(out) != 0)
+		abort();
+	return text;
 }

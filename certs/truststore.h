@@ -20,4 +20,8 @@
 bool truststore_write(const char *bundle, const char *path,
     char error[AUTHORITY_ERROR_BYTES]) __attribute__((warn_unused_result));
 
+/* Returns the options by which a JVM takes the trust store at `path`, as they
+ * stand in JAVA_TOOL_OPTIONS.  Free with free(). */
+char *truststore_java_options(const char *path);
+
 #endif

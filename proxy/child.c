@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "accounting/memory.h"
+#include "certs/truststore.h"
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
 
@@ -60,12 +61,10 @@ static const char *const bundle_names[] = {"SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "AWS_CA_BUNDLE"};
 
 /* What was there, a space; proxy host and port, twice; the trust store. */
-static const char java_format[] = "%s%s"
-				  "-Dhttp.proxyHost=%.*s -Dhttp.proxyPort=%s "
-				  "-Dhttps.proxyHost=%.*s -Dhttps.proxyPort=%s "
-				  "-Djavax.net.ssl.trustStore=\"%s\" "
-				  "-Djavax.net.ssl.trustStoreType=PKCS12 "
-				  "-Djavax.net.ssl.trustStorePassword=changeit";
+static const char java_format[] =
+    "%s%s"
+    "-Dhttp.proxyHost=%.*s -Dhttp.proxyPort=%s "
+    "-Dhttps.proxyHost=%.*s -Dhttps.proxyPort=%s %s";
 
 static const char *const bypass_names[] = {"NO_PROXY", "no_proxy"};
 
@@ -115,6 +114,7 @@ set_java(struct environment *environment, const struct child_settings *settings)
 	const char *scheme_end = strstr(settings->proxy_url, "://");
 	const char *host;
 	const char *port;
+	char *trust;
 	char *options;
 	int host_length;
 
@@ -126,11 +126,13 @@ set_java(struct environment *environment, const struct child_settings *settings)
 		host++;
 		host_length -= 2;
 	}
+	trust = truststore_java_options(settings->java_truststore);
 	options = xasprintf(java_format, before == NULL ? "" : before,
 	    before == NULL ? "" : " ", host_length, host, port + 1, host_length,
-	    host, port + 1, settings->java_truststore);
+	    host, port + 1, trust);
 	set(environment, JAVA_TOOL_OPTIONS, options);
 	free(options);
+	free(trust);
 }
 
 static void

@@ -42,6 +42,12 @@ option_reader option_read_text;
 option_reader option_read_upstream_proxy;
 option_reader option_read_workers;
 
+/* ---- option_redirect.c: what is about redirected connections ---- */
+
+/* An address, or a port alone: that of both loopback addresses. */
+option_reader option_read_redirect;
+option_reader option_read_uid;
+
 /* Appends a network, for more than one reader. */
 bool option_add_cidr(struct cidr **list, size_t *count, const char *text,
     char why[OPTION_WHY_BYTES]) MUST_CHECK;
@@ -51,12 +57,6 @@ bool option_add_cidr(struct cidr **list, size_t *count, const char *text,
 option_reader option_read_allow;
 option_reader option_read_passthrough;
 option_reader option_read_route;
-
-/* ---- option_redirect.c: what is about redirected connections ---- */
-
-/* An address, or a port alone: that of both loopback addresses. */
-option_reader option_read_redirect;
-option_reader option_read_uid;
 
 /* ---- option_top.c: how often it is drawn ---- */
 

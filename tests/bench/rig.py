@@ -77,16 +77,19 @@ def cpu_share(proxy, seconds):
     return (cpu_s(proxy) - before) / seconds
 
 
-def request_us(proxy, caller, batches=20, count=300):
-    """CPU time of the proxy for one request on a connection in use: the least
-    of some batches, for the machine is not ours alone."""
+def request_us(proxy, callers, batches=20, rounds=20):
+    """CPU time of the proxy for one request, where all of these ask at once:
+    the least of some batches, for the machine is not ours alone."""
     least = float("inf")
     for _ in range(batches):
         before = cpu_s(proxy)
-        for _ in range(count):
-            caller.fetch(SMALL_BODY)
+        for _ in range(rounds):
+            for caller in callers:
+                caller.request(SMALL_BODY)
+            for caller in callers:
+                caller.read(caller.read_head().length)
         least = min(least, cpu_s(proxy) - before)
-    return least / count * 1e6
+    return least / rounds / len(callers) * 1e6
 
 
 def heading(text):

@@ -9,6 +9,7 @@ stranger's service is a Go program that never reads what it was answered."""
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import pytest
 from cast import netns, program, readme
 from cast.origin import HOST, Origin
 from cast.proxy import LEAKPROXY, plain_environment
-from cast.waiting import wait_until
+from cast.waiting import PATIENCE_S, wait_until
 
 MANIFEST = "/v2/tools/agent/manifests/3.2"
 REGISTRY = "hub.registry.test"
@@ -70,6 +71,7 @@ class Desk:
     directory: Path
     environment: dict
     shells: list
+    alive: int  # a pipe's end, which whatever runs here holds open
 
     def write_service(self, url):
         path = self.directory / "your-service"
@@ -88,7 +90,7 @@ class Desk:
             shell = subprocess.Popen(
                 ["sh"], cwd=self.directory, env=self.environment, text=True,
                 stdin=subprocess.PIPE, stdout=log, stderr=log,
-                start_new_session=True)
+                pass_fds=[self.alive], start_new_session=True)
         self.shells.append(shell)
         shell.stdin.write(self.mine(block))
         shell.stdin.flush()
@@ -118,16 +120,6 @@ class Desk:
         for shell in self.shells:
             shell.stdin.close()
             shell.wait()
-            # The proxy, once it has drained, and whoever came after.
-            wait_until(lambda group=shell.pid: is_gone(group), "all are gone")
-
-
-def is_gone(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 @pytest.fixture
@@ -136,6 +128,7 @@ def desk(authority, tmp_path):
     for name in "bin", "trust":
         (tmp_path / name).mkdir()
     (tmp_path / "bin/leakproxy").symlink_to(LEAKPROXY)
+    readable, alive = os.pipe()
     with netns.entered(), contextlib.closing(Origin(authority)) as origin:
         origin.script[MANIFEST] = lambda exchange: exchange.answer(
             404, BODY)
@@ -145,11 +138,15 @@ def desk(authority, tmp_path):
                               f"*:80:127.0.0.1:{origin.port}",
             LEAKPROXY_UPSTREAM_CA=str(authority.ca),
             LEAKPROXY_STALL_AFTER="300ms", LEAKPROXY_PROBE_GRACE="300ms",
-            LEAKPROXY_DRAIN_TIMEOUT="100ms"), [])
+            LEAKPROXY_DRAIN_TIMEOUT="100ms"), [], alive)
         try:
             yield desk
         finally:
             desk.leave()
+            os.close(alive)
+            is_over = select.select([readable], [], [], PATIENCE_S)[0]
+            os.close(readable)
+            assert is_over, "a program that was started has not ended"
     log = (tmp_path / "terminal.log")
     assert not log.exists() or "Sanitizer" not in log.read_text()
 

@@ -318,7 +318,7 @@ test_java_options_are_appended(void **state)
 	assert_string_equal(text,
 	    "-Xmx64m -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=41234 "
 	    "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=41234 "
-	    "-Djavax.net.ssl.trustStore=\"/state/truststore.p12\" "
+	    "-Djavax.net.ssl.trustStore=/state/truststore.p12 "
 	    "-Djavax.net.ssl.trustStoreType=PKCS12 "
 	    "-Djavax.net.ssl.trustStorePassword=changeit");
 	unsetenv("JAVA_TOOL_OPTIONS");
