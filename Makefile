@@ -149,7 +149,8 @@ lint:
 
 # Mostly waiting, so two files at a time take half as long.
 e2e: all
-	@$(MAKE) --no-print-directory SAN= build/tests/e2e/crowd/crowd
+	@$(MAKE) --no-print-directory SAN= all build/tests/e2e/crowd/crowd \
+		build/dist/leakproxy.1 build/dist/leakproxy.bash
 	LEAKPROXY=$(abspath $(B)/leakproxy) /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider -n 2 --dist loadfile tests/e2e $(PYTEST_ARGS)
 

@@ -70,7 +70,9 @@ print_commands(void)
 	for (int i = COMMAND_SERVE; i <= COMMAND_REPLAY; i++) {
 		const struct command_row *row = usage_command((enum command)i);
 
-		printf(".SS %s\n", row->word);
+		fputs(".SS ", stdout);
+		print_roff(row->word);
+		putchar('\n');
 		print_roff(row->story);
 		fputs(".PP\nExample:\n", stdout);
 		print_example(row->example);

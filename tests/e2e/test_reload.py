@@ -11,10 +11,13 @@ import pytest
 
 from cast.caller import Caller
 from cast.origin import HOST, Authority, Origin, pattern
-from cast.proxy import Proxy, resolving
+from cast.proxy import Proxy, patience, resolving
 from cast.waiting import wait_until
 
 PATH = "/200/length/1000"
+
+# Who rests is left alone, however slow the machine.
+STILL = patience("30s", "off", "5s")
 
 
 def hang_up(proxy, answer="reloaded"):
@@ -44,7 +47,8 @@ def test_lists_are_read_anew(start_proxy, tmp_path):
     passthrough.write_text("other.test\n")
     route.write_text("")
     proxy = start_proxy("--allow", f"@{allow}", "--passthrough",
-                        f"@{passthrough}", "--route", f"@{route}")
+                        f"@{passthrough}", "--route", f"@{route}",
+                        patience=STILL)
     with Caller(proxy) as plain, Caller(proxy, "intercepted") as intercepted:
         assert fetches(plain) and fetches(intercepted)
         allow.write_text("192.0.2.0/24\n")
@@ -100,11 +104,13 @@ def test_upstream_roots_are_read_anew(origin, tmp_path, tmp_path_factory):
             contextlib.closing(Origin(new)) as after:
         proxy = Proxy(
             tmp_path, *resolving(before), *resolving(after, "new.test"),
-            "--upstream-ca", roots)
+            "--upstream-ca", roots, "--workers", 1, *STILL)
         try:
             assert status_of(proxy, transport="intercepted") == 200
             assert status_of(proxy, transport="intercepted",
                              host="new.test") == 502
+            # A pooled connection is not lost with its caller.
+            assert status_of(proxy, transport="intercepted") == 200
             shutil.copy(new.ca, roots)
             hang_up(proxy)
             assert status_of(proxy, transport="intercepted") == 502
@@ -123,7 +129,7 @@ def test_the_ca_is_read_anew(start_proxy, tmp_path):
     """The CA's key has been seen by somebody: its files are moved away, and
     SIGHUP makes another.  New callers get leaves of that one alone, /ca.pem
     and the bundle have it, and who was connected goes on."""
-    proxy = start_proxy()
+    proxy = start_proxy(patience=STILL)
     old = tmp_path / "old.pem"
     shutil.copy(proxy.ca, old)
     with Caller(proxy, "intercepted") as connected:
@@ -144,7 +150,7 @@ def test_the_ca_is_read_anew(start_proxy, tmp_path):
 
 def test_a_terminal_that_closes_ends_nothing(start_proxy):
     """However often, and while exchanges are under way."""
-    proxy = start_proxy()
+    proxy = start_proxy(patience=STILL)
     with Caller(proxy) as caller:
         for _ in range(5):
             caller.request(PATH)
@@ -192,11 +198,15 @@ def test_systemd_hears_the_service_s_life(start_proxy, tmp_path, is_abstract):
 
 
 def test_exec_leaves_systemd_to_its_command(start_proxy, tmp_path):
-    """The command is the service, and says itself when it is ready."""
+    """The command is the service: it says itself when it is ready, and that
+    it is alive."""
     with systemd(tmp_path) as (hearing, environment):
         proxy = start_proxy(
-            command=("exec",), environment=environment,
-            child=("--", "sh", "-c", 'echo "$NOTIFY_SOCKET" >"$0"',
+            command=("exec",),
+            environment={**environment, "WATCHDOG_USEC": "2000000"},
+            # So long that a watchdog would have been told.
+            child=("--", "sh", "-c",
+                   'echo "$NOTIFY_SOCKET" >"$0"; sleep 1.3',
                    tmp_path / "named"))
         assert proxy.process.wait(10) == 0
         hearing.setblocking(False)
