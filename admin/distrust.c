@@ -105,8 +105,8 @@ put_head(struct page *page, uint64_t handshakes)
 		? "TLS handshake refused; the caller does not trust the CA."
 		: "TLS handshakes refused; the caller does not trust the CA.");
 	page_words(page, " ",
-	    "Set SSL_CERT_FILE=... for it (`leakproxy ca` prints the path), "
-	    "or use --passthrough HOST for pinned hosts.");
+	    "`leakproxy ca install-hints` says what makes it, or use "
+	    "--passthrough HOST for pinned hosts.");
 	page_end(page);
 }
 

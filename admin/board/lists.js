@@ -120,9 +120,9 @@ function distrustSection({ trust_refused: refused, counters }) {
     el('h3', { id: 'distrust' }, 'Callers that do not trust the CA'),
     count === 0 ? el('p', {}, 'None.')
       : el('p', { class: 'warning' },
-        `${plural(count, 'TLS handshake')} refused. Set SSL_CERT_FILE for ` +
-        'them (`leakproxy ca` prints the path), or use --passthrough for ' +
-        'pinned hosts.'),
+        `${plural(count, 'TLS handshake')} refused. \`leakproxy ca ` +
+        'install-hints` says what makes them trust it, or use --passthrough ' +
+        'for pinned hosts.'),
     refused.length > 0 && table('By caller', DISTRUST_COLUMNS, refused));
 }
 
