@@ -405,20 +405,6 @@ tags_pack(struct tags *to, const struct tags *from, struct pack *pack)
 	*to = (struct tags){.items = items, .count = from->count};
 }
 
-bool
-tags_merge(struct tags *tags, const struct tags *over)
-{
-	bool is_all_in = true;
-
-	for (size_t i = 0; i < over->count; i++) {
-		const struct tag *item = &over->items[i];
-
-		if (!put(tags, item->key, item->value, strlen(item->value)))
-			is_all_in = false;
-	}
-	return is_all_in;
-}
-
 void
 tags_fini(struct tags *tags)
 {

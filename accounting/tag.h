@@ -55,10 +55,6 @@ void tags_copy(struct tags *to, const struct tags *from);
 /* Makes *to a copy of `from` in the pack's room. */
 void tags_pack(struct tags *to, const struct tags *from, struct pack *pack);
 
-/* Adds all of `over` to *tags; same keys are replaced; at the bound, the rest
- * of `over` is dropped and false is returned. */
-bool tags_merge(struct tags *tags, const struct tags *over);
-
 void tags_fini(struct tags *tags);
 
 /* Returns the value of `key`, borrowed, or NULL. */

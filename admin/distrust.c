@@ -105,8 +105,9 @@ put_head(struct page *page, uint64_t handshakes)
 		? "TLS handshake refused; the caller does not trust the CA."
 		: "TLS handshakes refused; the caller does not trust the CA.");
 	page_words(page, " ",
-	    "`leakproxy ca install-hints` says what makes it, or use "
-	    "--passthrough HOST for pinned hosts.");
+	    "Set SSL_CERT_FILE=... for it, or do what `leakproxy ca "
+	    "install-hints` says for its kind; or use --passthrough HOST for "
+	    "pinned hosts.");
 	page_end(page);
 }
 

@@ -548,9 +548,9 @@ test_distrust_is_told(void **state)
 	assert_part(snapshot,
 	    "NOT INTERCEPTED: 5 TLS handshakes refused; the caller does not "
 	    "trust the CA.\n"
-	    "`leakproxy ca install-hints` says what makes it, or use "
-	    "--passthrough HOST for\n"
-	    "pinned hosts.\n"
+	    "Set SSL_CERT_FILE=... for it, or do what `leakproxy ca "
+	    "install-hints` says for\n"
+	    "its kind; or use --passthrough HOST for pinned hosts.\n"
 	    "  demo (pid 4242) at 127.0.0.1   to registry.test:5000   2 "
 	    "connections\n"
 	    "  (TLS alert: unknown_ca)\n"

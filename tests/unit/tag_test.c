@@ -285,32 +285,6 @@ test_a_copy_is_deep_and_replaces(void **state)
 }
 
 static void
-test_merge_lets_the_exchange_overrule_its_connection(void **state)
-{
-	struct tags tags = {0};
-	struct tags over = {0};
-
-	assert_true(add(&tags, "job=connection, run=1"));
-	assert_true(add(&over, "job=exchange, zone=z"));
-	assert_true(tags_merge(&tags, &over));
-	assert_text(&tags, "job=exchange run=1 zone=z");
-	assert_text(&over, "job=exchange zone=z");
-	assert_true(tags_merge(&tags, &tags));
-	assert_text(&tags, "job=exchange run=1 zone=z");
-	tags_fini(&tags);
-
-	fill(&tags, TAG_MAX_COUNT);
-	tags_fini(&over);
-	assert_true(add(&over, "a=new, k15=replaced"));
-	assert_false(tags_merge(&tags, &over));
-	assert_int_equal(tags.count, TAG_MAX_COUNT);
-	assert_null(tags_get(&tags, "a"));
-	assert_string_equal(tags_get(&tags, "k15"), "replaced");
-	tags_fini(&tags);
-	tags_fini(&over);
-}
-
-static void
 test_equality_looks_at_keys_values_and_count(void **state)
 {
 	static const struct {
@@ -400,8 +374,6 @@ main(void)
 	    cmocka_unit_test(test_the_count_is_bounded),
 	    cmocka_unit_test(test_literal_tags),
 	    cmocka_unit_test(test_a_copy_is_deep_and_replaces),
-	    cmocka_unit_test(
-		test_merge_lets_the_exchange_overrule_its_connection),
 	    cmocka_unit_test(test_equality_looks_at_keys_values_and_count),
 	    cmocka_unit_test(test_hammer),
 	};
