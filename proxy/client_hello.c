@@ -8,7 +8,6 @@
 
 #include "proxy/client_hello.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -74,13 +73,11 @@ read_server_name(struct cursor extension, struct client_hello *hello)
 		size_t kind = take_number(&list, 1);
 		struct cursor name = take_vector(&list, 2);
 
-		if (kind != NAME_IS_HOST || name.is_short ||
-		    name.left >= sizeof(hello->server_name))
-			continue;
-		for (size_t i = 0; i < name.left; i++)
-			hello->server_name[i] = (char)tolower(name.at[i]);
-		hello->server_name[name.left] = '\0';
-		return;
+		if (kind == NAME_IS_HOST && !name.is_short &&
+		    origin_copy_host(
+			hello->server_name, (const char *)name.at, name.left))
+			return;
+		hello->server_name[0] = '\0'; /* no name, then */
 	}
 }
 

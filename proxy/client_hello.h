@@ -16,7 +16,8 @@
 #define CLIENT_HELLO_MAX_BYTES ((size_t)16 * 1024)
 
 struct client_hello {
-	char server_name[ORIGIN_HOST_BYTES]; /* lower case; "" without SNI */
+	char server_name[ORIGIN_HOST_BYTES]; /* lower case; "" without SNI, and
+	                                       where that is no host name */
 	bool speaks_http1; /* says so by ALPN, or says nothing by it */
 };
 

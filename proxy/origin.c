@@ -67,8 +67,8 @@ is_host_byte(char c)
 	return isalnum((unsigned char)c) || c == '-' || c == '.' || c == '_';
 }
 
-static bool
-copy_host(char copy[ORIGIN_HOST_BYTES], const char *host, size_t length)
+bool
+origin_copy_host(char copy[ORIGIN_HOST_BYTES], const char *host, size_t length)
 {
 	if (length == 0 || length >= ORIGIN_HOST_BYTES)
 		return false;
@@ -139,7 +139,7 @@ origin_parse_authority(
 
 		host_length = colon == NULL ? authority.length
 					    : (size_t)(colon - authority.at);
-		if (!copy_host(origin->host, authority.at, host_length))
+		if (!origin_copy_host(origin->host, authority.at, host_length))
 			return false;
 	}
 	if (host_length == authority.length) {
@@ -206,7 +206,7 @@ origin_set_server_name(struct origin *origin, const char *name)
 	if (strcasecmp(name, origin->host) == 0) {
 		origin->server_name[0] = '\0';
 	} else {
-		if (!copy_host(copy, name, strlen(name)))
+		if (!origin_copy_host(copy, name, strlen(name)))
 			return false;
 		memcpy(origin->server_name, copy, sizeof(copy));
 	}

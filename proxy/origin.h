@@ -29,6 +29,11 @@ struct origin {
 	char key[ORIGIN_KEY_BYTES]; /* "https://registry.test:443": who */
 };
 
+/* Writes a host name in lower case.  Returns false where it is none: it would
+ * end too early in another parser's reading, or is too long. */
+bool origin_copy_host(
+    char copy[ORIGIN_HOST_BYTES], const char *host, size_t length) MUST_CHECK;
+
 /*
  * Reads "host:port" or "host" (`default_port`; 0: a port must be there).
  * Returns false for user information, an invalid host, or a port that is
