@@ -14,17 +14,7 @@
 #include "accounting/filter.h"
 #include "accounting/memory.h"
 
-#define SHOWN_VALUE_BYTES 120
 #define MIN_CAPTURE_DIR_BYTES ((size_t)1 << 20)
-
-/* Says why and returns false, so that a reader can return it. */
-static bool
-refuse(char why[OPTION_WHY_BYTES], const char *text, const char *reason)
-{
-	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", SHOWN_VALUE_BYTES, text,
-	    reason);
-	return false;
-}
 
 bool
 option_read_size_or_off(
@@ -35,7 +25,7 @@ option_read_size_or_off(
 		return true;
 	}
 	if (!units_parse_size(text, field))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no size: write 65536, 64KiB or 16MiB, or off");
 	return true;
 }
@@ -77,7 +67,7 @@ option_read_capture_dir_size(
 
 	if (!units_parse_size(text, &size_bytes) ||
 	    size_bytes < MIN_CAPTURE_DIR_BYTES || size_bytes > INT64_MAX)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no such size: write 1MiB or more, such as 1GiB");
 	*(size_t *)field = size_bytes;
 	return true;
@@ -109,7 +99,7 @@ option_read_redact(
 		is_name = is_name && isgraph((unsigned char)*c) &&
 		    strchr("=&;:/?#", *c) == NULL;
 	if (!is_name)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no name: write one, such as X-Internal-Id, or a "
 		    "pattern, such as X-Internal-*");
 	secrets_add(options->secrets, text);

@@ -18,17 +18,7 @@
 #include "proxy/option_table.h"
 #include "proxy/tls.h"
 
-#define SHOWN_VALUE_BYTES 120
 #define SPACES " \t\r\n"
-
-/* Says why and returns false, so that a reader can return it. */
-static bool
-refuse(char why[OPTION_WHY_BYTES], const char *text, const char *reason)
-{
-	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", SHOWN_VALUE_BYTES, text,
-	    reason);
-	return false;
-}
 
 bool
 option_read_allow(
@@ -46,7 +36,7 @@ option_read_passthrough(
 	char *pattern = hosts_parse_pattern(text);
 
 	if (pattern == NULL)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no host pattern: write registry.test, "
 		    "*.registry.test or *, without scheme and port");
 	strings_append(&options->policy->passthrough, pattern);
@@ -59,7 +49,7 @@ option_read_route(
 {
 	const char *reason = route_set_add(options->policy->routes, text);
 
-	return reason == NULL || refuse(why, text, reason);
+	return reason == NULL || option_refuse(why, text, reason);
 }
 
 /* ---- files ---- */
@@ -93,7 +83,7 @@ read_lines(const struct option_row *row, struct options *options, FILE *file,
 		    option_table_read(row, options, value, reason))
 			continue;
 		snprintf(why, OPTION_WHY_BYTES, "%.*s:%u: %.300s",
-		    SHOWN_VALUE_BYTES, path, number, reason);
+		    OPTION_SHOWN_BYTES, path, number, reason);
 		is_good = false;
 	}
 	free(line);
@@ -112,7 +102,7 @@ read_file(const struct option_row *row, struct options *options,
 		snprintf(why, OPTION_WHY_BYTES,
 		    "cannot read \"%.*s\": %s: name a file with one value a "
 		    "line",
-		    SHOWN_VALUE_BYTES, path, strerror(errno));
+		    OPTION_SHOWN_BYTES, path, strerror(errno));
 		is_good = false;
 	}
 	if (file != NULL)

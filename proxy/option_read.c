@@ -34,18 +34,16 @@
 #define MIN_HEADER_BYTES (size_t)1024
 #define MAX_HEADER_BYTES ((size_t)16 << 20)
 #define MAX_TAG_HEADERS 16
-#define SHOWN_VALUE_BYTES 120
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 #define URL_SCHEME "http://"
 
 static const char duration_wanted[] = "is no duration: write 500ms, 30s or 5m";
 
-/* Says why and returns false, so that a reader can return it. */
-static bool
-refuse(char why[OPTION_WHY_BYTES], const char *text, const char *reason)
+bool
+option_refuse(char why[OPTION_WHY_BYTES], const char *text, const char *reason)
 {
-	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", SHOWN_VALUE_BYTES, text,
+	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", OPTION_SHOWN_BYTES, text,
 	    reason);
 	return false;
 }
@@ -67,7 +65,7 @@ option_read_text(
 	char **string = field;
 
 	if (*text == '\0')
-		return refuse(why, text, "is empty: name one");
+		return option_refuse(why, text, "is empty: name one");
 	free(*string);
 	*string = xstrdup(text);
 	return true;
@@ -91,7 +89,8 @@ option_read_flag(
 			return true;
 		}
 	}
-	return refuse(why, text, "is neither on nor off: write one of them");
+	return option_refuse(
+	    why, text, "is neither on nor off: write one of them");
 }
 
 bool
@@ -99,7 +98,7 @@ option_read_duration(
     struct options *options, void *field, const char *text, char *why)
 {
 	if (!units_parse_duration(text, field))
-		return refuse(why, text, duration_wanted);
+		return option_refuse(why, text, duration_wanted);
 	return true;
 }
 
@@ -110,9 +109,10 @@ option_read_positive_duration(
 	mono_us duration_us;
 
 	if (!units_parse_duration(text, &duration_us))
-		return refuse(why, text, duration_wanted);
+		return option_refuse(why, text, duration_wanted);
 	if (duration_us == 0)
-		return refuse(why, text, "is too short: write 1ms or more");
+		return option_refuse(
+		    why, text, "is too short: write 1ms or more");
 	*(mono_us *)field = duration_us;
 	return true;
 }
@@ -126,7 +126,7 @@ option_read_duration_or_off(
 		return true;
 	}
 	if (!units_parse_duration(text, field))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no duration: write 500ms, 30s or 5m, or off");
 	return true;
 }
@@ -138,10 +138,10 @@ option_read_header_size(
 	size_t size_bytes;
 
 	if (!units_parse_size(text, &size_bytes))
-		return refuse(
+		return option_refuse(
 		    why, text, "is no size: write 65536, 64KiB or 1MiB");
 	if (size_bytes < MIN_HEADER_BYTES || size_bytes > MAX_HEADER_BYTES)
-		return refuse(
+		return option_refuse(
 		    why, text, "is out of range: write 1KiB to 16MiB");
 	*(size_t *)field = size_bytes;
 	return true;
@@ -171,7 +171,7 @@ option_read_workers(
 		return true;
 	}
 	if (!units_parse_number(text, MAX_WORKERS, &number) || number == 0)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no number of workers: write 1 to 256, or cores");
 	*(unsigned *)field = (unsigned)number;
 	return true;
@@ -185,7 +185,7 @@ option_read_columns(
 
 	if (!units_parse_number(text, MAX_COLUMNS, &number) ||
 	    number < MIN_COLUMNS)
-		return refuse(why, text, "is no width: write 60 to 240");
+		return option_refuse(why, text, "is no width: write 60 to 240");
 	*(unsigned *)field = (unsigned)number;
 	return true;
 }
@@ -197,7 +197,8 @@ option_read_exit_code(
 	uint64_t number;
 
 	if (!units_parse_number(text, 255, &number) || number == 0)
-		return refuse(why, text, "is no exit status: write 1 to 255");
+		return option_refuse(
+		    why, text, "is no exit status: write 1 to 255");
 	*(int *)field = (int)number;
 	return true;
 }
@@ -210,13 +211,13 @@ option_read_ready_fd(
 	int flags;
 
 	if (!units_parse_number(text, INT32_MAX, &number))
-		return refuse(
+		return option_refuse(
 		    why, text, "is no descriptor: write a number, such as 3");
 	/* It is for us alone: exec's command must not hold it open, unless it
 	 * is one of the command's own streams. */
 	flags = number > STDERR_FILENO ? FD_CLOEXEC : 0;
 	if (fcntl((int)number, F_SETFD, flags) < 0)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is not open: have the parent open it, as in "
 		    "\"leakproxy serve --ready-fd 3 3>ready\"");
 	*(int *)field = (int)number;
@@ -240,7 +241,7 @@ option_read_log_level(
 			return true;
 		}
 	}
-	return refuse(
+	return option_refuse(
 	    why, text, "is no level: write error, warning, info or debug");
 }
 
@@ -249,7 +250,7 @@ option_read_export(
     struct options *options, void *field, const char *text, char *why)
 {
 	if (strcmp(text, "pem") != 0 && strcmp(text, "bundle") != 0)
-		return refuse(
+		return option_refuse(
 		    why, text, "cannot be exported: write pem or bundle");
 	return option_read_text(options, field, text, why);
 }
@@ -261,7 +262,7 @@ option_read_listen(
 	struct address address;
 
 	if (!units_parse_address(text, &address))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no address: write 127.0.0.1:8080, 0.0.0.0:8080 or "
 		    "[::1]:8080");
 	options->listen = xreallocarray(options->listen,
@@ -294,7 +295,7 @@ read_running(
 	snprintf(why, OPTION_WHY_BYTES,
 	    "\"%.*s\" is not where a proxy could answer: write the address "
 	    "and port of its %s",
-	    SHOWN_VALUE_BYTES, text, option);
+	    OPTION_SHOWN_BYTES, text, option);
 	return false;
 }
 
@@ -320,7 +321,7 @@ option_read_admin(
 		return true;
 	}
 	if (!units_parse_address(text, field))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no address: write 127.0.0.1:9901 or [::1]:9901, or "
 		    "off");
 	options->has_admin = true;
@@ -363,10 +364,10 @@ option_read_pem_file(
 		snprintf(why, OPTION_WHY_BYTES,
 		    "cannot read \"%.*s\": %s: name a PEM file with the roots "
 		    "that your origins' certificates come from",
-		    SHOWN_VALUE_BYTES, text, strerror(errno));
+		    OPTION_SHOWN_BYTES, text, strerror(errno));
 		has_certificate = false;
 	} else if (!has_certificate) {
-		refuse(why, text,
+		option_refuse(why, text,
 		    "holds no certificate: name a file with "
 		    "\"-----BEGIN CERTIFICATE-----\" in it (PEM, not DER)");
 	}
@@ -386,19 +387,19 @@ option_read_client_cert(
 	char *host;
 
 	if (equals == NULL)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no HOST=FILE: write registry.test=client.pem");
 	host = xstrndup(text, (size_t)(equals - text));
 	cert.pattern = hosts_parse_pattern(host);
 	free(host);
 	if (cert.pattern == NULL)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "begins with no host pattern: write "
 		    "registry.test=client.pem or *.registry.test=client.pem");
 	cert.identity = identity_read(equals + 1, reason);
 	if (cert.identity == NULL) {
 		free(cert.pattern);
-		return refuse(why, equals + 1, reason);
+		return option_refuse(why, equals + 1, reason);
 	}
 	options->client_certs = xreallocarray(options->client_certs,
 	    options->client_cert_count + 1, sizeof(*options->client_certs));
@@ -442,18 +443,19 @@ option_read_tag_header(
 	struct strings *headers = field;
 
 	if (!is_token(text))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no header name: write one such as X-Request-Job");
 	for (size_t i = 0; i < COUNT_OF(secrets); i++) {
 		if (strcasecmp(text, secrets[i]) == 0)
-			return refuse(why, text,
+			return option_refuse(why, text,
 			    "holds secrets, and tags are shown: name a header "
 			    "of your own");
 	}
 	if (is_among(headers, text))
 		return true;
 	if (headers->count == MAX_TAG_HEADERS)
-		return refuse(why, text, "is one too many: 16 can be named");
+		return option_refuse(
+		    why, text, "is one too many: 16 can be named");
 	strings_append(headers, lower_case(text));
 	return true;
 }
@@ -465,7 +467,7 @@ option_read_resolve(
 	struct resolve_rule rule = {0};
 
 	if (!hosts_parse_rule(text, &rule))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no rule: write registry.test:443:127.0.0.1:8443, "
 		    "*:443:127.0.0.1 or registry.test:*:[::1]");
 	options->resolve = xreallocarray(options->resolve,
@@ -491,7 +493,7 @@ option_read_pprof(
 	free(origin);
 	chain_fini(&url);
 	if (!is_good)
-		return refuse(
+		return option_refuse(
 		    why, text, "is no such URL: write http://127.0.0.1:6060");
 	return option_read_text(options, field, text, why);
 }
@@ -503,7 +505,7 @@ option_add_cidr(struct cidr **list, size_t *count, const char *text,
 	struct cidr cidr;
 
 	if (!units_parse_cidr(text, &cidr))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no network: write 10.0.0.0/8, fd00::/8 or an address");
 	*list = xreallocarray(*list, *count + 1, sizeof(**list));
 	(*list)[(*count)++] = cidr;
@@ -549,7 +551,7 @@ option_read_max_connections(
 	if (strcmp(text, "auto") != 0 &&
 	    (!units_parse_number(text, MAX_CONNECTIONS, &number) ||
 		number == 0))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no number of connections: write 1 to 1000000, or auto");
 	*(unsigned *)field = (unsigned)number;
 	return true;

@@ -14,6 +14,13 @@
 
 #define OPTION_WHY_BYTES 512
 
+/* How much of a value a reason shows. */
+#define OPTION_SHOWN_BYTES 120
+
+/* Writes that the value `reason`, and returns false for a reader to return. */
+bool option_refuse(
+    char why[OPTION_WHY_BYTES], const char *text, const char *reason);
+
 typedef bool option_reader(struct options *options, void *field,
     const char *text, char why[OPTION_WHY_BYTES]);
 

@@ -10,8 +10,6 @@
 #include "accounting/memory.h"
 #include "proxy/option_read.h"
 
-#define SHOWN_VALUE_BYTES 120
-
 /* The largest but one: the last stands for none. */
 #define MAX_UID (UINT32_MAX - 1)
 
@@ -55,7 +53,7 @@ option_read_redirect(
 		snprintf(why, OPTION_WHY_BYTES,
 		    "\"%.*s\" is no place to listen: write 15001, "
 		    "127.0.0.1:15001 or [::1]:15001",
-		    SHOWN_VALUE_BYTES, text);
+		    OPTION_SHOWN_BYTES, text);
 		return false;
 	}
 	add(options, &address);
@@ -72,7 +70,7 @@ option_read_uid(
 		snprintf(why, OPTION_WHY_BYTES,
 		    "\"%.*s\" is no user's number: write what id -u prints, "
 		    "or --user and the name",
-		    SHOWN_VALUE_BYTES, text);
+		    OPTION_SHOWN_BYTES, text);
 		return false;
 	}
 	*(int64_t *)field = (int64_t)uid;

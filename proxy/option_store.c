@@ -15,15 +15,6 @@
 
 #define RUN_NAME_MAX_BYTES 64
 #define MIN_STORE_BYTES ((size_t)1 << 20)
-#define SHOWN_VALUE_BYTES 120
-
-static bool
-refuse(char *why, const char *text, const char *reason)
-{
-	snprintf(why, OPTION_WHY_BYTES, "\"%.*s\" %s", SHOWN_VALUE_BYTES, text,
-	    reason);
-	return false;
-}
 
 /* A number, "last" and "@" mean something else where runs are named. */
 static bool
@@ -48,11 +39,11 @@ option_read_run(
 	char **run = field;
 
 	if (options->command != COMMAND_REPORT && !is_run_name(text))
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no name for a run: write up to 64 characters without "
 		    "blanks and @, not digits alone, such as before-fix");
 	if (*text == '\0')
-		return refuse(
+		return option_refuse(
 		    why, text, "is no run: write its number or name, or last");
 	free(*run);
 	*run = xstrdup(text);
@@ -67,7 +58,7 @@ option_read_store_size(
 
 	if (!units_parse_size(text, &size_bytes) ||
 	    size_bytes < MIN_STORE_BYTES || size_bytes > INT64_MAX)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no such size: write 1MiB or more, such as 256MiB");
 	*(size_t *)field = size_bytes;
 	return true;
@@ -100,7 +91,7 @@ option_read_fail_on(
 		is_good = add_change(strsep(&rest, ","), &changes);
 	free(copy);
 	if (!is_good)
-		return refuse(why, text,
+		return option_refuse(why, text,
 		    "is no list of changes: write new, worse, unchanged, "
 		    "better, not-exercised and gone with commas between, "
 		    "left, or none");
