@@ -15,7 +15,7 @@
 #include "accounting/verdict.h"
 
 /* Beyond so many, responses are counted under one group, "other". */
-#define GROUPS_MAX 4096
+#define GROUPS_MAX 16384
 
 struct groups;
 

@@ -107,21 +107,41 @@ add_fd(struct leak_caller *caller, int fd)
 		caller->fds[caller->fd_count++] = fd;
 }
 
+struct leak_caller *
+leak_new_caller(struct leak *leak)
+{
+	size_t count = leak->caller_count;
+	struct leak_caller *caller;
+
+	if (count == LEAK_MAX_CALLERS)
+		return NULL;
+	/* Nearly every leak has one; beyond, room doubles. */
+	if ((count & (count - 1)) == 0)
+		leak->callers = xreallocarray(leak->callers,
+		    count == 0 ? 1 : 2 * count, sizeof(*leak->callers));
+	caller = &leak->callers[leak->caller_count++];
+	*caller = (struct leak_caller){0};
+	return caller;
+}
+
 /* Takes what *caller owns. */
 static void
 take_caller(struct leak *leak, struct leak_caller *caller)
 {
 	struct leak_caller *known = find_caller(leak, caller);
+	struct leak_caller *added;
 
 	if (known != NULL) {
 		for (size_t i = 0; i < caller->fd_count; i++)
 			add_fd(known, caller->fds[i]);
 		fini_caller(caller);
-	} else if (leak->caller_count < LEAK_MAX_CALLERS) {
-		leak->callers[leak->caller_count++] = *caller;
-	} else {
-		fini_caller(caller);
+		return;
 	}
+	added = leak_new_caller(leak);
+	if (added != NULL)
+		*added = *caller;
+	else
+		fini_caller(caller);
 }
 
 /* "127.0.0.1" of "127.0.0.1:4242", "::1" of "[::1]:4242". */
@@ -236,6 +256,7 @@ leak_fini(struct leak *leak)
 	tags_fini(&leak->tags);
 	for (size_t i = 0; i < leak->caller_count; i++)
 		fini_caller(&leak->callers[i]);
+	free(leak->callers);
 	free_example(leak);
 	arrivals_fini(&leak->arrivals);
 }

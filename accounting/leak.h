@@ -66,7 +66,7 @@ struct leak {
 	struct levels held;       /* now and before; not begun if not known */
 	struct rhythm rhythm;     /* set by snapshot_seal(), as is suspect */
 	struct suspect suspect;
-	struct leak_caller callers[LEAK_MAX_CALLERS];
+	struct leak_caller *callers; /* owned */
 	size_t caller_count;
 	struct exchange_record *example; /* owned; NULL if none is in memory */
 };
@@ -79,6 +79,10 @@ void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);
 
 /* Adds what `from` counted to `into` (same id).  `from` keeps nothing. */
 void leak_absorb(struct leak *into, struct leak *from);
+
+/* Returns an entry for one more caller, all zero, for its owner to fill in;
+ * NULL where there are LEAK_MAX_CALLERS.  Borrowed: until the next one. */
+struct leak_caller *leak_new_caller(struct leak *leak);
 
 /* Adds the caller of one held response to the leak's callers and fds. */
 void leak_add_caller(struct leak *leak, const struct exchange_record *exchange);
