@@ -13,6 +13,8 @@
 
 #include "accounting/memory.h"
 
+#define FIRST_SIZE 64
+
 /* The counts of a leak, as they were taken last. */
 struct tally {
 	uint64_t undrained;
@@ -26,13 +28,16 @@ struct group {
 	struct leak leak; /* counts; its key strings are owned */
 	struct tally taken;
 	bool is_changed; /* since groups_take_changes() */
-	size_t place;    /* in what groups_copy() returned last */
+	uint64_t hash;   /* the number behind leak.id */
+	size_t number;
 	UT_hash_handle hh;
 };
 
 struct groups {
 	mono_us since;       /* where all their series begin */
-	struct group *table; /* by leak.id */
+	struct group *table; /* by hash */
+	struct group **list; /* owned, by number */
+	size_t list_size;
 	size_t changed_count;
 };
 
@@ -48,14 +53,14 @@ groups_new(mono_us now)
 void
 groups_free(struct groups *groups)
 {
-	struct group *group;
-	struct group *next;
+	size_t count = groups_count(groups);
 
-	HASH_ITER (hh, groups->table, group, next) {
-		HASH_DEL(groups->table, group);
-		leak_fini(&group->leak);
-		free(group);
+	HASH_CLEAR(hh, groups->table);
+	for (size_t i = 0; i < count; i++) {
+		leak_fini(&groups->list[i]->leak);
+		free(groups->list[i]);
 	}
+	free(groups->list);
 	free(groups);
 }
 
@@ -64,6 +69,25 @@ note_change(struct groups *groups, struct group *group)
 {
 	groups->changed_count += !group->is_changed;
 	group->is_changed = true;
+}
+
+size_t
+groups_count(const struct groups *groups)
+{
+	return HASH_COUNT(groups->table);
+}
+
+static void
+put_in_list(struct groups *groups, struct group *group)
+{
+	group->number = groups_count(groups);
+	if (group->number == groups->list_size) {
+		groups->list_size =
+		    groups->list_size == 0 ? FIRST_SIZE : 2 * groups->list_size;
+		groups->list = xreallocarray(
+		    groups->list, groups->list_size, sizeof(*groups->list));
+	}
+	groups->list[group->number] = group;
 }
 
 static struct group *
@@ -80,7 +104,9 @@ add_group(struct groups *groups, const struct exchange_record *exchange)
 	tags_copy(&leak->tags, &exchange->tags);
 	leak->first_seen = exchange->began_at;
 	levels_begin(&leak->held, groups->since);
-	HASH_ADD_STR(groups->table, leak.id, group);
+	group->hash = leak_hash(exchange, exchange->route);
+	put_in_list(groups, group);
+	HASH_ADD(hh, groups->table, hash, sizeof(group->hash), group);
 	return group;
 }
 
@@ -92,17 +118,16 @@ find_group(struct groups *groups, const struct exchange_record *exchange)
 	    .method = other_word,
 	    .route = other_word,
 	    .began_at = exchange->began_at};
-	char id[LEAK_ID_BYTES];
+	uint64_t hash = leak_hash(exchange, exchange->route);
 	struct group *group;
 
-	leak_id(id, exchange);
-	HASH_FIND_STR(groups->table, id, group);
+	HASH_FIND(hh, groups->table, &hash, sizeof(hash), group);
 	if (group != NULL)
 		return group;
-	if (HASH_COUNT(groups->table) < GROUPS_MAX)
+	if (groups_count(groups) < GROUPS_MAX)
 		return add_group(groups, exchange);
-	leak_id(id, &other);
-	HASH_FIND_STR(groups->table, id, group);
+	hash = leak_hash(&other, other.route);
+	HASH_FIND(hh, groups->table, &hash, sizeof(hash), group);
 	return group != NULL ? group : add_group(groups, &other);
 }
 
@@ -190,32 +215,23 @@ copy_leak(struct leak *to, const struct leak *from)
 	arrivals_copy(&to->arrivals, &from->arrivals);
 }
 
-struct leak *
-groups_copy(struct groups *groups, mono_us now, size_t *count_out)
+bool
+groups_copy(
+    struct groups *groups, size_t number, mono_us now, struct leak *leak)
 {
-	struct leak *leaks =
-	    xcalloc(HASH_COUNT(groups->table) + 1, sizeof(*leaks));
-	struct group *group;
-	struct group *next;
-	size_t copied = 0;
+	struct leak *counted = &groups->list[number]->leak;
 
-	HASH_ITER (hh, groups->table, group, next) {
-		struct leak *leak = &group->leak;
-
-		if (leak->undrained == 0 && leak->suspected == 0)
-			continue;
-		levels_advance(&leak->held, now);
-		group->place = copied;
-		copy_leak(&leaks[copied++], leak);
-	}
-	*count_out = copied;
-	return leaks;
+	if (counted->undrained == 0 && counted->suspected == 0)
+		return false;
+	levels_advance(&counted->held, now);
+	copy_leak(leak, counted);
+	return true;
 }
 
 size_t
-groups_place(struct groups *groups, const struct exchange_record *exchange)
+groups_number(struct groups *groups, const struct exchange_record *exchange)
 {
-	return find_group(groups, exchange)->place;
+	return find_group(groups, exchange)->number;
 }
 
 static void
@@ -253,17 +269,15 @@ struct leak *
 groups_take_changes(struct groups *groups, size_t *count_out)
 {
 	struct leak *changes;
-	struct group *group;
-	struct group *next;
 	size_t taken = 0;
 
 	*count_out = 0;
 	if (groups->changed_count == 0)
 		return NULL;
 	changes = xcalloc(groups->changed_count, sizeof(*changes));
-	HASH_ITER (hh, groups->table, group, next) {
-		if (group->is_changed)
-			take_change(group, &changes[taken++]);
+	for (size_t i = 0; taken < groups->changed_count; i++) {
+		if (groups->list[i]->is_changed)
+			take_change(groups->list[i], &changes[taken++]);
 	}
 	groups->changed_count = 0;
 	*count_out = taken;

@@ -474,20 +474,40 @@ worker_count_upstream(struct worker *worker, struct stream *stream)
 	    &counters->upstream_sent_bytes);
 }
 
-struct snapshot *
-worker_snapshot(struct worker *worker, const struct snapshot_query *query)
+struct ledger_view *
+worker_begin_view(struct worker *worker, const struct snapshot_query *query)
 {
-	struct snapshot *snapshot;
 	struct client *client;
 
 	/* Bytes are counted by the streams, until their end. */
 	for (client = client_first(worker); client != NULL;
 	     client = client_next(client))
 		client_note_bytes(client);
-	snapshot =
-	    ledger_snapshot(worker->ledger, query, clock_wall(), clock_mono());
+	return ledger_view_begin(
+	    worker->ledger, query, clock_wall(), clock_mono());
+}
+
+struct snapshot *
+worker_step_view(struct worker *worker, struct ledger_view **view)
+{
+	struct snapshot *snapshot;
+
+	if (ledger_view_step(*view, clock_mono()))
+		return NULL;
+	snapshot = ledger_view_finish(view);
 	snapshot->gauges.upstream_idle = pool_idle_count(worker->pool);
 	snapshot->gauges.upstream_active =
 	    worker->upstream_count - snapshot->gauges.upstream_idle;
+	return snapshot;
+}
+
+struct snapshot *
+worker_snapshot(struct worker *worker, const struct snapshot_query *query)
+{
+	struct ledger_view *view = worker_begin_view(worker, query);
+	struct snapshot *snapshot;
+
+	while ((snapshot = worker_step_view(worker, &view)) == NULL)
+		continue;
 	return snapshot;
 }

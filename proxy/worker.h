@@ -105,6 +105,13 @@ void worker_count_upstream(struct worker *worker, struct stream *stream);
 struct snapshot *worker_snapshot(
     struct worker *worker, const struct snapshot_query *query);
 
+/* The same in steps, for as long as they return NULL; borrows the query until
+ * then.  The worker should get on with its work between them. */
+struct ledger_view *worker_begin_view(
+    struct worker *worker, const struct snapshot_query *query);
+struct snapshot *worker_step_view(
+    struct worker *worker, struct ledger_view **view);
+
 /* In the worker's thread: lives by another policy from now on.  Takes the
  * reference. */
 void worker_set_policy(struct worker *worker, struct policy *policy);
