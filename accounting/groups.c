@@ -25,7 +25,7 @@ struct tally {
 };
 
 struct group {
-	struct leak leak; /* counts; its key strings are owned */
+	struct leak leak; /* named; counts */
 	struct tally taken;
 	bool is_changed; /* since groups_take_changes() */
 	uint64_t hash;   /* the number behind leak.id */
@@ -96,12 +96,7 @@ add_group(struct groups *groups, const struct exchange_record *exchange)
 	struct group *group = xcalloc(1, sizeof(*group));
 	struct leak *leak = &group->leak;
 
-	leak_id(leak->id, exchange);
-	leak->origin = xstrdup(exchange->origin);
-	leak->method = xstrdup(exchange->method);
-	leak->route = xstrdup(exchange->route);
-	leak->status = exchange->status;
-	tags_copy(&leak->tags, &exchange->tags);
+	leak_set_name(leak, exchange);
 	leak->first_seen = exchange->began_at;
 	levels_begin(&leak->held, groups->since);
 	group->hash = leak_hash(exchange, exchange->route);
@@ -203,18 +198,6 @@ groups_released(struct groups *groups, const struct exchange_record *exchange,
 	releases->sum_squares_s += held_s * held_s;
 }
 
-static void
-copy_leak(struct leak *to, const struct leak *from)
-{
-	*to = *from;
-	to->origin = xstrdup(from->origin);
-	to->method = xstrdup(from->method);
-	to->route = xstrdup(from->route);
-	to->tags = (struct tags){0};
-	tags_copy(&to->tags, &from->tags);
-	arrivals_copy(&to->arrivals, &from->arrivals);
-}
-
 bool
 groups_copy(
     struct groups *groups, size_t number, mono_us now, struct leak *leak)
@@ -224,7 +207,7 @@ groups_copy(
 	if (counted->undrained == 0 && counted->suspected == 0)
 		return false;
 	levels_advance(&counted->held, now);
-	copy_leak(leak, counted);
+	leak_copy(leak, counted);
 	return true;
 }
 
@@ -252,7 +235,7 @@ take_change(struct group *group, struct leak *change)
 {
 	const struct leak *leak = &group->leak;
 
-	copy_leak(change, leak);
+	leak_copy(change, leak);
 	subtract(change, &group->taken);
 	group->taken = (struct tally){
 	    .undrained = leak->undrained,

@@ -6,8 +6,10 @@
 
 #include "accounting/leak.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +69,61 @@ leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange)
 	snprintf(id, LEAK_ID_BYTES, "%016" PRIx64,
 	    leak_hash(exchange, exchange->route));
 }
+
+/* ---- names ---- */
+
+struct leak_name {
+	/* owned */
+	char *origin;
+	char *method;
+	char *route;
+	struct tags tags;
+
+	atomic_uint references;
+};
+
+static void
+unref_name(struct leak_name *name)
+{
+	if (atomic_fetch_sub(&name->references, 1) > 1)
+		return;
+	free(name->origin);
+	free(name->method);
+	free(name->route);
+	tags_fini(&name->tags);
+	free(name);
+}
+
+void
+leak_set_name(struct leak *leak, const struct exchange_record *exchange)
+{
+	struct leak_name *name = xcalloc(1, sizeof(*name));
+
+	assert(leak->name == NULL && leak->origin == NULL);
+	leak_id(leak->id, exchange);
+	leak->status = exchange->status;
+	leak->name = name;
+	leak->origin = name->origin = xstrdup(exchange->origin);
+	leak->method = name->method = xstrdup(exchange->method);
+	leak->route = name->route = xstrdup(exchange->route);
+	tags_copy(&name->tags, &exchange->tags);
+	leak->tags = name->tags;
+	atomic_init(&name->references, 1);
+}
+
+void
+leak_copy(struct leak *to, const struct leak *from)
+{
+	assert(from->name != NULL);
+	*to = *from;
+	to->callers = NULL;
+	to->caller_count = 0;
+	to->example = NULL;
+	atomic_fetch_add(&from->name->references, 1);
+	arrivals_copy(&to->arrivals, &from->arrivals);
+}
+
+/* ---- callers ---- */
 
 static void
 fini_caller(struct leak_caller *caller)
@@ -250,10 +307,14 @@ leak_rank(const void *a, const void *b)
 void
 leak_fini(struct leak *leak)
 {
-	free(leak->origin);
-	free(leak->method);
-	free(leak->route);
-	tags_fini(&leak->tags);
+	if (leak->name != NULL) {
+		unref_name(leak->name);
+	} else {
+		free(leak->origin);
+		free(leak->method);
+		free(leak->route);
+		tags_fini(&leak->tags);
+	}
 	for (size_t i = 0; i < leak->caller_count; i++)
 		fini_caller(&leak->callers[i]);
 	free(leak->callers);

@@ -114,15 +114,27 @@ list_exchange(struct ledger_view *view, struct ledger_exchange *x, mono_us now)
 	copy_exchange(view, &shown);
 }
 
+/* Of what the leak says itself the example says nothing: nearly all of a
+ * copy's cost were its texts. */
 static void
 show_example(struct ledger_view *view, struct leak *leak,
     const struct exchange_record *record)
 {
+	struct exchange_record shown = *record;
+
+	shown.origin = NULL;
+	shown.route = NULL;
+	shown.user_agent = NULL;
+	shown.traceparent = NULL;
+	shown.client_address = NULL;
+	shown.error = NULL;
+	shown.tags = (struct tags){0};
+	shown.owner = OWNER_UNKNOWN;
 	if (leak->example != NULL)
 		record_fini_exchange(leak->example);
 	else
 		leak->example = xcalloc(1, sizeof(*leak->example));
-	record_copy_exchange(leak->example, record);
+	record_copy_exchange(leak->example, &shown);
 	if (view->query->wants_captures)
 		leak->example->capture = capture_copy(record->capture);
 }

@@ -98,6 +98,14 @@ take_leaks(struct snapshot *whole, struct snapshot *part)
 	struct place *places;
 	struct place *index;
 
+	if (whole->leak_count == 0) {
+		free(whole->leaks);
+		whole->leaks = part->leaks;
+		whole->leak_count = part->leak_count;
+		part->leaks = NULL;
+		part->leak_count = 0;
+		return;
+	}
 	whole->leaks = xreallocarray(whole->leaks,
 	    whole->leak_count + part->leak_count + 1, sizeof(*whole->leaks));
 	places = xcalloc(whole->leak_count + 1, sizeof(*places));
