@@ -400,7 +400,7 @@ test_every_endpoint_answers(void **state)
 	    {"/api/health", "application/json", "\"probes_sent\": 0"},
 	    {"/report", "text/plain; charset=utf-8", "1 LEAK:"},
 	    {"/report?columns=160", "text/plain", "1 LEAK:"},
-	    {"/api/leaks", "application/json", "\"undrained\": 12"},
+	    {"/api/leaks", "application/json", "\"undrained\":12"},
 	    {"/api/connections", "application/json", "\"id\": \"c17\""},
 	    {"/api/exchanges", "application/json", "\"id\": \"c17x3\""},
 	    {"/api/exchanges/c17x3", "application/json", "\"witness\": null"},
