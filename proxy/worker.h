@@ -62,6 +62,8 @@ struct worker {
 	struct text held_head;            /* owned: a response's, that waits for
 	                                     what has come of its body */
 	struct client_list clients;       /* each ends itself */
+	struct client *swept_next;        /* borrowed; NULL: no sweep is under
+	                                     way */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */
 	bool is_draining;      /* no new connections, no keep-alive */
