@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +26,14 @@
 #define CONNS 64 /* over which the exchanges come */
 #define BODY_BYTES 157
 #define ROUNDS 5
+#define MAX_SHARDS 2
 #define START_US (1000 * US_PER_S)
 #define STALL_US (30 * US_PER_S)
 #define EPOCH_US INT64_C(1795485784000000)
 
 struct house {
-	struct callers *callers;     /* owned */
-	struct suspicion *suspicion; /* owned */
+	struct callers *callers;     /* borrowed */
+	struct suspicion *suspicion; /* borrowed */
 	struct ledger *ledger;       /* owned */
 	struct ledger_conn **conns;  /* owned, closed at the end */
 	size_t conn_count;
@@ -90,6 +92,34 @@ serve(struct house *house, struct ledger_conn *conn, const char *url,
 	ledger_response_body_came(x, BODY_BYTES);
 	ledger_response_ended(&x, RESPONSE_COMPLETE, house->now + 900);
 	house->now += 10;
+}
+
+static void
+open_house(struct house *house, size_t shard, size_t shard_count)
+{
+	struct ledger_config config = {
+	    .patience = {.stall_after_us = STALL_US,
+		.probe_grace_us = 5 * US_PER_S},
+	    .callers = house->callers,
+	    .suspicion = house->suspicion,
+	    .shard = (unsigned)shard,
+	    .shard_count = (unsigned)shard_count,
+	};
+
+	house->now = START_US;
+	house->ledger = ledger_new(&config, EPOCH_US + house->now, house->now);
+	for (size_t i = 0; i < CONNS; i++)
+		open_conn(house);
+}
+
+static void
+close_house(struct house *house)
+{
+	for (size_t i = 0; i < house->conn_count; i++)
+		ledger_conn_closed(&house->conns[i], CLOSE_CLIENT_FIN,
+		    EPOCH_US + house->now, house->now);
+	free(house->conns);
+	ledger_free(house->ledger);
 }
 
 /* Each proves the one before it drained. */
@@ -263,6 +293,79 @@ show_exchanges(struct house *house, size_t count)
 	}
 }
 
+/* ---- shards ---- */
+
+struct shard {
+	pthread_t thread;
+	struct house house;
+	size_t exchanges;
+	double ns; /* of its thread's CPU time, for each exchange */
+};
+
+static void *
+run_shard(void *arg)
+{
+	struct shard *shard = arg;
+	struct timespec before;
+	struct timespec after;
+
+	exchange(&shard->house, shard->exchanges / 10); /* to warm up */
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	exchange(&shard->house, shard->exchanges);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	shard->ns = ((double)(after.tv_sec - before.tv_sec) * 1e9 +
+			(double)(after.tv_nsec - before.tv_nsec)) /
+	    (double)shard->exchanges;
+	return NULL;
+}
+
+/* Returns what an exchange costs where so many shards are told of some. */
+static double
+measure_shards(struct house *common, size_t count, size_t exchanges)
+{
+	struct shard shards[MAX_SHARDS] = {0};
+	double ns = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		shards[i].house = (struct house){
+		    .callers = common->callers, .suspicion = common->suspicion};
+		shards[i].exchanges = exchanges;
+		open_house(&shards[i].house, i, count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (pthread_create(
+			&shards[i].thread, NULL, run_shard, &shards[i]) != 0)
+			abort();
+	}
+	for (size_t i = 0; i < count; i++) {
+		pthread_join(shards[i].thread, NULL);
+		ns += shards[i].ns / (double)count;
+		close_house(&shards[i].house);
+	}
+	return ns;
+}
+
+static void
+show_shards(struct house *common, size_t exchanges)
+{
+	double least[MAX_SHARDS + 1];
+
+	for (size_t count = 1; count <= MAX_SHARDS; count++)
+		least[count] = measure_shards(common, count, exchanges);
+	for (int round = 1; round < ROUNDS; round++) {
+		for (size_t count = 1; count <= MAX_SHARDS; count++) {
+			double ns = measure_shards(common, count, exchanges);
+
+			if (ns < least[count])
+				least[count] = ns;
+		}
+	}
+	printf("\n%-21s %10s %14s\n", "shards at a time", "ns each", "ratio");
+	for (size_t count = 1; count <= MAX_SHARDS; count++)
+		printf("%-21zu %10.0f %14.2f\n", count, least[count],
+		    least[count] / least[1]);
+}
+
 static void
 show_leaks(struct house *house, size_t count)
 {
@@ -282,27 +385,14 @@ main(int argc, char **argv)
 	struct house house = {
 	    .callers = callers_new(),
 	    .suspicion = suspicion_new(),
-	    .now = START_US,
-	};
-	struct ledger_config config = {
-	    .patience = {.stall_after_us = STALL_US,
-		.probe_grace_us = 5 * US_PER_S},
-	    .callers = house.callers,
-	    .suspicion = house.suspicion,
-	    .shard_count = 1,
 	};
 
-	house.ledger = ledger_new(&config, EPOCH_US + house.now, house.now);
-	for (size_t i = 0; i < CONNS; i++)
-		open_conn(&house);
+	open_house(&house, 0, 1);
 	show_exchanges(&house, exchanges);
 	show_leaks(&house, leaks);
 	show_looks(&house);
-	for (size_t i = 0; i < house.conn_count; i++)
-		ledger_conn_closed(&house.conns[i], CLOSE_CLIENT_FIN,
-		    EPOCH_US + house.now, house.now);
-	free(house.conns);
-	ledger_free(house.ledger);
+	show_shards(&house, exchanges / 10);
+	close_house(&house);
 	callers_free(house.callers);
 	suspicion_free(house.suspicion);
 	return 0;
