@@ -353,9 +353,9 @@ open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
 	struct request_facts facts = {
-	    .method = head_span_copy(request->method),
-	    .user_agent = head_copy(request, FIELD_USER_AGENT),
-	    .traceparent = head_copy(request, FIELD_TRACEPARENT),
+	    .method = request->method,
+	    .user_agent = head_value(request, FIELD_USER_AGENT),
+	    .traceparent = head_value(request, FIELD_TRACEPARENT),
 	    .url = start->url,
 	    .origin = x->origin.key,
 	    .tags = start->tags,

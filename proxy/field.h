@@ -11,11 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A piece of a head's block; not NUL-terminated. */
-struct span {
-	const char *at;
-	size_t length;
-};
+#include "accounting/span.h"
 
 enum field_id {
 	FIELD_OTHER,     /* none of those below */

@@ -68,6 +68,14 @@ head_find(const struct head *head, enum field_id id)
 	return NULL;
 }
 
+struct span
+head_value(const struct head *head, enum field_id id)
+{
+	const struct field *field = head_find(head, id);
+
+	return field == NULL ? (struct span){NULL, 0} : field->value;
+}
+
 size_t
 head_count(const struct head *head, enum field_id id)
 {

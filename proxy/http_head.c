@@ -71,6 +71,9 @@ on_llhttp_value(llhttp_t *llhttp, const char *at, size_t length)
 	/* Trailing whitespace is no part of the value (RFC 9112 §5.1). */
 	while (length > 0 && (at[length - 1] == ' ' || at[length - 1] == '\t'))
 		length--;
+	/* llhttp says of an empty one that it lies behind its line's end. */
+	if (length == 0)
+		return 0;
 	head_add(fields_of(parser), parser->name, (struct span){at, length});
 	parser->has_value = true;
 	return 0;
@@ -81,8 +84,11 @@ on_llhttp_value_complete(llhttp_t *llhttp)
 {
 	struct http_parser *parser = llhttp->data;
 
+	/* Behind the colon. */
 	if (!parser->has_value)
-		head_add(fields_of(parser), parser->name, (struct span){"", 0});
+		head_add(fields_of(parser), parser->name,
+		    (struct span){
+			parser->name.at + parser->name.length + 1, 0});
 	parser->has_value = false;
 	parser->name.length = 0;
 	return fields_of(parser)->field_count > MAX_FIELDS ? -1 : 0;
@@ -473,6 +479,7 @@ http_parse_head(struct http_parser *parser, char *block, size_t length)
 	llhttp_errno_t code;
 
 	head->block = block;
+	head->block_length = length;
 	if (error != HTTP_OK)
 		return http_refuse(parser, error);
 	code = execute_head(parser, block, length);

@@ -185,7 +185,6 @@ forward(struct client *client, const struct head *request)
 	struct tags tags = {0};
 	const char *mistake =
 	    read_target(client, request, &origin, &start.path);
-	char *url;
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
@@ -210,15 +209,14 @@ forward(struct client *client, const struct head *request)
 		start.host = host->value;
 	start.origin = &origin;
 	start.tags = &tags;
-	url = origin_url(&origin, start.path);
-	start.url = url;
+	origin_url(&origin, start.path, &client->worker->scratch);
+	start.url = client->worker->scratch.bytes;
 	client->is_ending = client->is_ending || !request->keeps_alive ||
 	    client->worker->house->options->is_strict ||
 	    client->worker->is_draining;
 	client->is_request_read = false;
 	client_set_state(client, CLIENT_EXCHANGING);
 	client->exchange = exchange_start(&start);
-	free(url);
 	tags_fini(&tags);
 }
 
