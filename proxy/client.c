@@ -133,7 +133,7 @@ free_client(void *arg)
 	struct client *client = client_of(arg);
 
 	client_rest(client);
-	free(client->target);
+	origin_unref(&client->target);
 	free(client->destination);
 	text_fini(&client->hello);
 	client->magic = 0;

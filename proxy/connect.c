@@ -157,7 +157,6 @@ static void
 dial(struct client *client)
 {
 	assert(client->dial == NULL);
-	origin_set_tls(client->target, false);
 	client->dial = dial_start(client->worker, client->target,
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
@@ -190,20 +189,20 @@ connect_pass_on(struct client *client)
  * Node's http.request() puts the proxy's own there.
  */
 static bool
-is_host_an_authority(const struct head *request, const struct origin *target)
+is_host_an_authority(const struct head *request, uint16_t port)
 {
 	const struct field *host = head_find(request, FIELD_HOST);
-	struct origin named;
+	struct origin_draft named;
 
 	return host == NULL ||
-	    origin_parse_authority(host->value, target->port, &named);
+	    origin_parse_authority(host->value, port, &named);
 }
 
 /* Reads the target.  Returns what is wrong with the request, or NULL.  That it
  * has no body was checked by the parser (RFC 9110 §9.3.6). */
 static const char *
 read_target(const struct client *client, const struct head *request,
-    struct origin *target)
+    struct origin_draft *target)
 {
 	if (client->target != NULL)
 		return "a CONNECT inside a CONNECT";
@@ -211,7 +210,7 @@ read_target(const struct client *client, const struct head *request,
 		return "CONNECT needs host:port";
 	if (!request_has_valid_host(request))
 		return "exactly one Host field is needed";
-	if (!is_host_an_authority(request, target))
+	if (!is_host_an_authority(request, target->origin.port))
 		return "Host is neither a host nor host:port";
 	return NULL;
 }
@@ -238,7 +237,7 @@ void
 connect_begin(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
-	struct origin target;
+	struct origin_draft target;
 	const char *mistake = read_target(client, request, &target);
 
 	if (mistake != NULL) {
@@ -246,8 +245,7 @@ connect_begin(struct client *client, const struct head *request)
 		    client, 400, "http_request_error", mistake);
 		return;
 	}
-	client->target = xcalloc(1, sizeof(*client->target));
-	*client->target = target;
+	client->target = origin_new(&target.origin);
 	record->target = head_span_copy(request->target);
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
@@ -290,15 +288,16 @@ start_patience(struct client *client)
 void
 connect_redirected(struct client *client)
 {
-	const char *target = ledger_conn_record(client->record)->target;
-	struct span authority = {target, strlen(target)};
+	const char *text = ledger_conn_record(client->record)->target;
+	struct origin_draft target;
 
-	client->target = xcalloc(1, sizeof(*client->target));
 	client->has_replied = true; /* there is nothing to be answered */
-	if (!origin_parse_authority(authority, 0, client->target)) {
+	if (!origin_parse_authority(
+		(struct span){text, strlen(text)}, 0, &target)) {
 		client_close(client, CLOSE_BAD_REQUEST); /* port 0 */
 		return;
 	}
+	client->target = origin_new(&target.origin);
 	if (policy_passes_through(
 		client->worker->policy, client->target->host)) {
 		connect_pass_on(client);
@@ -344,7 +343,7 @@ connect_secured(struct client *client)
 	/* Whom the caller asked for inside a tunnel, it shall get: CONNECT says
 	 * where, the SNI says who. */
 	if (tls_server_name(tls) != NULL &&
-	    !origin_set_server_name(client->target, tls_server_name(tls)))
+	    !origin_rename(&client->target, tls_server_name(tls)))
 		client_refuse_request(client, 400, "http_request_error",
 		    "the name in the TLS handshake (SNI) is no host name");
 }

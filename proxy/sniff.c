@@ -49,7 +49,7 @@ name_by_hello(struct client *client, const struct client_hello *hello)
 	struct conn_record *record = ledger_conn_record(client->record);
 
 	if (client->destination == NULL || hello->server_name[0] == '\0' ||
-	    !origin_set_server_name(client->target, hello->server_name))
+	    !origin_rename(&client->target, hello->server_name))
 		return;
 	free(record->target);
 	record->target =

@@ -43,9 +43,9 @@ struct upstream_callbacks {
 	void (*on_drained)(void *arg);
 };
 
-/* Takes *stream. */
+/* Takes *stream, and refers to `origin`. */
 struct upstream *upstream_new(
-    struct worker *worker, const struct origin *origin, struct stream **stream);
+    struct worker *worker, struct origin *origin, struct stream **stream);
 void upstream_close(struct upstream **upstream);
 
 /* Whose the answers are; NULL callbacks while it rests in the pool. */
@@ -53,7 +53,7 @@ void upstream_set_owner(struct upstream *upstream,
     const struct upstream_callbacks *callbacks, void *arg);
 
 struct stream *upstream_stream(struct upstream *upstream);
-const struct origin *upstream_origin(const struct upstream *upstream);
+struct origin *upstream_origin(const struct upstream *upstream);
 
 /* The request was HEAD: no body follows the next head. */
 void upstream_expect_no_body(struct upstream *upstream);
