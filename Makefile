@@ -105,7 +105,7 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	skopeo python3-yaml python3-grpcio mandoc systemd buildah dpkg-dev lintian \
+	skopeo python3-yaml python3-kubernetes python3-grpcio mandoc systemd buildah dpkg-dev lintian \
 	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -268,6 +268,8 @@ install: all $(DIST)
 	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
 		install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/leakproxy \
+		README.md proxy/dist/manual.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 

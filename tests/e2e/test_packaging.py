@@ -151,7 +151,9 @@ def test_it_is_installed_removed_and_purged(package, debian):
         "usr/bin/leakproxy",
         "usr/share/bash-completion/completions/leakproxy",
         "usr/share/doc/leakproxy/changelog.gz",
+        "usr/share/doc/leakproxy/README.md",
         "usr/share/doc/leakproxy/copyright",
+        "usr/share/doc/leakproxy/manual.md",
         "usr/share/leakproxy/leakproxy.json",
         "usr/share/leakproxy/leakproxy.rules.yml",
         "usr/share/man/man1/leakproxy.1.gz"}
