@@ -211,8 +211,9 @@ copy_bytes(const char *bytes, size_t length)
 
 	if (bytes == NULL)
 		return NULL;
-	copy = xcalloc(1, length + 1);
+	copy = xmalloc(length + 1);
 	memcpy(copy, bytes, length);
+	copy[length] = '\0';
 	return copy;
 }
 

@@ -21,6 +21,8 @@
 #define HEAD FIELD_IS_FOR_HEADS
 
 static const char *const names[] = {
+    [FIELD_OTHER] = "",
+    [FIELD_LEAKPROXY] = OUR_PREFIX,
 #define FIELD(id, name, traits) [FIELD_##id] = name,
 #include "proxy/fields.def"
 #undef FIELD
@@ -99,6 +101,12 @@ field_identify(struct span name)
 			return id;
 	}
 	return is_ours(name) ? FIELD_LEAKPROXY : FIELD_OTHER;
+}
+
+struct span
+field_name(enum field_id id)
+{
+	return (struct span){names[id], strlen(names[id])};
 }
 
 unsigned

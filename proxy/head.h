@@ -40,6 +40,9 @@ struct head {
 
 void head_fini(struct head *head);
 
+/* Empties it; room for as many fields as most have is kept. */
+void head_clear(struct head *head);
+
 /* Adds a field; the spans must lie in the block. */
 void head_add(struct head *head, struct span name, struct span value);
 

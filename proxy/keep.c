@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "accounting/redact_field.h"
+
 /* The fields that are meant for us: no part of the request.  Tags are in the
  * ledger, as far as they are any. */
 static bool
@@ -16,18 +18,36 @@ is_shown(const struct field *field)
 	return (field_traits(field->id) & FIELD_IS_FOR_US) == 0;
 }
 
+uint64_t
+keep_plain_fields(const struct secrets *secrets)
+{
+	uint64_t plain = 0;
+
+	for (unsigned id = FIELD_LEAKPROXY + 1; id < FIELD_COUNT; id++) {
+		bool is_plain = (field_traits(id) & FIELD_IS_FOR_US) == 0 &&
+		    !redact_field_is_secret(secrets, field_name(id));
+
+		plain |= (uint64_t)is_plain << id;
+	}
+	return plain;
+}
+
 /* Whether nothing must be left out or hidden. */
 static bool
-is_plain(struct capture_shelf *shelf, const struct head *head, struct span all)
+is_plain(struct capture_shelf *shelf, const struct head *head, struct span all,
+    uint64_t plain_fields)
 {
 	bool are_values_plain = capture_are_values_plain(all.at, all.length);
 
+	if (are_values_plain && (head->present & ~plain_fields) == 0)
+		return true;
 	for (size_t i = 0; i < head->field_count; i++) {
 		const struct field *field = &head->fields[i];
 
-		if (!is_shown(field) ||
-		    !capture_is_name_plain(
-			shelf, field->name.at, field->name.length))
+		if ((plain_fields >> field->id & 1) == 0 &&
+		    (!is_shown(field) ||
+			!capture_is_name_plain(
+			    shelf, field->name.at, field->name.length)))
 			return false;
 		if (!are_values_plain &&
 		    !capture_is_value_plain(
@@ -83,7 +103,7 @@ take_fields(struct capture_shelf *shelf, const struct head *head)
 
 static void
 keep(struct ledger_exchange *record, const struct head *head,
-    enum capture_side side)
+    enum capture_side side, uint64_t plain_fields)
 {
 	struct capture_shelf *shelf = ledger_captures(record);
 	struct span lines;
@@ -91,7 +111,7 @@ keep(struct ledger_exchange *record, const struct head *head,
 	if (shelf == NULL)
 		return;
 	lines = head->field_count == 0 ? (struct span){"", 0} : lines_of(head);
-	if (lines.length > 0 && is_plain(shelf, head, lines))
+	if (lines.length > 0 && is_plain(shelf, head, lines, plain_fields))
 		take_lines(shelf, head, lines);
 	else
 		take_fields(shelf, head);
@@ -99,13 +119,15 @@ keep(struct ledger_exchange *record, const struct head *head,
 }
 
 void
-keep_request(struct ledger_exchange *record, const struct head *head)
+keep_request(struct ledger_exchange *record, const struct head *head,
+    uint64_t plain_fields)
 {
-	keep(record, head, CAPTURE_REQUEST);
+	keep(record, head, CAPTURE_REQUEST, plain_fields);
 }
 
 void
-keep_response(struct ledger_exchange *record, const struct head *head)
+keep_response(struct ledger_exchange *record, const struct head *head,
+    uint64_t plain_fields)
 {
-	keep(record, head, CAPTURE_RESPONSE);
+	keep(record, head, CAPTURE_RESPONSE, plain_fields);
 }
