@@ -268,8 +268,12 @@ install: all $(DIST)
 	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
 		install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/leakproxy \
-		README.md proxy/dist/manual.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/leakproxy/kubernetes \
+		proxy/dist/kubernetes/*.yaml
+	sed 's,(proxy/dist/,(,' README.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/README.md
+	sed 's,(../../,(,' proxy/dist/manual.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/manual.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 
