@@ -6,6 +6,7 @@ in a network namespace of their own."""
 
 import contextlib
 import copy
+import http.client
 import re
 import shutil
 import signal
@@ -25,6 +26,7 @@ from cast.waiting import wait_until
 FOLDER = ROOT / "proxy/dist/kubernetes"
 NAMES = ["sidecar", "redirect"]
 SMALL = "/200/length/1000"
+TOKEN = "0123456789abcdef0123456789abcdef"
 DEFAULT_DRAIN_S = 10
 # What kubelet leaves a service to end, unless it is told otherwise.
 USUAL_GRACE_S = 30
@@ -133,10 +135,14 @@ def test_the_rules_are_those_that_are_printed():
     assert list(steps) == ["rules", "leakproxy", "service"]
 
 
-def test_the_manual_s_part_of_a_container():
-    """What it says for Prometheus is well formed, and names options."""
+def part_in_the_manual():
+    """Of a container whose admin can be reached."""
     [part] = re.findall(r"```yaml\n(.*?)```", section("In Kubernetes"), re.S)
-    part = yaml.safe_load(part)
+    return yaml.safe_load(part)
+
+
+def test_the_part_in_the_manual_is_well_formed():
+    part = part_in_the_manual()
     assert kubernetes.container_problems(part) == []
     assert environment_of(part).keys() <= variables()
 
@@ -167,6 +173,15 @@ class Played:
         self.steps = dict(containers_of(pod))
         self.environment = environment
         self.proxy = None
+
+    def add(self, part):
+        """Puts a part of a container into the proxy's, and the secret that it
+        wants where it looks for it."""
+        for name in "env", "volumeMounts":
+            self.steps["leakproxy"][name] += part[name]
+        [mount] = part["volumeMounts"]
+        (self.directory / mount["name"]).mkdir()
+        (self.directory / mount["name"] / "token").write_text(TOKEN)
 
     def _command(self, container, command):
         context = container["securityContext"]
@@ -230,11 +245,13 @@ class Played:
 
 
 @contextlib.contextmanager
-def played(name, authority, **environment):
+def played(name, authority, part=None, **environment):
     with tempfile.TemporaryDirectory() as directory:
         pod = Played(name, directory, authority,
                      LEAKPROXY_UPSTREAM_CA=f"{directory}/origins.pem",
                      **environment)
+        if part:
+            pod.add(part)
         try:
             pod.start()
             assert pod.is_healthy("readinessProbe")
@@ -286,3 +303,24 @@ def test_the_service_is_redirected(authority):
         assert len(done.stdout) == 1000, done.stderr
         assert SMALL in seen(pod)
         check_the_key_is_its_own(pod)
+
+
+def test_prometheus_and_kubelet_reach_it(authority):
+    """From beyond the pod's network, with the manual's part: the probes need
+    no token, and the numbers do."""
+    part = part_in_the_manual()
+    with netns.entered(), netns.neighbour(), \
+            played("sidecar", authority, part):
+        port = part["ports"][0]["containerPort"]
+
+        def status(path, **fields):
+            with netns.visited(netns.FAR), contextlib.closing(
+                    http.client.HTTPConnection(netns.NEAR_ADDRESSES[0], port,
+                                               timeout=10)) as connection:
+                connection.request("GET", path, headers=fields)
+                return connection.getresponse().status
+
+        for probe in "livenessProbe", "readinessProbe":
+            assert status(part[probe]["httpGet"]["path"]) == 200
+        assert status("/metrics") == 401
+        assert status("/metrics", Authorization=f"Bearer {TOKEN}") == 200
