@@ -2,7 +2,7 @@
 
 /*
  * Idle connections to origins: a shelf a route, the one used last on top, and
- * one list by age over all shelves.
+ * one list by age over all shelves; one more of those to strangers.
  */
 
 #include "proxy/pool.h"
@@ -27,6 +27,8 @@ struct pool {
 	struct pool_shelf *shelves;
 	struct place_list by_age; /* idle for longest first */
 	size_t count;
+	struct place_list strangers; /* the same of these alone */
+	size_t stranger_count;
 };
 
 struct pool *
@@ -35,6 +37,7 @@ pool_new(void)
 	struct pool *pool = xcalloc(1, sizeof(*pool));
 
 	TAILQ_INIT(&pool->by_age);
+	TAILQ_INIT(&pool->strangers);
 	return pool;
 }
 
@@ -46,6 +49,10 @@ take_out(struct pool *pool, struct pool_place *place)
 
 	TAILQ_REMOVE(&shelf->idle, place, by_origin);
 	TAILQ_REMOVE(&pool->by_age, place, by_age);
+	if (place->is_stranger) {
+		TAILQ_REMOVE(&pool->strangers, place, by_strangeness);
+		pool->stranger_count--;
+	}
 	place->shelf = NULL;
 	pool->count--;
 	if (--shelf->count == 0) {
@@ -130,6 +137,8 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 	    find_shelf(pool, origin_route(upstream_origin(upstream), route));
 
 	*upstreamp = NULL;
+	place->is_stranger =
+	    shelf->count == 0 && upstream_is_stranger(upstream);
 	upstream_set_owner(upstream, NULL, NULL);
 	place->shelf = shelf;
 	place->idle_since = now;
@@ -137,10 +146,16 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 	TAILQ_INSERT_TAIL(&pool->by_age, place, by_age);
 	shelf->count++;
 	pool->count++;
+	if (place->is_stranger) {
+		TAILQ_INSERT_TAIL(&pool->strangers, place, by_strangeness);
+		pool->stranger_count++;
+	}
 	if (shelf->count > POOL_MAX_IDLE_PER_ORIGIN)
 		pool_drop(pool, TAILQ_LAST(&shelf->idle, place_list)->upstream);
 	else if (pool->count > POOL_MAX_IDLE)
 		pool_drop(pool, TAILQ_FIRST(&pool->by_age)->upstream);
+	else if (pool->stranger_count > POOL_MAX_STRANGERS)
+		pool_drop(pool, TAILQ_FIRST(&pool->strangers)->upstream);
 }
 
 void

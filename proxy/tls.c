@@ -234,6 +234,12 @@ tls_sent_bytes(const struct tls *tls)
 	return tls->bio.sent_bytes;
 }
 
+bool
+tls_is_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
+}
+
 const char *
 tls_version(const struct tls *tls)
 {
