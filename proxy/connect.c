@@ -33,6 +33,53 @@
 /* The port where the caller always speaks first. */
 #define HTTPS_PORT 443
 
+/* ---- what it needs until it is HTTP ---- */
+
+static void
+begin_opaque(struct client *client)
+{
+	assert(client->opaque == NULL);
+	client->opaque = xcalloc(1, sizeof(*client->opaque));
+}
+
+void
+connect_close(struct client *client)
+{
+	struct opaque *opaque = client->opaque;
+
+	if (opaque == NULL)
+		return;
+	if (opaque->tunnel != NULL) {
+		client->is_aborting |= !tunnel_is_done(opaque->tunnel);
+		tunnel_free(&opaque->tunnel);
+	}
+	if (opaque->dial != NULL)
+		dial_cancel(&opaque->dial);
+	if (opaque->listened != NULL)
+		stream_close(&opaque->listened);
+	if (opaque->patience != NULL)
+		event_free(opaque->patience);
+	opaque->patience = NULL;
+}
+
+void
+connect_free(struct client *client)
+{
+	if (client->opaque == NULL)
+		return;
+	text_fini(&client->opaque->hello);
+	free(client->opaque);
+	client->opaque = NULL;
+}
+
+/* The caller spoke first after all, and HTTP. */
+static void
+end_opaque(struct client *client)
+{
+	connect_close(client);
+	connect_free(client);
+}
+
 static void
 reply_established(struct client *client)
 {
@@ -57,15 +104,20 @@ on_tunnel_ended(void *arg, bool was_reset)
 void
 connect_relay(struct client *client, struct stream **upstream)
 {
+	struct opaque *opaque;
+
+	if (client->opaque == NULL)
+		begin_opaque(client);
+	opaque = client->opaque;
 	client_set_state(client, CLIENT_RELAYING);
-	client->tunnel = tunnel_new(
+	opaque->tunnel = tunnel_new(
 	    client->worker, client->stream, upstream, on_tunnel_ended, client);
-	if (client->hello.length > 0)
+	if (opaque->hello.length > 0)
 		(void)tunnel_client_bytes(
-		    client->tunnel, client->hello.bytes, client->hello.length);
-	text_fini(&client->hello);
+		    opaque->tunnel, opaque->hello.bytes, opaque->hello.length);
+	text_fini(&opaque->hello);
 	if (client->has_fin)
-		tunnel_client_fin(client->tunnel);
+		tunnel_client_fin(opaque->tunnel);
 }
 
 /* ---- the origin may speak first ---- */
@@ -74,7 +126,7 @@ static void
 relay_listened(struct client *client)
 {
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
-	connect_relay(client, &client->listened);
+	connect_relay(client, &client->opaque->listened);
 }
 
 static size_t
@@ -106,19 +158,9 @@ static const struct stream_callbacks listened_callbacks = {
 static void
 listen_to(struct client *client, struct stream *stream)
 {
-	client->listened = stream;
+	client->opaque->listened = stream;
 	stream_set_owner(stream, &listened_callbacks, client);
 	stream_resume(stream);
-}
-
-/* The caller spoke first after all. */
-static void
-stop_listening(struct client *client)
-{
-	if (client->dial != NULL)
-		dial_cancel(&client->dial);
-	if (client->listened != NULL)
-		stream_close(&client->listened);
 }
 
 /* ---- reaching it ---- */
@@ -129,7 +171,7 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 {
 	struct client *client = client_of(arg);
 
-	client->dial = NULL;
+	client->opaque->dial = NULL;
 	if (result == DIAL_OK && client->state == CLIENT_SNIFFING) {
 		listen_to(client, stream);
 		return;
@@ -156,8 +198,8 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 static void
 dial(struct client *client)
 {
-	assert(client->dial == NULL);
-	client->dial = dial_start(client->worker, client->target,
+	assert(client->opaque->dial == NULL);
+	client->opaque->dial = dial_start(client->worker, client->target,
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
@@ -167,7 +209,7 @@ dial_tunnel(struct client *client)
 {
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
 	client_set_state(client, CLIENT_DIALLING);
-	if (client->dial == NULL)
+	if (client->opaque->dial == NULL)
 		dial(client);
 }
 
@@ -177,7 +219,7 @@ connect_pass_on(struct client *client)
 	if (client->is_too_many) {
 		client->is_aborting = true;
 		client_close(client, CLOSE_LIMIT);
-	} else if (client->listened != NULL) {
+	} else if (client->opaque->listened != NULL) {
 		relay_listened(client);
 	} else {
 		dial_tunnel(client);
@@ -221,12 +263,13 @@ connect_sniff_on(struct client *client, mono_us now)
 	mono_us waited = now - client->state_since;
 
 	if (waited >= client->worker->house->options->header_timeout_us) {
-		if (client->listened != NULL)
+		if (client->opaque->listened != NULL)
 			relay_listened(client); /* two silent sides */
 		else
 			client_close(client, CLOSE_TIMEOUT);
-	} else if (waited >= SNIFF_ALONE_US && client->dial == NULL &&
-	    client->listened == NULL && client->target->port != HTTPS_PORT) {
+	} else if (waited >= SNIFF_ALONE_US && client->opaque->dial == NULL &&
+	    client->opaque->listened == NULL &&
+	    client->target->port != HTTPS_PORT) {
 		dial(client);
 	}
 }
@@ -246,6 +289,7 @@ connect_begin(struct client *client, const struct head *request)
 		return;
 	}
 	client->target = origin_new(&target.origin);
+	begin_opaque(client);
 	record->target = head_span_copy(request->target);
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
@@ -263,8 +307,9 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = client_of(arg);
 
-	if (client->state != CLIENT_SNIFFING || client->dial != NULL ||
-	    client->listened != NULL || client->hello.length > 0)
+	if (client->state != CLIENT_SNIFFING || client->opaque->dial != NULL ||
+	    client->opaque->listened != NULL ||
+	    client->opaque->hello.length > 0)
 		return;
 	if (client->is_too_many)
 		connect_pass_on(client);
@@ -278,11 +323,11 @@ start_patience(struct client *client)
 	static const struct timeval after = {
 	    .tv_usec = REDIRECTED_ALONE_MS * 1000};
 
-	client->patience =
+	client->opaque->patience =
 	    evtimer_new(loop_base(client->worker->loop), on_silent, client);
-	if (client->patience == NULL)
+	if (client->opaque->patience == NULL)
 		abort();
-	event_add(client->patience, &after);
+	event_add(client->opaque->patience, &after);
 }
 
 void
@@ -298,6 +343,7 @@ connect_redirected(struct client *client)
 		return;
 	}
 	client->target = origin_new(&target.origin);
+	begin_opaque(client);
 	if (policy_passes_through(
 		client->worker->policy, client->target->host)) {
 		connect_pass_on(client);
@@ -315,17 +361,16 @@ connect_secure(struct client *client, const char *early, size_t early_length)
 	    stream_fd(client->stream), client->target->host, early,
 	    early_length);
 
-	stop_listening(client);
+	end_opaque(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_INTERCEPTED;
 	client_set_state(client, CLIENT_SECURING);
 	stream_secure(client->stream, &tls);
-	text_fini(&client->hello);
 }
 
 void
 connect_clear(struct client *client)
 {
-	stop_listening(client);
+	end_opaque(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
 	client_set_state(client, CLIENT_READING);
 }

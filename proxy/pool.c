@@ -2,9 +2,10 @@
 
 /*
  * Idle connections to origins: a shelf a route, the one used last on top, and
- * one list by age over all shelves.  A shelf stays while a connection from it
- * is on lease, and then until a sweep finds it empty: on the usual way, no
- * route is looked up twice and nothing is allocated.
+ * one list by age over all shelves; one more of those to strangers.  A shelf
+ * stays while a connection from it is on lease, and then until a sweep finds
+ * it empty: on the usual way, no route is looked up twice and nothing is
+ * allocated.
  */
 
 #include "proxy/pool.h"
@@ -32,6 +33,8 @@ struct pool {
 	struct pool_shelf *last;  /* looked up; NULL: none, or gone */
 	struct place_list by_age; /* idle for longest first */
 	size_t count;
+	struct place_list strangers; /* the same of these alone */
+	size_t stranger_count;
 };
 
 struct pool *
@@ -40,6 +43,7 @@ pool_new(void)
 	struct pool *pool = xcalloc(1, sizeof(*pool));
 
 	TAILQ_INIT(&pool->by_age);
+	TAILQ_INIT(&pool->strangers);
 	return pool;
 }
 
@@ -69,6 +73,10 @@ take_out(struct pool *pool, struct pool_place *place)
 	TAILQ_REMOVE(&pool->by_age, place, by_age);
 	shelf->count--;
 	shelf->lease_count++;
+	if (place->is_stranger) {
+		TAILQ_REMOVE(&pool->strangers, place, by_strangeness);
+		pool->stranger_count--;
+	}
 	pool->count--;
 	return place->upstream;
 }
@@ -175,6 +183,8 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 	struct pool_shelf *shelf = shelf_for(pool, upstream);
 
 	*upstreamp = NULL;
+	place->is_stranger =
+	    shelf->count == 0 && upstream_is_stranger(upstream);
 	upstream_set_owner(upstream, NULL, NULL);
 	place->shelf = shelf;
 	place->idle_since = now;
@@ -182,10 +192,16 @@ pool_give_back(struct pool *pool, struct upstream **upstreamp, mono_us now)
 	TAILQ_INSERT_TAIL(&pool->by_age, place, by_age);
 	shelf->count++;
 	pool->count++;
+	if (place->is_stranger) {
+		TAILQ_INSERT_TAIL(&pool->strangers, place, by_strangeness);
+		pool->stranger_count++;
+	}
 	if (shelf->count > POOL_MAX_IDLE_PER_ORIGIN)
 		pool_drop(pool, TAILQ_LAST(&shelf->idle, place_list)->upstream);
 	else if (pool->count > POOL_MAX_IDLE)
 		pool_drop(pool, TAILQ_FIRST(&pool->by_age)->upstream);
+	else if (pool->stranger_count > POOL_MAX_STRANGERS)
+		pool_drop(pool, TAILQ_FIRST(&pool->strangers)->upstream);
 }
 
 void

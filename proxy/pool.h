@@ -16,6 +16,14 @@
 #define POOL_MAX_IDLE 1024
 #define POOL_MAX_IDLE_PER_ORIGIN 128
 
+/*
+ * An idle TLS connection costs 14 KiB.  Most hosts that are asked once are not
+ * asked again, so of connections that are alone at an origin of which no more
+ * is known, few rest.  Who comes back after all resumes the session, and is no
+ * stranger any more.
+ */
+#define POOL_MAX_STRANGERS 16
+
 struct pool;
 
 struct pool *pool_new(void);

@@ -328,7 +328,8 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_SNIFFING:
 		return sniff_take(client, bytes, length);
 	case CLIENT_RELAYING:
-		return tunnel_client_bytes(client->tunnel, bytes, length);
+		return tunnel_client_bytes(
+		    client->opaque->tunnel, bytes, length);
 	case CLIENT_DIALLING:
 		return 0;
 	case CLIENT_SECURING:

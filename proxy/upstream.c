@@ -342,6 +342,14 @@ upstream_is_used(const struct upstream *upstream)
 }
 
 bool
+upstream_is_stranger(const struct upstream *upstream)
+{
+	const struct tls *tls = stream_tls(upstream->stream);
+
+	return tls != NULL && !upstream->is_used && !tls_is_resumed(tls);
+}
+
+bool
 upstream_has_surplus(const struct upstream *upstream)
 {
 	return upstream->has_surplus;

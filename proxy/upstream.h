@@ -76,6 +76,10 @@ bool upstream_has_begun(const struct upstream *upstream);
 /* Whether it has served an exchange before this one. */
 bool upstream_is_used(const struct upstream *upstream);
 
+/* Whether nothing says that its origin will be asked again: TLS of its first
+ * visit, which has served one exchange at most. */
+bool upstream_is_stranger(const struct upstream *upstream);
+
 /* Whether bytes came that belong to no response. */
 bool upstream_has_surplus(const struct upstream *upstream);
 
@@ -87,8 +91,10 @@ struct pool_place {
 	struct pool_shelf *shelf;  /* borrowed */
 	mono_us idle_since;
 	mono_us keep_alive_us; /* how long the origin lets it rest */
+	bool is_stranger;      /* is among the pool's strangers */
 	TAILQ_ENTRY(pool_place) by_origin;
 	TAILQ_ENTRY(pool_place) by_age;
+	TAILQ_ENTRY(pool_place) by_strangeness;
 };
 struct pool_place *upstream_place(struct upstream *upstream);
 
