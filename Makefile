@@ -110,8 +110,8 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	skopeo python3-yaml python3-grpcio mandoc systemd buildah dpkg-dev lintian \
-	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
+	skopeo python3-yaml python3-kubernetes python3-grpcio mandoc systemd buildah dpkg-dev lintian \
+	p11-kit containerd testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -273,6 +273,12 @@ install: all $(DIST)
 	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
 		install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/leakproxy/kubernetes \
+		proxy/dist/kubernetes/*.yaml
+	sed 's,(proxy/dist/,(,' README.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/README.md
+	sed 's,(../../,(,' proxy/dist/manual.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/manual.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 

@@ -60,9 +60,16 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 void
 ledger_free_exchange(struct ledger_exchange *x)
 {
+	struct exchange_record *record = &x->record;
+
 	if (x->is_changed)
 		LIST_REMOVE(x, change_link);
-	record_fini_exchange(&x->record);
+	/* The request's texts are in x. */
+	free(record->route);
+	free(record->error);
+	capture_free(record->capture);
+	owner_fini(&record->owner);
+	tags_fini(&record->tags);
 	free(x);
 }
 
@@ -305,20 +312,61 @@ prove_by_reuse(struct ledger_conn *conn, mono_us now)
 	}
 }
 
+/* Copies a text to *end, behind which there is room.  Returns the copy, or
+ * NULL of none. */
 static char *
-take(char **text)
+put_text(char **end, struct span text)
 {
-	char *taken = *text;
+	char *copy = *end;
 
-	*text = NULL;
-	return taken;
+	if (text.at == NULL)
+		return NULL;
+	memcpy(copy, text.at, text.length);
+	copy[text.length] = '\0';
+	*end += text.length + 1;
+	return copy;
+}
+
+static struct span
+span_of(const char *text)
+{
+	return (struct span){text, strlen(text)};
+}
+
+/* Returns a new exchange, with the texts of its request behind it. */
+static struct ledger_exchange *
+new_exchange(
+    const struct ledger_conn *conn, const struct request_facts *request)
+{
+	const struct secrets *secrets = conn->ledger->config.capture.secrets;
+	bool is_plain = redact_url_is_plain(request->url);
+	char *redacted = is_plain ? NULL : redact_url_of(secrets, request->url);
+	struct span url = span_of(is_plain ? request->url : redacted);
+	struct span origin = span_of(request->origin);
+	struct span address = span_of(conn->record.client_address);
+	size_t ends = 6; /* a NUL for each of these */
+	struct ledger_exchange *x = xcalloc(1,
+	    sizeof(*x) + request->method.length + url.length + origin.length +
+		request->user_agent.length + request->traceparent.length +
+		address.length + ends);
+	struct exchange_record *record = &x->record;
+	char *end = x->texts;
+
+	record->method = put_text(&end, request->method);
+	record->url = put_text(&end, url);
+	record->origin = put_text(&end, origin);
+	record->user_agent = put_text(&end, request->user_agent);
+	record->traceparent = put_text(&end, request->traceparent);
+	record->client_address = put_text(&end, address);
+	free(redacted);
+	return x;
 }
 
 struct ledger_exchange *
-ledger_request_began(struct ledger_conn *conn, struct request_facts *request,
-    wall_us wall, mono_us now)
+ledger_request_began(struct ledger_conn *conn,
+    const struct request_facts *request, wall_us wall, mono_us now)
 {
-	struct ledger_exchange *x = xcalloc(1, sizeof(*x));
+	struct ledger_exchange *x = new_exchange(conn, request);
 	struct exchange_record *record = &x->record;
 	struct ledger *ledger = conn->ledger;
 
@@ -328,13 +376,6 @@ ledger_request_began(struct ledger_conn *conn, struct request_facts *request,
 	x->request_at = now;
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
-	record->method = take(&request->method);
-	record->url =
-	    redact_url_of(ledger->config.capture.secrets, request->url);
-	record->origin = xstrdup(request->origin);
-	record->user_agent = take(&request->user_agent);
-	record->traceparent = take(&request->traceparent);
-	record->client_address = xstrdup(conn->record.client_address);
 	tags_copy(&record->tags, request->tags);
 	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;

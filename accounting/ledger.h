@@ -20,6 +20,7 @@
 #include "accounting/record.h"
 #include "accounting/route.h"
 #include "accounting/snapshot.h"
+#include "accounting/span.h"
 #include "accounting/suspicion.h"
 #include "accounting/units.h"
 #include "accounting/verdict.h"
@@ -82,23 +83,21 @@ void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
 
 /* ---- exchanges ---- */
 
+/* Borrowed for the call. */
 struct request_facts {
-	/* owned, until they are told */
-	char *method;
-	char *user_agent;  /* NULL: none */
-	char *traceparent; /* NULL: none */
-	/* borrowed for the call */
-	const char *url; /* redacted by the ledger */
+	struct span method;
+	struct span user_agent;  /* at NULL: none */
+	struct span traceparent; /* at NULL: none */
+	const char *url;         /* redacted by the ledger */
 	const char *origin;
 	const struct tags *tags;
 	bool is_pipelined; /* its bytes came before the response before it was
 	                      handed over: proves nothing of that one */
 };
 
-/* A request head came.  Proves the response before it drained.  Takes what
- * *request owns. */
+/* A request head came.  Proves the response before it drained. */
 struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
-    struct request_facts *request, wall_us wall, mono_us now);
+    const struct request_facts *request, wall_us wall, mono_us now);
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 

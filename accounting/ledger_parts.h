@@ -28,6 +28,7 @@ struct ledger_exchange {
 	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
 	bool was_sent_out; /* was put in the outbox */
+	char texts[];      /* what the record has of its request */
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);

@@ -25,6 +25,7 @@
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
 #include "proxy/door.h"
+#include "proxy/keep.h"
 #include "proxy/option_policy.h"
 #include "proxy/trust.h"
 #include "proxy/units.h"
@@ -157,6 +158,7 @@ furnish_house(struct service *service, const struct address *admin)
 		.allowed = service->options->allowed_destinations,
 		.allowed_count = service->options->allowed_destination_count},
 	    .via_name = service->via_name,
+	    .plain_fields = keep_plain_fields(service->options->secrets),
 	    .connection_count = &service->connection_count,
 	    .max_connections = max_connections(service->options),
 	};

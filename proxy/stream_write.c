@@ -161,9 +161,11 @@ send_fin(struct stream *stream)
 {
 	stream->fin_bytes = 1;
 	if (stream->tls != NULL) {
-		stream->fin_bytes -= tls_sent_bytes(stream->tls);
+		int64_t before = tls_sent_bytes(stream->tls);
+
 		(void)tls_shutdown(stream->tls);
-		stream->fin_bytes += tls_sent_bytes(stream->tls);
+		stream->fin_bytes +=
+		    (int)(tls_sent_bytes(stream->tls) - before);
 	}
 	(void)shutdown(stream->fd, SHUT_WR);
 	stream->has_sent_fin = true;

@@ -211,6 +211,8 @@ tls_shutdown(struct tls *tls)
 		return TLS_DONE; /* an alert has gone instead, or nothing */
 	ERR_clear_error();
 	returned = SSL_shutdown(tls->ssl);
+	/* Many may be closed in one turn, and freed only after it. */
+	(void)SSL_free_buffers(tls->ssl);
 	return returned >= 0 ? TLS_DONE : result_of(tls, returned);
 }
 
@@ -230,6 +232,12 @@ int64_t
 tls_sent_bytes(const struct tls *tls)
 {
 	return tls->bio.sent_bytes;
+}
+
+bool
+tls_is_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
 }
 
 const char *

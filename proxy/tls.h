@@ -95,6 +95,9 @@ bool tls_has_pending(const struct tls *tls);
 int64_t tls_received_bytes(const struct tls *tls);
 int64_t tls_sent_bytes(const struct tls *tls);
 
+/* Whether it took up a session of before. */
+bool tls_is_resumed(const struct tls *tls);
+
 /* "TLSv1.3"; static. */
 const char *tls_version(const struct tls *tls);
 

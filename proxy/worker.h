@@ -43,6 +43,7 @@ struct house {
 	struct marks *marks;             /* borrowed */
 	struct destination_rules destinations;
 	const char *via_name;          /* borrowed */
+	uint64_t plain_fields;         /* keep_plain_fields() */
 	atomic_uint *connection_count; /* of all workers; borrowed */
 	unsigned max_connections;
 };
