@@ -95,7 +95,7 @@ $(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# The accounts' benchmark.
+# A benchmark of the accounts by themselves.
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -182,14 +182,21 @@ soak: deps
 check: deps
 	@tests/check
 
-# One subject each: peers (BENCH_ARGS go to it; Debian's nginx, haproxy and squid
-# have to be installed), idle connections, watched leaks.
-BENCH ?= peers idle watched
-bench: all
+# Our own figures, two minutes of them, one subject a program; the accounts'
+# (ledger) is built.  BENCH=peers is the table beside nginx, haproxy and others,
+# which have to be installed; BENCH_ARGS go to it, as -h says.
+BENCH ?= ledger requests workers reports watched idle
+bench: all $(if $(filter ledger,$(BENCH)),build/tests/bench/ledger)
 	@for subject in $(BENCH); do \
-		tests/bench/$$subject $$( \
-			[ $$subject = peers ] && echo '$(BENCH_ARGS)') || exit 1; \
+		case $$subject in \
+		ledger) build/tests/bench/ledger ;; \
+		peers) tests/bench/peers $(BENCH_ARGS) ;; \
+		*) tests/bench/$$subject ;; \
+		esac || exit 1; \
 	done
+	@case "$(BENCH)" in *peers*) ;; *) \
+		echo; echo "Side by side with others: make bench BENCH=peers" ;; \
+	esac
 
 # The founding story, two hours' worth at a hundredth of the time.
 .PHONY: story
