@@ -97,6 +97,11 @@ $(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The accounts' benchmark.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \

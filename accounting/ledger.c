@@ -48,6 +48,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
 	LIST_INIT(&ledger->changes);
+	LIST_INIT(&ledger->views);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
 	init_ring(&ledger->evidence, LEDGER_MAX_EVIDENCE);
 	ledger->since = wall;
@@ -97,6 +98,7 @@ ledger_free(struct ledger *ledger)
 	struct ledger_conn *conn;
 
 	assert(TAILQ_EMPTY(&ledger->live));
+	assert(LIST_EMPTY(&ledger->views));
 	while ((conn = TAILQ_FIRST(&ledger->closed)) != NULL) {
 		TAILQ_REMOVE(&ledger->closed, conn, link);
 		free_conn(conn);
@@ -125,16 +127,23 @@ ledger_counters(struct ledger *ledger)
 
 /* ---- connections ---- */
 
+uint64_t
+ledger_next_conn_id(const struct ledger *ledger)
+{
+	const struct ledger_config *config = &ledger->config;
+
+	return ledger->conn_serial * config->shard_count + config->shard + 1;
+}
+
 struct ledger_conn *
 ledger_conn_opened(struct ledger *ledger, const char *client_address,
     wall_us wall, mono_us now)
 {
 	struct ledger_conn *conn = xcalloc(1, sizeof(*conn));
-	const struct ledger_config *config = &ledger->config;
 
 	conn->ledger = ledger;
-	conn->record.id =
-	    ledger->conn_serial++ * config->shard_count + config->shard + 1;
+	conn->record.id = ledger_next_conn_id(ledger);
+	ledger->conn_serial++;
 	conn->record.client_address = xstrdup(client_address);
 	conn->record.owner = OWNER_UNKNOWN;
 	conn->record.state = CONN_IDLE;
@@ -257,6 +266,7 @@ keep_closed(struct ledger *ledger, struct ledger_conn *conn)
 	if (ledger->closed_count == LEDGER_MAX_CLOSED_CONNS) {
 		struct ledger_conn *oldest = TAILQ_FIRST(&ledger->closed);
 
+		ledger_view_pass_conn(ledger, oldest);
 		TAILQ_REMOVE(&ledger->closed, oldest, link);
 		free_conn(oldest);
 		ledger->closed_count--;
@@ -282,6 +292,7 @@ ledger_conn_closed(struct ledger_conn **connp, enum close_reason reason,
 	conn->record.close_reason = reason;
 	conn->record.closed_at = wall;
 	conn->record.age_us = now - conn->opened_at;
+	ledger_view_pass_conn(ledger, conn);
 	TAILQ_REMOVE(&ledger->live, conn, link);
 	keep_closed(ledger, conn);
 }

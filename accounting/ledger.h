@@ -205,6 +205,28 @@ void ledger_conn_standing(
 struct snapshot *ledger_snapshot(struct ledger *ledger,
     const struct snapshot_query *query, wall_us wall, mono_us now);
 
+/*
+ * The same in steps, between which the worker can go on with its work: at the
+ * ledger's bounds a copy takes tens of milliseconds.  Each record is copied as
+ * it is when its turn comes, at least once where it was there throughout;
+ * snapshot_seal() drops those that came twice, as they moved meanwhile.
+ */
+struct ledger_view;
+
+/* Records a step: some tenths of a millisecond. */
+#define LEDGER_VIEW_RECORDS 128
+
+/* Begins.  Borrows the query until the view is finished. */
+struct ledger_view *ledger_view_begin(struct ledger *ledger,
+    const struct snapshot_query *query, wall_us wall, mono_us now);
+
+/* Copies LEDGER_VIEW_RECORDS more, where there are as many.  Returns false when
+ * there are no more. */
+bool ledger_view_step(struct ledger_view *view, mono_us now);
+
+/* Returns what was copied; *view is NULL then.  Free with snapshot_free(). */
+struct snapshot *ledger_view_finish(struct ledger_view **view);
+
 /* Returns what has changed since the last call, for the store.  Where nothing
  * leaked, that is a few counts.  Free with batch_free(). */
 struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);
