@@ -25,6 +25,8 @@
 
 #define CONNS 64 /* over which the exchanges come */
 #define BODY_BYTES 157
+#define METHOD "GET"
+#define USER_AGENT "Go-http-client/1.1"
 #define ROUNDS 5
 #define MAX_SHARDS 2
 #define START_US (1000 * US_PER_S)
@@ -75,9 +77,9 @@ static void
 serve(struct house *house, struct ledger_conn *conn, const char *url,
     const struct tags *tags)
 {
-	struct request_facts request = {
-	    .method = xstrdup("GET"),
-	    .user_agent = xstrdup("Go-http-client/1.1"),
+	const struct request_facts request = {
+	    .method = {METHOD, strlen(METHOD)},
+	    .user_agent = {USER_AGENT, strlen(USER_AGENT)},
 	    .url = url,
 	    .origin = "http://registry.test",
 	    .tags = tags,
