@@ -170,9 +170,11 @@ def test_many_leaks(start_proxy):
     pages are of all of them and the same every time, and the report is of a
     bounded length."""
     proxy = start_proxy()
-    callers = [Caller(proxy) for _ in range(MANY)]
-    for number, caller in enumerate(callers):
-        caller.get("/200/length/157", ("Leakproxy-Tag", f"job=j{number}"))
+    callers = []
+    for number in range(MANY):
+        callers.append(Caller(proxy))
+        callers[-1].get("/200/length/157",
+                        ("Leakproxy-Tag", f"job=j{number}"))
 
     def all_held():
         return proxy.totals()["held_now"] == MANY
