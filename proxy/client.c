@@ -208,6 +208,8 @@ client_close(struct client *client, enum close_reason reason)
 		stream_abort(&client->stream);
 	else
 		stream_close(&client->stream);
+	if (client->worker->swept_next == client)
+		client->worker->swept_next = client_next(client);
 	TAILQ_REMOVE(&client->worker->clients, client, link);
 	client->worker->client_count--;
 	atomic_fetch_sub(client->worker->house->connection_count, 1);

@@ -59,8 +59,8 @@ free_exchange(void *arg)
 	free(x);
 }
 
-void
-exchange_release(struct exchange *x)
+static void
+end_parts(struct exchange *x)
 {
 	if (x->dial != NULL)
 		dial_cancel(&x->dial);
@@ -68,6 +68,12 @@ exchange_release(struct exchange *x)
 		upstream_close(&x->upstream);
 	if (x->early != NULL)
 		evbuffer_free(x->early);
+}
+
+void
+exchange_release(struct exchange *x)
+{
+	end_parts(x);
 	loop_later(x->worker->loop, free_exchange, x);
 }
 
@@ -79,7 +85,8 @@ tell_client(void *arg)
 
 	if (x->client != NULL)
 		client_exchange_ended(x->client, x->outcome);
-	exchange_release(x);
+	end_parts(x);
+	free_exchange(x);
 }
 
 void
@@ -362,9 +369,9 @@ open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
 	struct request_facts facts = {
-	    .method = head_span_copy(request->method),
-	    .user_agent = head_copy(request, FIELD_USER_AGENT),
-	    .traceparent = head_copy(request, FIELD_TRACEPARENT),
+	    .method = request->method,
+	    .user_agent = head_value(request, FIELD_USER_AGENT),
+	    .traceparent = head_value(request, FIELD_TRACEPARENT),
 	    .url = start->url,
 	    .origin = x->origin->key,
 	    .tags = start->tags,
@@ -373,7 +380,7 @@ open_record(struct exchange *x, const struct exchange_start *start)
 
 	x->record = ledger_request_began(
 	    client_record(x->client), &facts, clock_wall(), clock_mono());
-	keep_request(x->record, request);
+	keep_request(x->record, request, x->worker->house->plain_fields);
 }
 
 struct exchange *

@@ -327,18 +327,15 @@ origin_host_field(const struct origin *origin, char field[ORIGIN_KEY_BYTES])
 	    origin->port == own_port(origin->is_tls) ? 0 : origin->port);
 }
 
-char *
-origin_url(const struct origin *origin, struct span path)
+void
+origin_url(const struct origin *origin, struct span path, struct text *url)
 {
-	bool has_slash = path.length > 0 && path.at[0] != '?';
-	size_t key_length = strlen(origin->key);
-	char *url = xcalloc(1, key_length + 1 + path.length + 1);
-	char *to = mempcpy(url, origin->key, key_length);
-
-	if (!has_slash)
-		*to++ = '/';
-	memcpy(to, path.at, path.length);
-	return url;
+	text_clear(url);
+	text_add_string(url, origin->key);
+	if (path.length == 0 || path.at[0] == '?')
+		text_add(url, "/", 1);
+	text_add_span(url, path);
+	text_add(url, "", 1);
 }
 
 bool

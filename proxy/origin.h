@@ -13,6 +13,7 @@
 
 #include "accounting/units.h"
 #include "proxy/head.h"
+#include "proxy/text.h"
 
 #define ORIGIN_HOST_BYTES 254 /* RFC 1035 §2.3.4, and the NUL */
 #define ORIGIN_KEY_BYTES (ORIGIN_HOST_BYTES + 20)
@@ -93,8 +94,9 @@ const char *origin_route(
 void origin_host_field(
     const struct origin *origin, char field[ORIGIN_KEY_BYTES]);
 
-/* Returns the URL of an origin-form path there.  Free with free(). */
-char *origin_url(const struct origin *origin, struct span path);
+/* Writes the URL of an origin-form path there, NUL-terminated. */
+void origin_url(
+    const struct origin *origin, struct span path, struct text *url);
 
 /* Whether host and port are the same, whatever the scheme. */
 bool origin_is_same_authority(const struct origin *a, const struct origin *b);

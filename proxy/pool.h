@@ -52,6 +52,9 @@ void pool_give_back(struct pool *pool, struct upstream **upstream, mono_us now);
 /* An idle connection said something or ended: closes it. */
 void pool_drop(struct pool *pool, struct upstream *upstream);
 
+/* A connection ends that is not idle, and may have been. */
+void pool_forget(struct pool_place *place);
+
 /* Closes all; more may come. */
 void pool_clear(struct pool *pool);
 

@@ -186,7 +186,6 @@ forward(struct client *client, const struct head *request)
 	struct origin_draft draft;
 	struct tags tags = {0};
 	const char *mistake = read_target(client, request, &draft, &start.path);
-	char *url;
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
@@ -212,15 +211,14 @@ forward(struct client *client, const struct head *request)
 		start.host = host->value;
 	start.origin = &draft.origin;
 	start.tags = &tags;
-	url = origin_url(&draft.origin, start.path);
-	start.url = url;
+	origin_url(&draft.origin, start.path, &client->worker->scratch);
+	start.url = client->worker->scratch.bytes;
 	client->is_ending = client->is_ending || !request->keeps_alive ||
 	    client->worker->house->options->is_strict ||
 	    client->worker->is_draining;
 	client->is_request_read = false;
 	client_set_state(client, CLIENT_EXCHANGING);
 	client->exchange = exchange_start(&start);
-	free(url);
 	tags_fini(&tags);
 }
 

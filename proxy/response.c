@@ -256,7 +256,7 @@ begin_response(struct exchange *x, const struct head *response)
 	    .says_close = x->says_close,
 	    .is_early = !x->is_request_complete,
 	    .is_escalated = is_escalated};
-	keep_response(x->record, response);
+	keep_response(x->record, response, x->worker->house->plain_fields);
 	ledger_response_began(x->record, &facts, now);
 	exchange_set_state(x, EXCHANGE_RECEIVING);
 	send_head(x, response);

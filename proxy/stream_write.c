@@ -63,8 +63,11 @@ send_plain(struct stream *stream, struct iovec *parts, size_t count)
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 	ssize_t sent;
 
+	/* The kernel takes one part for less than a list of one. */
 	do {
-		sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+		sent = count == 1 ? send(stream->fd, parts[0].iov_base,
+					parts[0].iov_len, MSG_NOSIGNAL)
+				  : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		stream->sent_bytes += sent;

@@ -33,8 +33,9 @@ struct tls_client {
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
-	const struct tls *tls = SSL_get_app_data(ssl);
+	struct tls *tls = SSL_get_app_data(ssl);
 
+	tls->has_new_ticket = true;
 	tls_sessions_keep(tls->client->sessions, tls->route, session);
 	return 0;
 }

@@ -257,6 +257,7 @@ static void
 count_end(struct upstream *upstream)
 {
 	upstream->worker->upstream_count--;
+	pool_forget(&upstream->place);
 	worker_count_upstream(upstream->worker, upstream->stream);
 }
 

@@ -28,7 +28,8 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	if (owner->pid > 0 || inode == 0 || budget->owners == 0)
 		return;
 	budget->owners--;
-	evidence_owner(client->worker->evidence, inode, owner);
+	evidence_owner(
+	    client->worker->evidence, inode, owner, &budget->searches);
 }
 
 /* Asks the local caller's kernel side, which is ours. */
