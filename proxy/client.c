@@ -166,11 +166,15 @@ client_note_bytes(struct client *client)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
 	struct counters *counters = ledger_counters(client->worker->ledger);
+	int64_t received_bytes = stream_received_bytes(client->stream);
+	int64_t sent_bytes = stream_sent_bytes(client->stream);
 
-	record->received_bytes = stream_received_bytes(client->stream);
-	record->sent_bytes = stream_sent_bytes(client->stream);
-	stream_take_bytes(client->stream, &counters->client_received_bytes,
-	    &counters->client_sent_bytes);
+	counters->client_received_bytes +=
+	    (uint64_t)(received_bytes - record->received_bytes);
+	counters->client_sent_bytes +=
+	    (uint64_t)(sent_bytes - record->sent_bytes);
+	record->received_bytes = received_bytes;
+	record->sent_bytes = sent_bytes;
 	if (client->exchange != NULL)
 		exchange_count_bytes(client->exchange);
 	if (client->opaque != NULL && client->opaque->tunnel != NULL)

@@ -52,7 +52,7 @@ struct dial {
 	const struct chain *chain; /* borrowed; NULL: straight to the origin */
 	struct origin *origin;     /* owned, shared */
 	struct resolve_query *query; /* owned while resolving */
-	struct address addresses[RESOLVE_MAX_ADDRESSES];
+	struct address *addresses;   /* owned, once resolved */
 	size_t address_count;
 	size_t next_address;
 	int fd;                     /* owned while connecting; -1 */
@@ -89,6 +89,7 @@ free_dial(void *arg)
 	struct dial *dial = arg;
 
 	http_parser_free(dial->parser);
+	free(dial->addresses);
 	origin_unref(&dial->origin);
 	free(dial);
 }
@@ -442,6 +443,7 @@ on_resolved(enum resolve_result result, const struct address *addresses,
 		return;
 	}
 	set_state(dial, DIAL_CONNECTING);
+	dial->addresses = xcalloc(count, sizeof(*addresses));
 	memcpy(dial->addresses, addresses, count * sizeof(*addresses));
 	dial->address_count = count;
 	connect_next(dial, DIAL_UNREACHABLE);

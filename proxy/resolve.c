@@ -30,7 +30,7 @@ struct resolve_query {
 	resolve_cb on_resolved;
 	void *arg; /* borrowed */
 	enum resolve_result result;
-	struct address addresses[RESOLVE_MAX_ADDRESSES];
+	struct address *addresses; /* owned */
 	size_t count;
 };
 
@@ -94,10 +94,13 @@ static void
 add_address(struct resolve_query *query, const struct sockaddr *sockaddr,
     socklen_t length)
 {
-	struct address *address = &query->addresses[query->count];
+	struct address *address;
 
 	if (query->count == RESOLVE_MAX_ADDRESSES)
 		return;
+	query->addresses = xreallocarray(
+	    query->addresses, query->count + 1, sizeof(*query->addresses));
+	address = &query->addresses[query->count];
 	memset(address, 0, sizeof(*address));
 	memcpy(&address->sockaddr, sockaddr, length);
 	address->length = length;
@@ -114,6 +117,7 @@ answer(void *arg)
 	if (!query->is_cancelled)
 		query->on_resolved(
 		    query->result, query->addresses, query->count, query->arg);
+	free(query->addresses);
 	free(query);
 }
 

@@ -59,8 +59,8 @@ free_stream(void *arg)
 	struct stream *stream = arg;
 
 	tls_free(stream->tls);
-	free(stream->kept);
-	stream_pass_none(stream);
+	stream_keep(stream, NULL, 0);
+	free(stream->rare);
 	free(stream);
 }
 
@@ -130,19 +130,38 @@ end(struct stream *stream, enum stream_end how)
 	stream->callbacks->on_ended(stream->arg, how);
 }
 
+struct stream_rare *
+stream_rare(struct stream *stream)
+{
+	if (stream->rare == NULL)
+		stream->rare = xcalloc(1, sizeof(*stream->rare));
+	return stream->rare;
+}
+
+static bool
+has_kept(const struct stream *stream)
+{
+	return stream->rare != NULL && stream->rare->kept != NULL;
+}
+
 void
 stream_keep(struct stream *stream, const char *bytes, size_t length)
 {
+	struct stream_rare *rare;
 	char *copy = NULL;
+
+	if (length == 0 && !has_kept(stream))
+		return;
 
 	/* `bytes` may lie inside what is kept already. */
 	if (length > 0) {
 		copy = xcalloc(1, length);
 		memcpy(copy, bytes, length);
 	}
-	free(stream->kept);
-	stream->kept = copy;
-	stream->kept_length = length;
+	rare = stream_rare(stream);
+	free(rare->kept);
+	rare->kept = copy;
+	rare->kept_length = length;
 }
 
 /* Whether to go on reading. */
@@ -158,8 +177,8 @@ show(struct stream *stream, const char *bytes, size_t length)
 {
 	size_t taken;
 
-	if (stream->passage != NULL)
-		stream->passage->left_bytes = 0;
+	if (stream->rare != NULL)
+		stream->rare->passage.left_bytes = 0;
 	taken = stream->callbacks->on_bytes(stream->arg, bytes, length);
 	if (stream->state == STREAM_CLOSED)
 		return false;
@@ -175,14 +194,16 @@ show(struct stream *stream, const char *bytes, size_t length)
 static bool
 show_kept(struct stream *stream)
 {
-	char *kept = stream->kept;
-	size_t length = stream->kept_length;
+	char *kept;
+	size_t length;
 	bool goes_on;
 
-	if (kept == NULL)
+	if (!has_kept(stream))
 		return true;
-	stream->kept = NULL;
-	stream->kept_length = 0;
+	kept = stream->rare->kept;
+	length = stream->rare->kept_length;
+	stream->rare->kept = NULL;
+	stream->rare->kept_length = 0;
 	goes_on = show(stream, kept, length);
 	free(kept);
 	return goes_on;
@@ -263,7 +284,8 @@ read_last(struct stream *stream)
 			return;
 		case SOCKET_BYTES:
 			if (stream->state == STREAM_FINISHED)
-				stream->bytes_after_fin += (int64_t)length;
+				stream_rare(stream)->bytes_after_fin +=
+				    (int64_t)length;
 			break;
 		}
 	}
@@ -410,7 +432,7 @@ stream_has_unread(const struct stream *stream)
 {
 	int length = 0;
 
-	return stream->kept != NULL ||
+	return has_kept(stream) ||
 	    (stream->tls != NULL && tls_has_pending(stream->tls)) ||
 	    (ioctl(stream->fd, FIONREAD, &length) == 0 && length > 0);
 }
@@ -477,8 +499,8 @@ on_socket_readable(evutil_socket_t fd, short what, void *arg)
 const char *
 stream_kept(struct stream *stream, size_t *length)
 {
-	*length = stream->kept_length;
-	return stream->kept;
+	*length = has_kept(stream) ? stream->rare->kept_length : 0;
+	return has_kept(stream) ? stream->rare->kept : NULL;
 }
 
 void
@@ -503,7 +525,7 @@ stream_resume(struct stream *stream)
 	stream->is_paused = false;
 	watch(stream);
 	/* OpenSSL may hold bytes or an end that the socket shows no more. */
-	if (stream->kept != NULL || stream->tls != NULL)
+	if (has_kept(stream) || stream->tls != NULL)
 		event_active(&stream->read_event, EV_READ, 0);
 }
 
@@ -529,7 +551,7 @@ stream_was_cut(const struct stream *stream)
 int64_t
 stream_bytes_after_fin(const struct stream *stream)
 {
-	return stream->bytes_after_fin;
+	return stream->rare == NULL ? 0 : stream->rare->bytes_after_fin;
 }
 
 int64_t
@@ -567,11 +589,12 @@ stream_sent_bytes(const struct stream *stream)
 void
 stream_take_bytes(struct stream *stream, uint64_t *received, uint64_t *sent)
 {
+	struct stream_rare *rare = stream_rare(stream);
 	int64_t received_bytes = stream_received_bytes(stream);
 	int64_t sent_bytes = stream_sent_bytes(stream);
 
-	*received += (uint64_t)(received_bytes - stream->taken_received_bytes);
-	*sent += (uint64_t)(sent_bytes - stream->taken_sent_bytes);
-	stream->taken_received_bytes = received_bytes;
-	stream->taken_sent_bytes = sent_bytes;
+	*received += (uint64_t)(received_bytes - rare->taken_received_bytes);
+	*sent += (uint64_t)(sent_bytes - rare->taken_sent_bytes);
+	rare->taken_received_bytes = received_bytes;
+	rare->taken_sent_bytes = sent_bytes;
 }

@@ -16,12 +16,10 @@
 
 #include "proxy/stream_parts.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include <linux/socket.h>
 
-#include "accounting/memory.h"
 #include "proxy/splice.h"
 
 /* Reads in a run before they become twice as large. */
@@ -82,25 +80,27 @@ void
 stream_pass(struct stream *stream, struct stream *to, struct splice *splice,
     int64_t limit_bytes)
 {
-	if (stream->passage == NULL)
-		stream->passage = xcalloc(1, sizeof(*stream->passage));
-	*stream->passage = (struct stream_passage){to, splice, limit_bytes};
+	stream_rare(stream)->passage =
+	    (struct stream_passage){to, splice, limit_bytes};
 }
 
 void
 stream_pass_none(struct stream *stream)
 {
-	free(stream->passage);
-	stream->passage = NULL;
+	if (stream->rare != NULL)
+		stream->rare->passage = (struct stream_passage){0};
 	stream->run_count = 0;
 }
 
 bool
 stream_may_pass(const struct stream *stream)
 {
-	const struct stream_passage *passage = stream->passage;
+	const struct stream_passage *passage;
 
-	return passage != NULL && stream->run_count > 0 &&
+	if (stream->rare == NULL)
+		return false;
+	passage = &stream->rare->passage;
+	return passage->to != NULL && stream->run_count > 0 &&
 	    passage->left_bytes >= STREAM_BULK_BYTES && stream->tls == NULL &&
 	    passage->to->tls == NULL && passage->to->queue == NULL &&
 	    stream_may_send(passage->to) && splice_is_usable(passage->splice);
@@ -141,7 +141,7 @@ give(struct stream_passage *passage, size_t length)
 enum socket_result
 stream_pass_once(struct stream *stream)
 {
-	struct stream_passage *passage = stream->passage;
+	struct stream_passage *passage = &stream->rare->passage;
 	size_t size = stream_read_bytes(stream, SPLICE_MAX_BYTES);
 	size_t length;
 

@@ -22,9 +22,20 @@ struct evbuffer;
 
 /* Where bytes pass on to, unseen. */
 struct stream_passage {
-	struct stream *to;     /* borrowed */
+	struct stream *to;     /* borrowed; NULL: nowhere */
 	struct splice *splice; /* borrowed */
 	int64_t left_bytes;    /* 0: what comes next is shown */
+};
+
+/* What most streams never need. */
+struct stream_rare {
+	char *kept; /* owned: shown and not taken */
+	size_t kept_length;
+	struct stream_passage passage;
+	struct event *write_event; /* owned; NULL until the socket was full */
+	int64_t taken_received_bytes; /* by stream_take_bytes() */
+	int64_t taken_sent_bytes;
+	int64_t bytes_after_fin;
 };
 
 /* A TLS record's payload; also what is worth copying into one record. */
@@ -62,29 +73,26 @@ struct stream {
 	bool was_full;
 	bool is_stuffed; /* the socket takes no more: write_event is due */
 	bool is_modest;  /* the kernel shall not grow its receive buffer yet */
-	uint8_t run_count;      /* reads in a row that were bulk */
-	bool has_close_notify;  /* the other side's */
-	bool was_cut;           /* its FIN came without one */
-	int fd;                 /* owned */
-	int fin_bytes;          /* what our end added; 0: it is not out */
-	struct tls *tls;        /* owned; NULL where plain */
-	struct evbuffer *queue; /* owned; NULL while there is nothing */
-	char *kept;             /* owned: shown and not taken */
-	size_t kept_length;
-	int64_t received_bytes; /* beside what tls counts */
+	uint8_t run_count;        /* reads in a row that were bulk */
+	bool has_close_notify;    /* the other side's */
+	bool was_cut;             /* its FIN came without one */
+	int fd;                   /* owned */
+	int fin_bytes;            /* what our end added; 0: it is not out */
+	struct tls *tls;          /* owned; NULL where plain */
+	struct evbuffer *queue;   /* owned; NULL while there is nothing */
+	struct stream_rare *rare; /* owned; NULL until it is needed */
+	int64_t received_bytes;   /* beside what tls counts */
 	int64_t sent_bytes;
-	int64_t taken_received_bytes; /* by stream_take_bytes() */
-	int64_t taken_sent_bytes;
-	int64_t bytes_after_fin;
-	struct stream_passage *passage; /* owned; NULL: none yet */
 	struct event read_event;
-	struct event *write_event; /* owned; NULL until the socket was full */
-	struct loop *loop;         /* borrowed */
+	struct loop *loop;                        /* borrowed */
 	const struct stream_callbacks *callbacks; /* borrowed */
 	void *arg;                                /* borrowed */
 };
 
 void stream_set_state(struct stream *stream, enum stream_state next);
+
+/* Returns what is rare, from now on there. */
+struct stream_rare *stream_rare(struct stream *stream);
 
 /* Keeps a copy of what was shown and not taken; length 0: nothing. */
 void stream_keep(struct stream *stream, const char *bytes, size_t length);

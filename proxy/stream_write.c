@@ -235,22 +235,24 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 void
 stream_await_writable(struct stream *stream)
 {
-	if (stream->write_event == NULL) {
-		stream->write_event = event_new(loop_base(stream->loop),
+	struct stream_rare *rare = stream_rare(stream);
+
+	if (rare->write_event == NULL) {
+		rare->write_event = event_new(loop_base(stream->loop),
 		    stream->fd, EV_WRITE, on_writable, stream);
-		if (stream->write_event == NULL)
+		if (rare->write_event == NULL)
 			abort();
 	}
-	event_add(stream->write_event, NULL);
+	event_add(rare->write_event, NULL);
 }
 
 void
 stream_forget_writable(struct stream *stream)
 {
-	if (stream->write_event == NULL)
+	if (stream->rare == NULL || stream->rare->write_event == NULL)
 		return;
-	event_free(stream->write_event);
-	stream->write_event = NULL;
+	event_free(stream->rare->write_event);
+	stream->rare->write_event = NULL;
 }
 
 /* A kernel that is full would leave the next piece to our queue.  Better the

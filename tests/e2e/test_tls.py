@@ -93,12 +93,14 @@ def test_few_strangers_rest(house, pki):
         before = idle()
         for number in range(STRANGERS + 4):
             visit(number)
-        assert idle() - before <= STRANGERS
+        rested = idle()
+        assert rested - before <= STRANGERS
         visit(STRANGERS + 3)
         assert opened() == STRANGERS + 4
         for number in range(3):  # these have not rested, and now they do
             visit(number)
         assert opened() == STRANGERS + 7
+        assert idle() == rested + 3  # no place was taken from a stranger
         for number in range(3):
             visit(number)
         assert opened() == STRANGERS + 7
