@@ -30,7 +30,7 @@ SAN_fuzz    := $(SAN_address) -fsanitize=fuzzer-no-link
 CC          := $(if $(filter fuzz,$(SAN)),clang,$(CC))
 OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 $(HARDEN))
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -isystem /usr/include/postgresql -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
 LDFLAGS  += $(if $(SAN),$(SAN_$(SAN)),-pie -Wl,-z,relro,-z,now)
 LDLIBS   += -levent_pthreads -levent_extra -levent_core -lssl -lcrypto \
@@ -98,7 +98,7 @@ $(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
-	libjansson-dev libsqlite3-dev libseccomp-dev uthash-dev ca-certificates \
+	libjansson-dev libsqlite3-dev libpq-dev libseccomp-dev uthash-dev ca-certificates \
 	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3

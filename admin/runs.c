@@ -31,6 +31,7 @@ print_run(FILE *out, const struct store_run *run, int name_columns)
 	char started[TEXT_NUMBER_BYTES];
 	char lasted[TEXT_NUMBER_BYTES];
 	char *name = text_visible(run->name);
+	char *service = text_visible(run->service == NULL ? "" : run->service);
 	char *versions =
 	    text_visible(run->versions == NULL ? "" : run->versions);
 
@@ -38,11 +39,13 @@ print_run(FILE *out, const struct store_run *run, int name_columns)
 	text_duration(run->seen - run->started, lasted);
 	fprintf(out,
 	    "%5" PRId64 "  %-*s  %.10s %.8sZ  %8s%s  %9" PRIu64 "  %5" PRIu64
-	    "%s%s\n",
+	    "%s%s%s%s\n",
 	    run->id, name_columns, *name == '\0' ? "-" : name, started,
 	    started + 11, lasted, run->ended == 0 ? "+" : " ", run->exchanges,
-	    run->leaks, *versions == '\0' ? "" : "  ", versions);
+	    run->leaks, *versions == '\0' && *service == '\0' ? "" : "  ",
+	    versions, *service == '\0' ? "" : " of ", service);
 	free(versions);
+	free(service);
 	free(name);
 }
 
@@ -89,9 +92,15 @@ put_run(struct page *page, const char *gap, const struct store_run *run,
 
 	text_timestamp(run->started, started);
 	text_duration(run->seen - run->started, lasted);
-	page_printf(page, gap, "run %" PRId64, run->id);
-	if (run->name[0] != '\0')
+	if (run->pick == STORE_PICK_RUN)
+		page_printf(page, gap, "run %" PRId64, run->id);
+	else
+		page_printf(page, gap, "%zu run%s", run->runs,
+		    run->runs == 1 ? "" : "s");
+	if (run->name != NULL && run->name[0] != '\0')
 		page_printf(page, " ", "\"%s\"", run->name);
+	if (run->service != NULL)
+		page_printf(page, " ", "of service %s", run->service);
 	if (version != NULL)
 		page_printf(page, ", ", "version %s", version);
 	page_printf(page, ", ", "%.10s %.8sZ", started, started + 11);
@@ -105,11 +114,21 @@ runs_heading(const struct store_run *run, const char *version, unsigned columns)
 
 	page_begin(page, "stored  ", 8);
 	put_run(page, "", run, version);
-	page_printf(page, ", ", "on %s", run->host);
-	page_words(page, "; ",
-	    run->ended != 0
-		? "it has ended: \"held now\" is what it held then."
-		: "it still runs, or was killed: this is what it wrote last.");
+	if (run->pick == STORE_PICK_RUN) {
+		page_printf(page, ", ", "on %s", run->host);
+		page_words(page, "; ",
+		    run->ended != 0
+			? "it has ended: \"held now\" is what it held then."
+			: "it still runs, or was killed: this is what it "
+			  "wrote last.");
+	} else {
+		page_printf(page, ", ", "on %zu host%s", run->hosts,
+		    run->hosts == 1 ? "" : "s");
+		page_printf(
+		    page, "; ", "%zu still run, or were killed:", run->open);
+		page_words(page, " ",
+		    "\"held now\" is what each held when it wrote last.");
+	}
 	page_end(page);
 	page_blank(page);
 	return page_finish(&page);
