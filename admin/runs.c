@@ -124,8 +124,8 @@ runs_heading(const struct store_run *run, const char *version, unsigned columns)
 	} else {
 		page_printf(page, ", ", "on %zu host%s", run->hosts,
 		    run->hosts == 1 ? "" : "s");
-		page_printf(
-		    page, "; ", "%zu still run, or were killed:", run->open);
+		page_printf(page, "; ",
+		    "%zu not ended (running, or killed):", run->open);
 		page_words(page, " ",
 		    "\"held now\" is what each held when it wrote last.");
 	}
