@@ -106,7 +106,7 @@ DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy pyt
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
 	skopeo python3-yaml python3-grpcio mandoc systemd buildah dpkg-dev lintian \
-	testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
+	testssl.sh tinyproxy-bin postgresql chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start

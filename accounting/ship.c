@@ -58,7 +58,6 @@ static const struct table {
 	    "uid", "command", "request_bytes", "body_bytes", "delivered_bytes",
 	    "unread_bytes", "began_at", "first_byte_us", "duration_us",
 	    "command_line", "container"}},
-    {"timeline", false, false, 1, {"at", "requests", "undrained"}},
     {"mark", false, false, 0, {"at", "name", "phase"}},
 };
 
@@ -497,9 +496,7 @@ ship_count_waiting(struct store *from, int64_t *rows)
 	    "SELECT coalesce(sum((SELECT count(*) FROM exchange e WHERE"
 	    " e.run = r.run AND e.rev > coalesce(s.rev, 0)) + (SELECT count(*)"
 	    " FROM mark m WHERE m.run = r.run AND m.rev > coalesce(s.rev, 0))"
-	    " + (SELECT count(*) FROM timeline t WHERE t.run = r.run"
-	    " AND t.rev > coalesce(s.rev, 0))), 0)"
-	    " FROM run r LEFT JOIN shipped s ON s.run = r.run"
+	    "), 0) FROM run r LEFT JOIN shipped s ON s.run = r.run"
 	    " WHERE r.uuid IS NOT NULL AND r.rev > coalesce(s.rev, 0)",
 	    rows);
 }

@@ -13,7 +13,8 @@
  * The shared store itself knows what it has of a run, by the run's uuid: what
  * was committed and never acknowledged is not sent twice, and what was changed
  * since is sent as it is now.  A row's numbers there are its own; runs go by
- * uuid, kinds by leak_id.
+ * uuid, kinds by leak_id.  The timeline stays here: in steps of ten seconds, a
+ * large fleet's would outweigh all the rest, and Prometheus has it.
  */
 
 #include <stdbool.h>
@@ -41,7 +42,7 @@ enum ship_result ship_next(struct ship *ship, uint64_t *rows);
 /* Of the store that failed; borrowed until the next call. */
 const struct store_error *ship_error(const struct ship *ship);
 
-/* How many exchanges, marks and moments of the timeline wait. */
+/* How many exchanges and marks wait: beside them, only counts change. */
 bool ship_count_waiting(struct store *from, int64_t *rows) MUST_CHECK;
 
 #endif

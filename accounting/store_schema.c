@@ -88,12 +88,10 @@ static const char *const steps[STORE_SCHEMA] = {
     "ALTER TABLE exchange ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE exposure ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE mark ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE timeline ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
     "CREATE UNIQUE INDEX run_uuid ON run(uuid);"
     "CREATE INDEX run_service ON run(service);"
     "CREATE INDEX exchange_rev ON exchange(run, rev);"
     "CREATE INDEX mark_rev ON mark(run, rev);"
-    "CREATE INDEX timeline_rev ON timeline(run, rev);"
     "CREATE TABLE shipped("
     " run INTEGER NOT NULL, store TEXT NOT NULL, rev INTEGER NOT NULL,"
     " PRIMARY KEY(run));",

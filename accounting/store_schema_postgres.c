@@ -18,6 +18,11 @@
 	"SELECT count(*) FROM pg_tables" \
 	" WHERE schemaname = 'leakproxy' AND tablename = 'store'"
 
+/* A spool alone is asked for what is newer than a revision. */
+#define OF_SPOOLS                            \
+	"DROP INDEX IF EXISTS exchange_rev;" \
+	"DROP INDEX IF EXISTS mark_rev"
+
 static bool
 find_version(struct store *store, int64_t *version)
 {
@@ -52,6 +57,8 @@ take_steps(struct store *store)
 		if (!store_run_sql(store, store_schema_step((int)version)))
 			return false;
 	}
+	if (!store_run_sql(store, OF_SPOOLS))
+		return false;
 	snprintf(
 	    sql, sizeof(sql), "UPDATE store SET schema = %d", STORE_SCHEMA);
 	return store_run_sql(store, sql);

@@ -224,11 +224,10 @@ write_timeline(struct store *store, const struct batch *batch)
 	if (requests == 0 && undrained == 0)
 		return true;
 	statement = store_prepare(store,
-	    "INSERT INTO timeline(run, at, requests, undrained, rev)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+	    "INSERT INTO timeline(run, at, requests, undrained)"
+	    " VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
 	    " requests = requests + excluded.requests,"
-	    " undrained = undrained + excluded.undrained,"
-	    " rev = excluded.rev");
+	    " undrained = undrained + excluded.undrained");
 	is_good = statement != NULL;
 	if (is_good) {
 		binder = (struct binder){store, statement, 0};
@@ -237,7 +236,6 @@ write_timeline(struct store *store, const struct batch *batch)
 		    &binder, batch->taken_at - batch->taken_at % STORE_BIN_US);
 		store_bind_number(&binder, (int64_t)requests);
 		store_bind_number(&binder, (int64_t)undrained);
-		store_bind_number(&binder, store->rev);
 		is_good = store_step(store, statement);
 	}
 	store_free(store, statement);

@@ -26,7 +26,9 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 
-#define SHIP_EVERY_US (2 * US_PER_S)
+/* Evidence; and counts alone, which change with every request. */
+#define LOOK_EVERY_US (1 * US_PER_S)
+#define SHIP_EVERY_US (30 * US_PER_S)
 #define RETRY_FIRST_US (1 * US_PER_S)
 #define RETRY_LAST_US (60 * US_PER_S)
 #define LAST_SECONDS_US (5 * US_PER_S) /* of a process that ends */
@@ -41,6 +43,7 @@ struct shipper {
 	struct store *shared; /* owned; NULL: not open */
 	struct ship *ship;    /* owned; NULL without both */
 	mono_us retry_us;     /* how long after the next failure */
+	mono_us sent_at;      /* when last all of it went well; 0: never */
 
 	pthread_mutex_t lock; /* of what is below */
 	pthread_cond_t wake;
@@ -149,6 +152,7 @@ static void
 note_well(struct shipper *shipper)
 {
 	shipper->retry_us = RETRY_FIRST_US;
+	shipper->sent_at = clock_mono();
 	if (set_state(shipper, SHIPPING_WELL, NULL) != SHIPPING_WELL)
 		log_info("--store: %s has all the evidence that there is",
 		    store_path(shipper->shared));
@@ -172,6 +176,17 @@ connect_both(struct shipper *shipper, struct store_error *error)
 		return false;
 	shipper->ship = ship_new(shipper->spool, shipper->shared);
 	return true;
+}
+
+/* Whether what waits can wait longer. */
+static bool
+can_wait(struct shipper *shipper)
+{
+	int64_t waiting;
+
+	return shipper->ship != NULL && shipper->sent_at != 0 &&
+	    clock_mono() - shipper->sent_at < SHIP_EVERY_US &&
+	    ship_count_waiting(shipper->spool, &waiting) && waiting == 0;
 }
 
 /* Sends what there is, until `deadline` where that is not 0.  Returns whether
@@ -217,7 +232,7 @@ next_wait(struct shipper *shipper, bool is_well)
 	mono_us wait = shipper->retry_us;
 
 	if (is_well)
-		return SHIP_EVERY_US;
+		return LOOK_EVERY_US;
 	shipper->retry_us = wait * 2 > RETRY_LAST_US ? RETRY_LAST_US : wait * 2;
 	return jitter(wait);
 }
@@ -250,7 +265,7 @@ run(void *arg)
 	bool is_well;
 
 	do
-		is_well = send_all(shipper, 0);
+		is_well = can_wait(shipper) || send_all(shipper, 0);
 	while (sleep_for(shipper, next_wait(shipper, is_well)));
 	(void)send_all(shipper, clock_mono() + LAST_SECONDS_US);
 	return NULL;

@@ -74,7 +74,6 @@ assert_all_same(const struct route *route)
 	assert_same(route, "SELECT count(*) FROM mark");
 	assert_same(route, "SELECT count(*) FROM kind");
 	assert_same(route, "SELECT count(*) FROM kind_tag");
-	assert_same(route, "SELECT sum(requests) FROM timeline");
 	assert_same(route, "SELECT max(rev) FROM run");
 }
 
@@ -152,7 +151,7 @@ test_another_store(void **state)
 	desk_sql(&route.shared,
 	    "DELETE FROM run; DELETE FROM exchange; DELETE FROM leak;"
 	    "DELETE FROM evidence; DELETE FROM count; DELETE FROM exposure;"
-	    "DELETE FROM timeline; DELETE FROM kind; DELETE FROM kind_tag");
+	    "DELETE FROM kind; DELETE FROM kind_tag");
 	ship_free(route.ship);
 	route.ship = ship_new(route.spool.store, route.shared.store);
 	send_all(&route);
@@ -245,11 +244,11 @@ test_what_is_lost(void **state)
 	desk_write(&route.spool, 10, 4, 0);
 	assert_stored(
 	    &route.spool, ship_count_waiting(route.spool.store, &waiting));
-	assert_int_equal(waiting, 5); /* and a bin of the timeline */
+	assert_int_equal(waiting, 4);
 	assert_stored(&route.spool,
 	    store_prune(
 		route.spool.store, &bounds, DESK_EPOCH + 3600 * US_PER_S));
-	assert_int_equal(unshipped, 5);
+	assert_int_equal(unshipped, 4);
 	/* The counts are there all the same. */
 	send_all(&route);
 	assert_int_equal(
