@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from cast import readme
 from cast.caller import Caller
 from cast.origin import HOST, send_later, send_length
 from cast.postgres import PASSWORD, Postgres, Wire
@@ -160,7 +161,7 @@ def test_everything_is_there_exactly_once(database, sidecar, tmp_path):
         leak(stack, second, 2, "early")
         drain(third, 10, "early")
         third.mark("imagecheck", "start")
-        wait_until(lambda: database.number(
+        wait_until(lambda: database.tables("exchange") and database.number(
             "SELECT count(*) FROM leakproxy.exchange WHERE"
             " verdict = 'undrained'") == 5, "5 leaks are there")
 
@@ -275,6 +276,37 @@ def test_bytes_that_are_no_text(database, sidecar, tmp_path):
         wait_until(lambda: database.sql(agent) == [["\ufffd\ufffd!"]], "there")
 
 
+# ---- what the manual says ----
+
+
+def test_the_manual_s_sql(database, sidecar, tmp_path):
+    """The partitions are made under a proxy that runs, which does not notice;
+    and what is old is deleted, and stays so."""
+    partition, = [block for block in readme.blocks("Fleet")
+                  if "PARTITION" in block]
+    cron, = [block for block in readme.blocks("Fleet") if "RETURNING" in block]
+    url = database.url()
+    with contextlib.ExitStack() as stack:
+        proxy = sidecar("a", url, "--service", "checkout@1.4")
+        leak(stack, proxy, 2, "before")
+        wait_until(lambda: database.tables("exchange") and database.number(
+            "SELECT count(*) FROM leakproxy.exchange") == 2, "2 are there")
+        database.sql("SET ROLE fleet; " + partition)
+        leak(stack, proxy, 3, "behind")
+        wait_until(lambda: database.number(
+            "SELECT count(*) FROM leakproxy.exchange") == 5, "5 are there")
+        proxy.stop()
+    assert stored_there(database) == stored_here(tmp_path / "a")
+    [found] = answer("report", "--run", "all", url=url)["leaks"]
+    assert found["undrained"] == 5
+    database.sql("UPDATE leakproxy.run SET seen = 0; SET ROLE fleet; " + cron)
+    assert all(database.number(f"SELECT count(*) FROM leakproxy.{table}") == 0
+               for table in ("run", *TABLES))
+    again = sidecar("a", url)
+    wait_until(lambda: is_up(again), "it is up")
+    assert database.number("SELECT count(*) FROM leakproxy.run") == 1
+
+
 # ---- what can be wrong ----
 
 
@@ -318,8 +350,7 @@ def test_a_newer_schema_is_left_alone(database, sidecar):
     assert "newer leakproxy" in one_line("runs", url=database.url())
     proxy = sidecar("a", database.url())
     wait_until(lambda: "newer leakproxy" in proxy.log, "it is told")
-    assert database.number("SELECT count(*) FROM pg_tables WHERE"
-                           " schemaname = 'leakproxy'") == 1
+    assert database.tables("%") == 1
 
 
 def test_a_database_that_is_another_s(database, sidecar):

@@ -53,6 +53,13 @@ static const struct mistake mistakes[] = {
 	"--user and the name"},
     {"redirect-rules --uid 4294967295", "--uid: \"4294967295\" is no…"},
     {"redirect-rules 1", "redirect-rules: \"1\" is no option…"},
+    {"serve --store mysql://me:secret@db/fleet",
+	"--store: only PostgreSQL can be shared: write "
+	"postgresql://USER@HOST/DATABASE"},
+    {"serve --service @1.4", "--service: \"@1.4\" is no service…"},
+    {"serve --service a@", "--service: \"a@\" is no service…"},
+    {"serve --run all", "--run: \"all\" is no name for a run…"},
+    {"serve --run service=a", "--run: \"service=a\" is no name for a run…"},
     {"replay --anything", "--anything: there is no such option…"},
     {"serve --capture held",
 	"--capture: it says what --capture-dir writes: name that directory "

@@ -137,6 +137,35 @@ test_what_was_committed_unheard(void **state)
 	route_fini(&route);
 }
 
+/* A server that crashed, or came back from a backup, has less than it had. */
+static void
+test_what_the_server_lost(void **state)
+{
+	struct route route;
+
+	route_init(&route);
+	desk_begin(&route.spool, "before", DESK_EPOCH);
+	desk_write(&route.spool, 1, 3, 10);
+	desk_write(&route.spool, 20, 2, 0);
+	send_all(&route);
+	desk_sql(&route.shared,
+	    "DELETE FROM exchange WHERE conn >= 20; UPDATE run SET rev = 2;"
+	    "UPDATE leak SET undrained = 3");
+	assert_int_equal(send_all(&route), 0);
+	/* It hears of it when it connects again. */
+	ship_free(route.ship);
+	route.ship = ship_new(route.spool.store, route.shared.store);
+	assert_true(send_all(&route) > 0);
+	assert_all_same(&route);
+
+	/* What was deleted there stays deleted. */
+	desk_sql(&route.shared, "DELETE FROM run; DELETE FROM exchange");
+	ship_free(route.ship);
+	route.ship = ship_new(route.spool.store, route.shared.store);
+	assert_int_equal(send_all(&route), 0);
+	route_fini(&route);
+}
+
 /* Where another store stands under the same name, all is sent again. */
 static void
 test_another_store(void **state)
@@ -264,6 +293,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sent_once),
 	    cmocka_unit_test(test_what_was_committed_unheard),
+	    cmocka_unit_test(test_what_the_server_lost),
 	    cmocka_unit_test(test_another_store),
 	    cmocka_unit_test(test_two_spools),
 	    cmocka_unit_test(test_in_parts),

@@ -103,6 +103,11 @@ class Postgres:
     def number(self, text):
         return int(self.sql(text)[0][0])
 
+    def tables(self, pattern):
+        """How many of leakproxy's there are."""
+        return self.number("SELECT count(*) FROM pg_tables WHERE schemaname ="
+                           f" 'leakproxy' AND tablename LIKE '{pattern}'")
+
     def new_database(self, name="fleet"):
         """An empty one, of a server that runs."""
         if self._process.poll() is not None:
