@@ -28,7 +28,9 @@ SAN_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 SAN_thread  := -fsanitize=thread -fno-omit-frame-pointer
 SAN_fuzz    := $(SAN_address) -fsanitize=fuzzer-no-link
 CC          := $(if $(filter fuzz,$(SAN)),clang,$(CC))
-OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 $(HARDEN))
+# Optimised over all files at once: a fourteenth less of a request's
+# instructions.
+OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 -flto=auto $(HARDEN))
 
 CPPFLAGS += -I. -isystem /usr/include/postgresql -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
@@ -95,6 +97,11 @@ $(B)/tests/e2e/crowd/crowd: $(B)/tests/e2e/crowd/crowd.o $(LIB_OBJ) $(LLHTTP_OBJ
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The accounts' benchmark.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB_OBJ) $(LLHTTP_OBJ)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
@@ -105,8 +112,8 @@ DEPS_DEMO  := golang-go docker-registry openssl python3
 DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy python3-pytest \
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
-	skopeo python3-yaml python3-grpcio mandoc systemd buildah dpkg-dev lintian \
-	testssl.sh tinyproxy-bin postgresql chromium chromium-driver python3-selenium tshark
+	skopeo python3-yaml python3-kubernetes python3-grpcio mandoc systemd buildah dpkg-dev lintian \
+	p11-kit containerd testssl.sh tinyproxy-bin postgresql chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start
@@ -268,6 +275,12 @@ install: all $(DIST)
 	sed 's,@BINDIR@,$(PREFIX)/bin,' proxy/dist/leakproxy.service.in | \
 		install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/leakproxy.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/leakproxy/kubernetes \
+		proxy/dist/kubernetes/*.yaml
+	sed 's,(proxy/dist/,(,' README.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/README.md
+	sed 's,(../../,(,' proxy/dist/manual.md | install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/share/doc/leakproxy/manual.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/leakproxy \
 		admin/prometheus/leakproxy.rules.yml admin/grafana/leakproxy.json
 

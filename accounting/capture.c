@@ -4,7 +4,9 @@
  * Captures and their shelf.
  *
  * A head is written into the shelf's scratch and then copied once, at its
- * size: one allocation for a message, and one for the capture itself.  Every
+ * size: one allocation for a message, and one for the capture itself.  Its
+ * lines stay as they came, with NULs written where something ends, so that
+ * most heads are taken by copying their block.  Every
  * byte of a capture is charged to its shelf before it is allocated, in
  * make_room(); what finds no room is not kept.
  *
@@ -209,8 +211,9 @@ copy_bytes(const char *bytes, size_t length)
 
 	if (bytes == NULL)
 		return NULL;
-	copy = xcalloc(1, length + 1);
+	copy = xmalloc(length + 1);
 	memcpy(copy, bytes, length);
+	copy[length] = '\0';
 	return copy;
 }
 
@@ -259,24 +262,41 @@ capture_pack(const struct capture *capture, struct pack *pack)
 
 /* ---- heads ---- */
 
-/* Writes it and a NUL, which a head cannot have inside. */
-static void
-put(struct capture_shelf *shelf, const char *bytes, size_t length)
+/* Returns where so many bytes more are to be written. */
+static char *
+grow_scratch(struct capture_shelf *shelf, size_t length)
 {
-	size_t wanted;
+	size_t wanted = shelf->scratch_length + length;
+	char *at;
 
-	length = length == 0 ? 0 : strnlen(bytes, length);
-	wanted = shelf->scratch_length + length + 1;
 	if (wanted > shelf->scratch_size) {
 		while (shelf->scratch_size < wanted)
 			shelf->scratch_size *= 2;
 		shelf->scratch =
 		    xreallocarray(shelf->scratch, shelf->scratch_size, 1);
 	}
+	at = shelf->scratch + shelf->scratch_length;
+	shelf->scratch_length = wanted;
+	return at;
+}
+
+/* Writes it and a NUL, which a head cannot have inside. */
+static void
+put(struct capture_shelf *shelf, const char *bytes, size_t length)
+{
+	char *at;
+
+	length = length == 0 ? 0 : strnlen(bytes, length);
+	at = grow_scratch(shelf, length + 1);
 	if (length > 0)
-		memcpy(shelf->scratch + shelf->scratch_length, bytes, length);
-	shelf->scratch_length += length;
-	shelf->scratch[shelf->scratch_length++] = '\0';
+		memcpy(at, bytes, length);
+	at[length] = '\0';
+}
+
+static void
+end_line(struct capture_shelf *shelf)
+{
+	*grow_scratch(shelf, 1) = '\n';
 }
 
 void
@@ -286,11 +306,38 @@ capture_begin_head(struct capture_shelf *shelf, unsigned http_minor,
 	shelf->scratch_length = 0;
 	shelf->http_minor = http_minor;
 	put(shelf, reason, reason_length);
+	end_line(shelf);
 }
 
-static bool
-is_harmless(struct capture_shelf *shelf, struct redact_text name)
+void
+capture_begin_lines(struct capture_shelf *shelf, unsigned http_minor,
+    const char *lines, size_t length, size_t reason_end)
 {
+	shelf->scratch_length = 0;
+	shelf->http_minor = http_minor;
+	memcpy(grow_scratch(shelf, length), lines, length);
+	shelf->scratch[reason_end] = '\0';
+}
+
+void
+capture_split_line(
+    struct capture_shelf *shelf, size_t name_end, size_t value_end)
+{
+	shelf->scratch[name_end] = '\0';
+	shelf->scratch[value_end] = '\0';
+}
+
+bool
+capture_are_values_plain(const char *lines, size_t length)
+{
+	return redact_field_is_plain((struct span){lines, length});
+}
+
+bool
+capture_is_name_plain(
+    struct capture_shelf *shelf, const char *at, size_t length)
+{
+	struct span name = {at, length};
 	struct harmless *known;
 
 	if (name.length == 0 || name.length > HARMLESS_BYTES)
@@ -309,14 +356,28 @@ is_harmless(struct capture_shelf *shelf, struct redact_text name)
 	return true;
 }
 
+bool
+capture_is_value_plain(
+    const struct capture_shelf *shelf, const char *value, size_t length)
+{
+	struct span text = {value, length};
+	char *instead;
+
+	if (redact_field_is_plain(text))
+		return true;
+	instead = redact_field_value(shelf->config.secrets, text);
+	free(instead);
+	return instead == NULL;
+}
+
 void
 capture_add_field(struct capture_shelf *shelf, const char *name,
     size_t name_length, const char *value, size_t value_length)
 {
 	const struct secrets *secrets = shelf->config.secrets;
-	struct redact_text name_text = {name, name_length};
-	struct redact_text value_text = {value, value_length};
-	char *instead = is_harmless(shelf, name_text)
+	struct span name_text = {name, name_length};
+	struct span value_text = {value, value_length};
+	char *instead = capture_is_name_plain(shelf, name, name_length)
 	    ? redact_field_value(secrets, value_text)
 	    : redact_field(secrets, name_text, value_text);
 
@@ -325,6 +386,7 @@ capture_add_field(struct capture_shelf *shelf, const char *name,
 		put(shelf, value, value_length);
 	else
 		put(shelf, instead, strlen(instead));
+	end_line(shelf);
 	free(instead);
 }
 
@@ -410,6 +472,17 @@ capture_reason(const struct capture_message *message)
 	return message->head == NULL ? "" : message->head;
 }
 
+/* Behind the end of the line that the NUL at `at` is in. */
+static size_t
+next_line(const struct capture_message *message, size_t at)
+{
+	const char *end =
+	    memchr(message->head + at, '\n', message->head_bytes - at);
+
+	return end == NULL ? message->head_bytes
+			   : (size_t)(end - message->head) + 1;
+}
+
 bool
 capture_next_field(const struct capture_message *message, size_t *at,
     struct capture_field *field)
@@ -417,13 +490,15 @@ capture_next_field(const struct capture_message *message, size_t *at,
 	if (message->head == NULL)
 		return false;
 	if (*at == 0)
-		*at = strlen(message->head) + 1;
+		*at = next_line(message, strlen(message->head));
 	if (*at >= message->head_bytes)
 		return false;
 	field->name = message->head + *at;
-	*at += strlen(field->name) + 1;
-	field->value = message->head + *at;
-	*at += strlen(field->value) + 1;
+	field->value = field->name + strlen(field->name) + 1;
+	/* As it came, there is white space between (RFC 9112 §5). */
+	field->value += strspn(field->value, " \t");
+	*at = next_line(message,
+	    (size_t)(field->value - message->head) + strlen(field->value));
 	return true;
 }
 

@@ -47,7 +47,8 @@ struct capture_field {
 
 /* One message.  `head` is NULL where none has come, or it was not kept. */
 struct capture_message {
-	char *head; /* owned: the reason, then names and values, each ended */
+	char *head; /* owned: lines, the reason's and then a field's each, with
+	               a NUL behind the reason, each name and each value */
 	size_t head_bytes;
 	unsigned http_minor; /* of HTTP/1.x */
 	char *body;          /* owned, as far as it was kept, unframed */
@@ -78,6 +79,26 @@ void capture_add_field(struct capture_shelf *shelf, const char *name,
     size_t name_length, const char *value, size_t value_length);
 void capture_end_head(
     struct capture_shelf *shelf, struct capture **slot, enum capture_side side);
+
+/*
+ * The same for a head that has nothing to hide, which costs a tenth: all its
+ * lines at once, from the reason to the last field's CRLF, and then where in
+ * them the reason, and each name and value, has its end.
+ */
+void capture_begin_lines(struct capture_shelf *shelf, unsigned http_minor,
+    const char *lines, size_t length, size_t reason_end);
+void capture_split_line(
+    struct capture_shelf *shelf, size_t name_end, size_t value_end);
+
+/* Whether no field of these lines, whatever its name, has a value in which
+ * something must be hidden. */
+bool capture_are_values_plain(const char *lines, size_t length);
+
+/* Whether this field may be shown as it is. */
+bool capture_is_name_plain(
+    struct capture_shelf *shelf, const char *name, size_t length);
+bool capture_is_value_plain(
+    const struct capture_shelf *shelf, const char *value, size_t length);
 
 /* A piece of a body came; what is beyond the bounds is not kept. */
 void capture_add_body(struct capture *capture, enum capture_side side,

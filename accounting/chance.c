@@ -11,7 +11,8 @@
 #define TAIL 0.025 /* on each side of a 95 % interval */
 #define NORMAL_QUANTILE 1.959964
 #define EXACT_MAX 300 /* beyond, the approximation is as good */
-#define BISECTIONS 60
+#define STEPS 40      /* of Newton's; a handful is what it takes */
+#define TOLERANCE 1e-12
 
 /* glibc's lgamma() writes a global that other threads write, too. */
 static double
@@ -43,40 +44,38 @@ chance_binomial_tail(size_t hits, size_t trials, double p)
 	return tail < 1 ? tail : 1;
 }
 
-/* Returns the probability of at most `count` where `mean` is the mean. */
-static double
-poisson_at_most(uint64_t count, double mean)
-{
-	double sum = 0;
-
-	for (uint64_t k = 0; k <= count; k++)
-		sum += exp(
-		    (double)k * log(mean) - mean - log_gamma((double)k + 1));
-	return sum;
-}
-
-/* Returns the mean at which at most `count` is seen with this probability. */
-static double
-mean_of(uint64_t count, double probability)
-{
-	double low = 0;
-	double high = 2 * (double)count + 20;
-
-	for (int i = 0; i < BISECTIONS; i++) {
-		double mean = (low + high) / 2;
-
-		if (poisson_at_most(count, mean) > probability)
-			low = mean;
-		else
-			high = mean;
-	}
-	return (low + high) / 2;
-}
-
 static double
 byar(double count, double z)
 {
 	return count * pow(1 - 1 / (9 * count) + z / (3 * sqrt(count)), 3);
+}
+
+/*
+ * Returns the mean at which at most `count` is seen with this probability, by
+ * Newton's method from a guess.  The logarithm of that probability falls in
+ * the mean and is concave (as every tail of a log-concave density), so from
+ * the second step on the guesses come from one side and cannot overshoot.
+ */
+static double
+mean_of(uint64_t count, double probability, double guess)
+{
+	double mean = guess;
+
+	for (int i = 0; i < STEPS; i++) {
+		double term = exp((double)count * log(mean) - mean -
+		    log_gamma((double)count + 1)); /* exactly `count` */
+		double at_most = term;
+		double step;
+
+		/* The slope of "at most" is the last term, negative. */
+		for (double part = term, k = (double)count; k > 0; k--)
+			at_most += part *= k / mean;
+		step = at_most / term * log(at_most / probability);
+		mean += step;
+		if (fabs(step) <= TOLERANCE * mean)
+			break;
+	}
+	return mean;
 }
 
 void
@@ -87,6 +86,8 @@ chance_poisson_interval(uint64_t count, double *low, double *high)
 		*high = byar((double)count + 1, NORMAL_QUANTILE);
 		return;
 	}
-	*low = count == 0 ? 0 : mean_of(count - 1, 1 - TAIL);
-	*high = mean_of(count, TAIL);
+	*low = count == 0 ? 0
+			  : mean_of(count - 1, 1 - TAIL,
+				byar((double)count, -NORMAL_QUANTILE));
+	*high = mean_of(count, TAIL, byar((double)count + 1, NORMAL_QUANTILE));
 }

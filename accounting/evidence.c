@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "accounting/holdings.h"
 #include "accounting/memory.h"
 
 /* TCP_CLOSE of the kernel's include/net/tcp_states.h; <netinet/tcp.h> has it
@@ -30,8 +31,8 @@
 #define TCP_STATE_CLOSE 7
 
 struct evidence_source {
-	int netlink;    /* owned; -1 where there is no inet_diag */
-	pid_t last_pid; /* who held the last socket: looked at first */
+	int netlink;              /* owned; -1 where there is no inet_diag */
+	struct holdings holdings; /* owned; of who held the last socket */
 };
 
 struct evidence_source *
@@ -54,6 +55,7 @@ evidence_source_free(struct evidence_source *source)
 {
 	if (source->netlink >= 0)
 		close(source->netlink);
+	holdings_fini(&source->holdings);
 	free(source);
 }
 
@@ -230,15 +232,28 @@ evidence_redirected_peer(struct evidence_source *source, int fd,
 	    ask(source, &tuple, peer);
 }
 
-void
-evidence_owner(
-    struct evidence_source *source, uint64_t inode, struct owner *owner)
+static bool
+is_among(const struct holdings *holdings, uint64_t inode, struct owner *owner)
 {
-	if (inode == 0)
+	int fd = holdings_find(holdings, inode);
+
+	return fd >= 0 && owner_holds(owner, holdings->pid, fd, inode);
+}
+
+void
+evidence_owner(struct evidence_source *source, uint64_t inode,
+    struct owner *owner, unsigned *searches)
+{
+	struct holdings *holdings = &source->holdings;
+
+	if (inode == 0 || is_among(holdings, inode, owner) || *searches == 0)
 		return;
-	if (source->last_pid == 0 ||
-	    !owner_find_in(owner, source->last_pid, inode))
-		(void)owner_find(owner, inode);
-	if (owner->pid > 0)
-		source->last_pid = owner->pid;
+	(*searches)--;
+	if (holdings->pid > 0) {
+		holdings_read(holdings, holdings->pid);
+		if (is_among(holdings, inode, owner))
+			return;
+	}
+	if (owner_find(owner, inode))
+		holdings_read(holdings, owner->pid);
 }

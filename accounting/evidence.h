@@ -48,10 +48,14 @@ bool evidence_redirected_peer(struct evidence_source *source, int fd,
     const struct sockaddr_storage *destination,
     struct peer_socket *peer) MUST_CHECK;
 
-/* Finds who holds the socket with this inode, by /proc; the holder of the last
- * one is looked at first.  Every field stays unknown where that cannot be
- * seen.  Free with owner_fini(). */
-void evidence_owner(
-    struct evidence_source *source, uint64_t inode, struct owner *owner);
+/*
+ * Finds who holds the socket with this inode, by /proc; the holder of the last
+ * one is asked first, and what is known of its other sockets costs little.
+ * Else processes have to be looked through, which costs milliseconds: *searches
+ * says how often that may be done, and is lowered.  Every field stays unknown
+ * where that cannot be seen.  Free with owner_fini().
+ */
+void evidence_owner(struct evidence_source *source, uint64_t inode,
+    struct owner *owner, unsigned *searches);
 
 #endif

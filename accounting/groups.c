@@ -13,6 +13,8 @@
 
 #include "accounting/memory.h"
 
+#define FIRST_SIZE 64
+
 /* The counts of a leak, as they were taken last. */
 struct tally {
 	uint64_t undrained;
@@ -23,16 +25,19 @@ struct tally {
 };
 
 struct group {
-	struct leak leak; /* counts; its key strings are owned */
+	struct leak leak; /* named; counts */
 	struct tally taken;
 	bool is_changed; /* since groups_take_changes() */
-	size_t place;    /* in what groups_copy() returned last */
+	uint64_t hash;   /* the number behind leak.id */
+	size_t number;
 	UT_hash_handle hh;
 };
 
 struct groups {
 	mono_us since;       /* where all their series begin */
-	struct group *table; /* by leak.id */
+	struct group *table; /* by hash */
+	struct group **list; /* owned, by number */
+	size_t list_size;
 	size_t changed_count;
 };
 
@@ -48,14 +53,14 @@ groups_new(mono_us now)
 void
 groups_free(struct groups *groups)
 {
-	struct group *group;
-	struct group *next;
+	size_t count = groups_count(groups);
 
-	HASH_ITER (hh, groups->table, group, next) {
-		HASH_DEL(groups->table, group);
-		leak_fini(&group->leak);
-		free(group);
+	HASH_CLEAR(hh, groups->table);
+	for (size_t i = 0; i < count; i++) {
+		leak_fini(&groups->list[i]->leak);
+		free(groups->list[i]);
 	}
+	free(groups->list);
 	free(groups);
 }
 
@@ -66,21 +71,37 @@ note_change(struct groups *groups, struct group *group)
 	group->is_changed = true;
 }
 
+size_t
+groups_count(const struct groups *groups)
+{
+	return HASH_COUNT(groups->table);
+}
+
+static void
+put_in_list(struct groups *groups, struct group *group)
+{
+	group->number = groups_count(groups);
+	if (group->number == groups->list_size) {
+		groups->list_size =
+		    groups->list_size == 0 ? FIRST_SIZE : 2 * groups->list_size;
+		groups->list = xreallocarray(
+		    groups->list, groups->list_size, sizeof(*groups->list));
+	}
+	groups->list[group->number] = group;
+}
+
 static struct group *
 add_group(struct groups *groups, const struct exchange_record *exchange)
 {
 	struct group *group = xcalloc(1, sizeof(*group));
 	struct leak *leak = &group->leak;
 
-	leak_id(leak->id, exchange);
-	leak->origin = xstrdup(exchange->origin);
-	leak->method = xstrdup(exchange->method);
-	leak->route = xstrdup(exchange->route);
-	leak->status = exchange->status;
-	tags_copy(&leak->tags, &exchange->tags);
+	leak_set_name(leak, exchange);
 	leak->first_seen = exchange->began_at;
 	levels_begin(&leak->held, groups->since);
-	HASH_ADD_STR(groups->table, leak.id, group);
+	group->hash = leak_hash(exchange, exchange->route);
+	put_in_list(groups, group);
+	HASH_ADD(hh, groups->table, hash, sizeof(group->hash), group);
 	return group;
 }
 
@@ -92,17 +113,16 @@ find_group(struct groups *groups, const struct exchange_record *exchange)
 	    .method = other_word,
 	    .route = other_word,
 	    .began_at = exchange->began_at};
-	char id[LEAK_ID_BYTES];
+	uint64_t hash = leak_hash(exchange, exchange->route);
 	struct group *group;
 
-	leak_id(id, exchange);
-	HASH_FIND_STR(groups->table, id, group);
+	HASH_FIND(hh, groups->table, &hash, sizeof(hash), group);
 	if (group != NULL)
 		return group;
-	if (HASH_COUNT(groups->table) < GROUPS_MAX)
+	if (groups_count(groups) < GROUPS_MAX)
 		return add_group(groups, exchange);
-	leak_id(id, &other);
-	HASH_FIND_STR(groups->table, id, group);
+	hash = leak_hash(&other, other.route);
+	HASH_FIND(hh, groups->table, &hash, sizeof(hash), group);
 	return group != NULL ? group : add_group(groups, &other);
 }
 
@@ -178,44 +198,23 @@ groups_released(struct groups *groups, const struct exchange_record *exchange,
 	releases->sum_squares_s += held_s * held_s;
 }
 
-static void
-copy_leak(struct leak *to, const struct leak *from)
+bool
+groups_copy(
+    struct groups *groups, size_t number, mono_us now, struct leak *leak)
 {
-	*to = *from;
-	to->origin = xstrdup(from->origin);
-	to->method = xstrdup(from->method);
-	to->route = xstrdup(from->route);
-	to->tags = (struct tags){0};
-	tags_copy(&to->tags, &from->tags);
-	arrivals_copy(&to->arrivals, &from->arrivals);
-}
+	struct leak *counted = &groups->list[number]->leak;
 
-struct leak *
-groups_copy(struct groups *groups, mono_us now, size_t *count_out)
-{
-	struct leak *leaks =
-	    xcalloc(HASH_COUNT(groups->table) + 1, sizeof(*leaks));
-	struct group *group;
-	struct group *next;
-	size_t copied = 0;
-
-	HASH_ITER (hh, groups->table, group, next) {
-		struct leak *leak = &group->leak;
-
-		if (leak->undrained == 0 && leak->suspected == 0)
-			continue;
-		levels_advance(&leak->held, now);
-		group->place = copied;
-		copy_leak(&leaks[copied++], leak);
-	}
-	*count_out = copied;
-	return leaks;
+	if (counted->undrained == 0 && counted->suspected == 0)
+		return false;
+	levels_advance(&counted->held, now);
+	leak_copy(leak, counted);
+	return true;
 }
 
 size_t
-groups_place(struct groups *groups, const struct exchange_record *exchange)
+groups_number(struct groups *groups, const struct exchange_record *exchange)
 {
-	return find_group(groups, exchange)->place;
+	return find_group(groups, exchange)->number;
 }
 
 static void
@@ -236,7 +235,7 @@ take_change(struct group *group, struct leak *change)
 {
 	const struct leak *leak = &group->leak;
 
-	copy_leak(change, leak);
+	leak_copy(change, leak);
 	subtract(change, &group->taken);
 	group->taken = (struct tally){
 	    .undrained = leak->undrained,
@@ -253,17 +252,15 @@ struct leak *
 groups_take_changes(struct groups *groups, size_t *count_out)
 {
 	struct leak *changes;
-	struct group *group;
-	struct group *next;
 	size_t taken = 0;
 
 	*count_out = 0;
 	if (groups->changed_count == 0)
 		return NULL;
 	changes = xcalloc(groups->changed_count, sizeof(*changes));
-	HASH_ITER (hh, groups->table, group, next) {
-		if (group->is_changed)
-			take_change(group, &changes[taken++]);
+	for (size_t i = 0; taken < groups->changed_count; i++) {
+		if (groups->list[i]->is_changed)
+			take_change(groups->list[i], &changes[taken++]);
 	}
 	groups->changed_count = 0;
 	*count_out = taken;

@@ -8,6 +8,7 @@
  * leave memory.  The worker's thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "accounting/leak.h"
@@ -15,7 +16,7 @@
 #include "accounting/verdict.h"
 
 /* Beyond so many, responses are counted under one group, "other". */
-#define GROUPS_MAX 4096
+#define GROUPS_MAX 16384
 
 struct groups;
 
@@ -36,18 +37,24 @@ void groups_held(struct groups *groups, const struct exchange_record *exchange,
 void groups_released(struct groups *groups,
     const struct exchange_record *exchange, double held_s);
 
-/* Returns copies, as of `now`, of the groups that have an undrained or
- * suspected response, without callers, examples and what lies unread; *count
- * of them.  Free each with leak_fini() and the array with free(). */
-struct leak *groups_copy(struct groups *groups, mono_us now, size_t *count);
+/* Returns how many groups there are.  Each keeps its number, from 0 on, and
+ * none ever goes. */
+size_t groups_count(const struct groups *groups);
 
-/* Returns where in the last copy the leak is under which the exchange is
- * counted: undrained or suspected, since before that copy. */
-size_t groups_place(
+/* Copies the group of that number, as of `now`, without callers, example and
+ * what lies unread.  Returns false, and copies nothing, where none of its
+ * responses is undrained or suspected any more.  Free with leak_fini(). */
+bool groups_copy(
+    struct groups *groups, size_t number, mono_us now, struct leak *leak);
+
+/* Returns the number of the group under which the exchange, which is undrained
+ * or suspected, is counted. */
+size_t groups_number(
     struct groups *groups, const struct exchange_record *exchange);
 
 /* Returns the groups that have changed since the last call, with what their
- * counts have changed by (batch.h); *count of them.  Free as above. */
+ * counts have changed by (batch.h); *count of them.  Free each with
+ * leak_fini() and the array with free(). */
 struct leak *groups_take_changes(struct groups *groups, size_t *count);
 
 #endif

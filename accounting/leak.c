@@ -6,8 +6,10 @@
 
 #include "accounting/leak.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,61 @@ leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange)
 	    leak_hash(exchange, exchange->route));
 }
 
+/* ---- names ---- */
+
+struct leak_name {
+	/* owned */
+	char *origin;
+	char *method;
+	char *route;
+	struct tags tags;
+
+	atomic_uint references;
+};
+
+static void
+unref_name(struct leak_name *name)
+{
+	if (atomic_fetch_sub(&name->references, 1) > 1)
+		return;
+	free(name->origin);
+	free(name->method);
+	free(name->route);
+	tags_fini(&name->tags);
+	free(name);
+}
+
+void
+leak_set_name(struct leak *leak, const struct exchange_record *exchange)
+{
+	struct leak_name *name = xcalloc(1, sizeof(*name));
+
+	assert(leak->name == NULL && leak->origin == NULL);
+	leak_id(leak->id, exchange);
+	leak->status = exchange->status;
+	leak->name = name;
+	leak->origin = name->origin = xstrdup(exchange->origin);
+	leak->method = name->method = xstrdup(exchange->method);
+	leak->route = name->route = xstrdup(exchange->route);
+	tags_copy(&name->tags, &exchange->tags);
+	leak->tags = name->tags;
+	atomic_init(&name->references, 1);
+}
+
+void
+leak_copy(struct leak *to, const struct leak *from)
+{
+	assert(from->name != NULL);
+	*to = *from;
+	to->callers = NULL;
+	to->caller_count = 0;
+	to->example = NULL;
+	atomic_fetch_add(&from->name->references, 1);
+	arrivals_copy(&to->arrivals, &from->arrivals);
+}
+
+/* ---- callers ---- */
+
 static void
 fini_caller(struct leak_caller *caller)
 {
@@ -107,21 +164,41 @@ add_fd(struct leak_caller *caller, int fd)
 		caller->fds[caller->fd_count++] = fd;
 }
 
+struct leak_caller *
+leak_new_caller(struct leak *leak)
+{
+	size_t count = leak->caller_count;
+	struct leak_caller *caller;
+
+	if (count == LEAK_MAX_CALLERS)
+		return NULL;
+	/* Nearly every leak has one; beyond, room doubles. */
+	if ((count & (count - 1)) == 0)
+		leak->callers = xreallocarray(leak->callers,
+		    count == 0 ? 1 : 2 * count, sizeof(*leak->callers));
+	caller = &leak->callers[leak->caller_count++];
+	*caller = (struct leak_caller){0};
+	return caller;
+}
+
 /* Takes what *caller owns. */
 static void
 take_caller(struct leak *leak, struct leak_caller *caller)
 {
 	struct leak_caller *known = find_caller(leak, caller);
+	struct leak_caller *added;
 
 	if (known != NULL) {
 		for (size_t i = 0; i < caller->fd_count; i++)
 			add_fd(known, caller->fds[i]);
 		fini_caller(caller);
-	} else if (leak->caller_count < LEAK_MAX_CALLERS) {
-		leak->callers[leak->caller_count++] = *caller;
-	} else {
-		fini_caller(caller);
+		return;
 	}
+	added = leak_new_caller(leak);
+	if (added != NULL)
+		*added = *caller;
+	else
+		fini_caller(caller);
 }
 
 /* "127.0.0.1" of "127.0.0.1:4242", "::1" of "[::1]:4242". */
@@ -230,12 +307,17 @@ leak_rank(const void *a, const void *b)
 void
 leak_fini(struct leak *leak)
 {
-	free(leak->origin);
-	free(leak->method);
-	free(leak->route);
-	tags_fini(&leak->tags);
+	if (leak->name != NULL) {
+		unref_name(leak->name);
+	} else {
+		free(leak->origin);
+		free(leak->method);
+		free(leak->route);
+		tags_fini(&leak->tags);
+	}
 	for (size_t i = 0; i < leak->caller_count; i++)
 		fini_caller(&leak->callers[i]);
+	free(leak->callers);
 	free_example(leak);
 	arrivals_fini(&leak->arrivals);
 }

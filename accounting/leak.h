@@ -44,14 +44,20 @@ struct leak_releases {
 	double sum_squares_s;
 };
 
+/* What names a leak, for its copies in other threads: they cost no allocation
+ * then. */
+struct leak_name;
+
 struct leak {
 	char
 	    id[LEAK_ID_BYTES]; /* hex; the same in every run for the same key */
+	/* owned, or by `name` where there is one */
 	char *origin;
 	char *method;
 	char *route;
-	int status;
 	struct tags tags;
+	struct leak_name *name; /* shared; NULL: none */
+	int status;
 	uint64_t undrained;
 	uint64_t suspected;
 	uint64_t held_now;
@@ -66,9 +72,11 @@ struct leak {
 	struct levels held;       /* now and before; not begun if not known */
 	struct rhythm rhythm;     /* set by snapshot_seal(), as is suspect */
 	struct suspect suspect;
-	struct leak_caller callers[LEAK_MAX_CALLERS];
+	struct leak_caller *callers; /* owned */
 	size_t caller_count;
-	struct exchange_record *example; /* owned; NULL if none is in memory */
+	struct exchange_record *example; /* owned; NULL if none is in memory.
+	                                    Of its texts method and URL, and the
+	                                    capture: the leak has the others */
 };
 
 /* Returns the number behind the id of the exchange's key, with this route. */
@@ -77,8 +85,19 @@ uint64_t leak_hash(const struct exchange_record *exchange, const char *route);
 /* Writes the id of the key into `id`. */
 void leak_id(char id[LEAK_ID_BYTES], const struct exchange_record *exchange);
 
+/* Names the leak as the exchange's kind, which has its route. */
+void leak_set_name(struct leak *leak, const struct exchange_record *exchange);
+
+/* Makes *to a copy of `from`, which has been named so, without its callers and
+ * its example. */
+void leak_copy(struct leak *to, const struct leak *from);
+
 /* Adds what `from` counted to `into` (same id).  `from` keeps nothing. */
 void leak_absorb(struct leak *into, struct leak *from);
+
+/* Returns an entry for one more caller, all zero, for its owner to fill in;
+ * NULL where there are LEAK_MAX_CALLERS.  Borrowed: until the next one. */
+struct leak_caller *leak_new_caller(struct leak *leak);
 
 /* Adds the caller of one held response to the leak's callers and fds. */
 void leak_add_caller(struct leak *leak, const struct exchange_record *exchange);

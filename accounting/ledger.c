@@ -48,6 +48,7 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 	TAILQ_INIT(&ledger->live);
 	TAILQ_INIT(&ledger->closed);
 	LIST_INIT(&ledger->changes);
+	LIST_INIT(&ledger->views);
 	init_ring(&ledger->ordinary, LEDGER_MAX_ORDINARY);
 	init_ring(&ledger->evidence, LEDGER_MAX_EVIDENCE);
 	ledger->since = wall;
@@ -59,9 +60,16 @@ ledger_new(const struct ledger_config *config, wall_us wall, mono_us now)
 void
 ledger_free_exchange(struct ledger_exchange *x)
 {
+	struct exchange_record *record = &x->record;
+
 	if (x->is_changed)
 		LIST_REMOVE(x, change_link);
-	record_fini_exchange(&x->record);
+	/* The request's texts are in x. */
+	free(record->route);
+	free(record->error);
+	capture_free(record->capture);
+	owner_fini(&record->owner);
+	tags_fini(&record->tags);
 	free(x);
 }
 
@@ -90,6 +98,7 @@ ledger_free(struct ledger *ledger)
 	struct ledger_conn *conn;
 
 	assert(TAILQ_EMPTY(&ledger->live));
+	assert(LIST_EMPTY(&ledger->views));
 	while ((conn = TAILQ_FIRST(&ledger->closed)) != NULL) {
 		TAILQ_REMOVE(&ledger->closed, conn, link);
 		free_conn(conn);
@@ -118,16 +127,23 @@ ledger_counters(struct ledger *ledger)
 
 /* ---- connections ---- */
 
+uint64_t
+ledger_next_conn_id(const struct ledger *ledger)
+{
+	const struct ledger_config *config = &ledger->config;
+
+	return ledger->conn_serial * config->shard_count + config->shard + 1;
+}
+
 struct ledger_conn *
 ledger_conn_opened(struct ledger *ledger, const char *client_address,
     wall_us wall, mono_us now)
 {
 	struct ledger_conn *conn = xcalloc(1, sizeof(*conn));
-	const struct ledger_config *config = &ledger->config;
 
 	conn->ledger = ledger;
-	conn->record.id =
-	    ledger->conn_serial++ * config->shard_count + config->shard + 1;
+	conn->record.id = ledger_next_conn_id(ledger);
+	ledger->conn_serial++;
 	conn->record.client_address = xstrdup(client_address);
 	conn->record.owner = OWNER_UNKNOWN;
 	conn->record.state = CONN_IDLE;
@@ -250,6 +266,7 @@ keep_closed(struct ledger *ledger, struct ledger_conn *conn)
 	if (ledger->closed_count == LEDGER_MAX_CLOSED_CONNS) {
 		struct ledger_conn *oldest = TAILQ_FIRST(&ledger->closed);
 
+		ledger_view_pass_conn(ledger, oldest);
 		TAILQ_REMOVE(&ledger->closed, oldest, link);
 		free_conn(oldest);
 		ledger->closed_count--;
@@ -275,6 +292,7 @@ ledger_conn_closed(struct ledger_conn **connp, enum close_reason reason,
 	conn->record.close_reason = reason;
 	conn->record.closed_at = wall;
 	conn->record.age_us = now - conn->opened_at;
+	ledger_view_pass_conn(ledger, conn);
 	TAILQ_REMOVE(&ledger->live, conn, link);
 	keep_closed(ledger, conn);
 }
@@ -294,20 +312,61 @@ prove_by_reuse(struct ledger_conn *conn, mono_us now)
 	}
 }
 
+/* Copies a text to *end, behind which there is room.  Returns the copy, or
+ * NULL of none. */
 static char *
-take(char **text)
+put_text(char **end, struct span text)
 {
-	char *taken = *text;
+	char *copy = *end;
 
-	*text = NULL;
-	return taken;
+	if (text.at == NULL)
+		return NULL;
+	memcpy(copy, text.at, text.length);
+	copy[text.length] = '\0';
+	*end += text.length + 1;
+	return copy;
+}
+
+static struct span
+span_of(const char *text)
+{
+	return (struct span){text, strlen(text)};
+}
+
+/* Returns a new exchange, with the texts of its request behind it. */
+static struct ledger_exchange *
+new_exchange(
+    const struct ledger_conn *conn, const struct request_facts *request)
+{
+	const struct secrets *secrets = conn->ledger->config.capture.secrets;
+	bool is_plain = redact_url_is_plain(request->url);
+	char *redacted = is_plain ? NULL : redact_url_of(secrets, request->url);
+	struct span url = span_of(is_plain ? request->url : redacted);
+	struct span origin = span_of(request->origin);
+	struct span address = span_of(conn->record.client_address);
+	size_t ends = 6; /* a NUL for each of these */
+	struct ledger_exchange *x = xcalloc(1,
+	    sizeof(*x) + request->method.length + url.length + origin.length +
+		request->user_agent.length + request->traceparent.length +
+		address.length + ends);
+	struct exchange_record *record = &x->record;
+	char *end = x->texts;
+
+	record->method = put_text(&end, request->method);
+	record->url = put_text(&end, url);
+	record->origin = put_text(&end, origin);
+	record->user_agent = put_text(&end, request->user_agent);
+	record->traceparent = put_text(&end, request->traceparent);
+	record->client_address = put_text(&end, address);
+	free(redacted);
+	return x;
 }
 
 struct ledger_exchange *
-ledger_request_began(struct ledger_conn *conn, struct request_facts *request,
-    wall_us wall, mono_us now)
+ledger_request_began(struct ledger_conn *conn,
+    const struct request_facts *request, wall_us wall, mono_us now)
 {
-	struct ledger_exchange *x = xcalloc(1, sizeof(*x));
+	struct ledger_exchange *x = new_exchange(conn, request);
 	struct exchange_record *record = &x->record;
 	struct ledger *ledger = conn->ledger;
 
@@ -317,13 +376,6 @@ ledger_request_began(struct ledger_conn *conn, struct request_facts *request,
 	x->request_at = now;
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
-	record->method = take(&request->method);
-	record->url =
-	    redact_url_of(ledger->config.capture.secrets, request->url);
-	record->origin = xstrdup(request->origin);
-	record->user_agent = take(&request->user_agent);
-	record->traceparent = take(&request->traceparent);
-	record->client_address = xstrdup(conn->record.client_address);
 	tags_copy(&record->tags, request->tags);
 	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;

@@ -20,6 +20,7 @@
 #include "accounting/record.h"
 #include "accounting/route.h"
 #include "accounting/snapshot.h"
+#include "accounting/span.h"
 #include "accounting/suspicion.h"
 #include "accounting/units.h"
 #include "accounting/verdict.h"
@@ -82,23 +83,21 @@ void ledger_conn_probed(struct ledger_conn *conn, mono_us now);
 
 /* ---- exchanges ---- */
 
+/* Borrowed for the call. */
 struct request_facts {
-	/* owned, until they are told */
-	char *method;
-	char *user_agent;  /* NULL: none */
-	char *traceparent; /* NULL: none */
-	/* borrowed for the call */
-	const char *url; /* redacted by the ledger */
+	struct span method;
+	struct span user_agent;  /* at NULL: none */
+	struct span traceparent; /* at NULL: none */
+	const char *url;         /* redacted by the ledger */
 	const char *origin;
 	const struct tags *tags;
 	bool is_pipelined; /* its bytes came before the response before it was
 	                      handed over: proves nothing of that one */
 };
 
-/* A request head came.  Proves the response before it drained.  Takes what
- * *request owns. */
+/* A request head came.  Proves the response before it drained. */
 struct ledger_exchange *ledger_request_began(struct ledger_conn *conn,
-    struct request_facts *request, wall_us wall, mono_us now);
+    const struct request_facts *request, wall_us wall, mono_us now);
 
 void ledger_request_body_came(struct ledger_exchange *exchange, size_t bytes);
 
@@ -205,6 +204,28 @@ void ledger_conn_standing(
  * snapshot_free(). */
 struct snapshot *ledger_snapshot(struct ledger *ledger,
     const struct snapshot_query *query, wall_us wall, mono_us now);
+
+/*
+ * The same in steps, between which the worker can go on with its work: at the
+ * ledger's bounds a copy takes tens of milliseconds.  Each record is copied as
+ * it is when its turn comes, at least once where it was there throughout;
+ * snapshot_seal() drops those that came twice, as they moved meanwhile.
+ */
+struct ledger_view;
+
+/* Records a step: some tenths of a millisecond. */
+#define LEDGER_VIEW_RECORDS 128
+
+/* Begins.  Borrows the query until the view is finished. */
+struct ledger_view *ledger_view_begin(struct ledger *ledger,
+    const struct snapshot_query *query, wall_us wall, mono_us now);
+
+/* Copies LEDGER_VIEW_RECORDS more, where there are as many.  Returns false when
+ * there are no more. */
+bool ledger_view_step(struct ledger_view *view, mono_us now);
+
+/* Returns what was copied; *view is NULL then.  Free with snapshot_free(). */
+struct snapshot *ledger_view_finish(struct ledger_view **view);
 
 /* Returns what has changed since the last call, for the store.  Where nothing
  * leaked, that is a few counts.  Free with batch_free(). */

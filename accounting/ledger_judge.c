@@ -126,6 +126,7 @@ put_in_ring(struct ledger *ledger, struct ledger_exchange *x)
 		ledger->counters.evicted_exchanges++;
 		ledger->counters.evicted_evidence +=
 		    is_counted(&oldest->record.judgement);
+		ledger_view_pass_exchange(ledger, oldest);
 		TAILQ_REMOVE(&ring->list, oldest, link);
 		ledger_free_exchange(oldest);
 		ring->count--;

@@ -28,6 +28,7 @@ struct ledger_exchange {
 	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
 	bool was_sent_out; /* was put in the outbox */
+	char texts[];      /* what the record has of its request */
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
@@ -81,7 +82,11 @@ struct ledger {
 	wall_us since;
 	mono_us since_mono;
 	struct timeline timeline;
+	LIST_HEAD(, ledger_view) views; /* borrowed: those under way */
 };
+
+/* Returns the id that the next connection will have: more than any has. */
+uint64_t ledger_next_conn_id(const struct ledger *ledger);
 
 /* Frees one that is in no list but that of the changes. */
 void ledger_free_exchange(struct ledger_exchange *exchange);
@@ -120,6 +125,12 @@ void ledger_send_out(
     struct ledger *ledger, struct ledger_exchange *x, mono_us now);
 
 /* ---- ledger_view.c ---- */
+
+/* The record is about to leave its list: views that have come to it go on to
+ * the next. */
+void ledger_view_pass_conn(struct ledger *ledger, struct ledger_conn *conn);
+void ledger_view_pass_exchange(
+    struct ledger *ledger, struct ledger_exchange *x);
 
 /* Returns the record as it is shown: with what its connection knows and what
  * the clock says.  Borrows everything from the live one. */

@@ -1,15 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The ledger as others see it: copies, taken in the worker's thread.
+ * The ledger as others see it: copies, taken in the worker's thread, a step at
+ * a time.
+ *
+ *      GROUPS --> LIVE --> CLOSED --> EVIDENCE --> ORDINARY --> OVER
+ *
+ * Records go on living meanwhile.  A group keeps its number for ever; a
+ * connection or an exchange that leaves its list takes the view on to the next
+ * (ledger_view_pass_...), and goes to the end of a list whose turn is later,
+ * so that nothing is missed and some may come twice.  What is new is not waited
+ * for: it may come faster than it is copied.
  */
 
 #include "accounting/ledger_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "accounting/memory.h"
+
+#define FIRST_SIZE 64
+
+/* No place: a group that was not copied. */
+#define NOWHERE SIZE_MAX
+
+enum view_state {
+	VIEW_GROUPS,
+	VIEW_LIVE,
+	VIEW_CLOSED,
+	VIEW_EVIDENCE,
+	VIEW_ORDINARY,
+	VIEW_OVER,
+};
+
+struct ledger_view {
+	/* owned */
+	struct snapshot *snapshot;
+	size_t *places; /* of each group, among the snapshot's leaks */
+
+	/* borrowed */
+	struct ledger *ledger;
+	const struct snapshot_query *query;
+	struct ledger_conn *conn;  /* the next of its list; NULL: the end */
+	struct ledger_exchange *x; /* likewise */
+
+	enum view_state state;
+	size_t group;          /* the next */
+	size_t group_count;    /* when it began */
+	uint64_t next_conn_id; /* that of none, when it began */
+	size_t left;           /* of a list but the live, at most */
+	size_t conn_size;      /* of the snapshot's lists */
+	size_t exchange_size;
+	bool asks_for_route;
+	LIST_ENTRY(ledger_view) link;
+};
 
 struct exchange_record
 ledger_show(const struct ledger_exchange *x, mono_us now)
@@ -23,153 +69,106 @@ ledger_show(const struct ledger_exchange *x, mono_us now)
 	return shown;
 }
 
-static void
-copy_exchange(struct snapshot *snapshot, const struct exchange_record *shown,
-    const struct snapshot_query *query)
+/* Makes room for one more in a list of `count`. */
+static void *
+grow(void *list, size_t count, size_t *size, size_t each)
 {
-	struct exchange_record *copy =
-	    &snapshot->exchanges[snapshot->exchange_count++];
+	if (count < *size)
+		return list;
+	*size = *size == 0 ? FIRST_SIZE : 2 * *size;
+	return xreallocarray(list, *size, each);
+}
 
+/* ---- exchanges ---- */
+
+static void
+copy_exchange(struct ledger_view *view, const struct exchange_record *shown)
+{
+	struct snapshot *snapshot = view->snapshot;
+	struct exchange_record *copy;
+
+	snapshot->exchanges =
+	    grow(snapshot->exchanges, snapshot->exchange_count,
+		&view->exchange_size, sizeof(*snapshot->exchanges));
+	copy = &snapshot->exchanges[snapshot->exchange_count++];
 	record_copy_exchange(copy, shown);
-	if (query->wants_captures)
+	if (view->query->wants_captures)
 		copy->capture = capture_copy(shown->capture);
 }
 
 static void
-copy_matching(struct snapshot *snapshot, struct ledger *ledger,
-    struct exchange_list *list, const struct snapshot_query *query, mono_us now)
+list_exchange(struct ledger_view *view, struct ledger_exchange *x, mono_us now)
 {
-	bool asks_for_route = filter_asks_for(query->filter, FILTER_ROUTE);
-	struct ledger_exchange *x;
+	struct ledger *ledger = view->ledger;
+	struct exchange_record shown;
 
-	TAILQ_FOREACH (x, list, link) {
-		struct exchange_record shown;
-
-		if (asks_for_route)
-			ledger_ensure_route(ledger, &x->record);
-		shown = ledger_show(x, now);
-		if (!snapshot_query_matches(query, &shown))
-			continue;
+	if (!view->query->wants_exchanges)
+		return;
+	if (view->asks_for_route)
 		ledger_ensure_route(ledger, &x->record);
-		shown.route = x->record.route;
-		copy_exchange(snapshot, &shown, query);
-	}
+	shown = ledger_show(x, now);
+	if (!snapshot_query_matches(view->query, &shown))
+		return;
+	ledger_ensure_route(ledger, &x->record);
+	shown.route = x->record.route;
+	copy_exchange(view, &shown);
 }
 
-static size_t
-count_live(const struct ledger *ledger)
-{
-	const struct ledger_conn *conn;
-	const struct ledger_exchange *x;
-	size_t exchanges = 0;
-
-	TAILQ_FOREACH (conn, &ledger->live, link) {
-		TAILQ_FOREACH (x, &conn->unproven, link)
-			exchanges++;
-	}
-	return exchanges;
-}
-
+/* Of what the leak says itself the example says nothing: nearly all of a
+ * copy's cost were its texts. */
 static void
-copy_exchanges(struct snapshot *snapshot, struct ledger *ledger,
-    const struct snapshot_query *query, mono_us now)
+show_example(struct ledger_view *view, struct leak *leak,
+    const struct exchange_record *record)
 {
-	struct ledger_conn *conn;
-	size_t max = count_live(ledger) + ledger->ordinary.count +
-	    ledger->evidence.count;
+	struct exchange_record shown = *record;
 
-	snapshot->exchanges = xcalloc(max + 1, sizeof(*snapshot->exchanges));
-	TAILQ_FOREACH (conn, &ledger->live, link)
-		copy_matching(snapshot, ledger, &conn->unproven, query, now);
-	copy_matching(snapshot, ledger, &ledger->evidence.list, query, now);
-	copy_matching(snapshot, ledger, &ledger->ordinary.list, query, now);
-}
-
-static bool
-is_wanted(const struct snapshot_query *query, const struct ledger_conn *conn)
-{
-	return query->wants_conns || conn->record.trust_refused != NULL;
-}
-
-static size_t
-count_wanted(const struct conn_list *list, const struct snapshot_query *query)
-{
-	const struct ledger_conn *conn;
-	size_t count = 0;
-
-	TAILQ_FOREACH (conn, list, link)
-		count += is_wanted(query, conn);
-	return count;
-}
-
-static void
-copy_conn(struct snapshot *snapshot, const struct ledger_conn *conn,
-    const struct snapshot_query *query)
-{
-	/* The origin is known by the count of its connections. */
-	struct conn_record seen = conn->record;
-
-	if (conn->reuse != NULL && !reuse_is_other(conn->reuse))
-		seen.origin = conn->reuse->origin;
-	if (snapshot_query_matches_conn(query, &seen))
-		record_copy_conn(
-		    &snapshot->conns[snapshot->conn_count++], &seen);
-}
-
-static void
-copy_wanted(struct snapshot *snapshot, struct conn_list *list,
-    const struct snapshot_query *query)
-{
-	struct ledger_conn *conn;
-
-	TAILQ_FOREACH (conn, list, link) {
-		if (is_wanted(query, conn))
-			copy_conn(snapshot, conn, query);
-	}
-}
-
-static void
-copy_conns(struct snapshot *snapshot, struct ledger *ledger,
-    const struct snapshot_query *query, mono_us now)
-{
-	struct ledger_conn *conn;
-	size_t max = count_wanted(&ledger->live, query) +
-	    count_wanted(&ledger->closed, query);
-
-	snapshot->conns = xcalloc(max + 1, sizeof(*snapshot->conns));
-	TAILQ_FOREACH (conn, &ledger->live, link)
-		conn->record.age_us = now - conn->opened_at;
-	copy_wanted(snapshot, &ledger->live, query);
-	copy_wanted(snapshot, &ledger->closed, query);
-}
-
-static void
-show_example(struct leak *leak, const struct exchange_record *record,
-    const struct snapshot_query *query)
-{
+	shown.origin = NULL;
+	shown.route = NULL;
+	shown.user_agent = NULL;
+	shown.traceparent = NULL;
+	shown.client_address = NULL;
+	shown.error = NULL;
+	shown.tags = (struct tags){0};
+	shown.owner = OWNER_UNKNOWN;
 	if (leak->example != NULL)
 		record_fini_exchange(leak->example);
 	else
 		leak->example = xcalloc(1, sizeof(*leak->example));
-	record_copy_exchange(leak->example, record);
-	if (query->wants_captures)
+	record_copy_exchange(leak->example, &shown);
+	if (view->query->wants_captures)
 		leak->example->capture = capture_copy(record->capture);
+}
+
+/* Returns where the leak is that the exchange is counted under; NULL where it
+ * is none, or one that is newer than the view. */
+static struct leak *
+leak_of(struct ledger_view *view, const struct exchange_record *record)
+{
+	size_t number;
+
+	if (record->judgement.verdict != VERDICT_UNDRAINED &&
+	    record->judgement.verdict != VERDICT_SUSPECTED)
+		return NULL;
+	number = groups_number(view->ledger->groups, record);
+	if (number >= view->group_count || view->places[number] == NOWHERE)
+		return NULL;
+	return &view->snapshot->leaks[view->places[number]];
 }
 
 /* Adds to its leak what only the exchange in memory knows. */
 static void
-illustrate(struct snapshot *snapshot, struct ledger *ledger,
-    const struct ledger_exchange *x, const struct snapshot_query *query,
-    mono_us now)
+illustrate(
+    struct ledger_view *view, const struct ledger_exchange *x, mono_us now)
 {
 	const struct exchange_record *record = &x->record;
 	struct exchange_record seen;
 	struct leak *leak;
 
-	if (record->judgement.verdict != VERDICT_UNDRAINED &&
-	    record->judgement.verdict != VERDICT_SUSPECTED)
+	if (view->query->is_brief)
 		return;
-	leak = &snapshot->leaks[groups_place(ledger->groups, record)];
+	leak = leak_of(view, record);
+	if (leak == NULL)
+		return;
 	seen = ledger_show(x, now);
 	leak_add_caller(leak, &seen);
 	if (record->is_held) {
@@ -182,58 +181,222 @@ illustrate(struct snapshot *snapshot, struct ledger *ledger,
 	    (record->judgement.verdict != VERDICT_UNDRAINED ||
 		leak->example->judgement.verdict == VERDICT_UNDRAINED))
 		return;
-	show_example(leak, &seen, query);
+	show_example(view, leak, &seen);
+}
+
+/* ---- connections ---- */
+
+static void
+count_gauge(struct gauges *gauges, enum conn_state state)
+{
+	switch (state) {
+	case CONN_ACTIVE:
+		gauges->client_active++;
+		break;
+	case CONN_IDLE:
+		gauges->client_idle++;
+		break;
+	case CONN_WATCHED:
+		gauges->client_watched++;
+		break;
+	case CONN_CLOSED:
+		break;
+	}
+}
+
+static bool
+is_wanted(const struct snapshot_query *query, const struct ledger_conn *conn)
+{
+	return query->wants_conns ||
+	    (query->wants_refusals && conn->record.trust_refused != NULL);
 }
 
 static void
-copy_leaks(struct snapshot *snapshot, struct ledger *ledger,
-    const struct snapshot_query *query, mono_us now)
+list_conn(struct ledger_view *view, const struct ledger_conn *conn)
 {
-	struct ledger_conn *conn;
+	/* The origin is known by the count of its connections. */
+	struct conn_record seen = conn->record;
+	struct snapshot *snapshot = view->snapshot;
+
+	if (!is_wanted(view->query, conn))
+		return;
+	if (conn->reuse != NULL && !reuse_is_other(conn->reuse))
+		seen.origin = conn->reuse->origin;
+	if (!snapshot_query_matches_conn(view->query, &seen))
+		return;
+	snapshot->conns = grow(snapshot->conns, snapshot->conn_count,
+	    &view->conn_size, sizeof(*snapshot->conns));
+	record_copy_conn(&snapshot->conns[snapshot->conn_count++], &seen);
+}
+
+static void
+look_at_live(struct ledger_view *view, struct ledger_conn *conn, mono_us now)
+{
 	struct ledger_exchange *x;
 
-	snapshot->leaks =
-	    groups_copy(ledger->groups, now, &snapshot->leak_count);
-	for (size_t i = 0; i < snapshot->leak_count; i++)
-		snapshot->totals.held_now += snapshot->leaks[i].held_now;
-	if (snapshot->leak_count == 0 || query->is_brief)
-		return;
-	TAILQ_FOREACH (conn, &ledger->live, link) {
-		TAILQ_FOREACH (x, &conn->unproven, link)
-			illustrate(snapshot, ledger, x, query, now);
+	conn->record.age_us = now - conn->opened_at;
+	count_gauge(&view->snapshot->gauges, conn->record.state);
+	list_conn(view, conn);
+	TAILQ_FOREACH (x, &conn->unproven, link) {
+		illustrate(view, x, now);
+		list_exchange(view, x, now);
 	}
-	TAILQ_FOREACH (x, &ledger->evidence.list, link)
-		illustrate(snapshot, ledger, x, query, now);
+}
+
+/* ---- steps ---- */
+
+static void
+set_state(struct ledger_view *view, enum view_state next)
+{
+	struct ledger *ledger = view->ledger;
+
+	view->state = next;
+	view->conn = NULL;
+	view->x = NULL;
+	if (next == VIEW_LIVE) {
+		view->conn = TAILQ_FIRST(&ledger->live);
+	} else if (next == VIEW_CLOSED) {
+		view->conn = TAILQ_FIRST(&ledger->closed);
+		view->left = ledger->closed_count;
+	} else if (next == VIEW_EVIDENCE) {
+		view->x = TAILQ_FIRST(&ledger->evidence.list);
+		view->left = ledger->evidence.count;
+	} else if (next == VIEW_ORDINARY) {
+		view->x = TAILQ_FIRST(&ledger->ordinary.list);
+		view->left = ledger->ordinary.count;
+	}
 }
 
 static void
-count_gauges(struct snapshot *snapshot, const struct ledger *ledger)
+take_group(struct ledger_view *view, mono_us now)
 {
-	const struct ledger_conn *conn;
+	struct snapshot *snapshot = view->snapshot;
+	struct leak *leak = &snapshot->leaks[snapshot->leak_count];
+	bool is_counted =
+	    groups_copy(view->ledger->groups, view->group, now, leak);
 
-	TAILQ_FOREACH (conn, &ledger->live, link) {
-		switch (conn->record.state) {
-		case CONN_ACTIVE:
-			snapshot->gauges.client_active++;
-			break;
-		case CONN_IDLE:
-			snapshot->gauges.client_idle++;
-			break;
-		case CONN_WATCHED:
-			snapshot->gauges.client_watched++;
-			break;
-		case CONN_CLOSED:
-			break;
+	view->places[view->group++] =
+	    is_counted ? snapshot->leak_count : NOWHERE;
+	if (!is_counted)
+		return;
+	snapshot->leak_count++;
+	snapshot->totals.held_now += leak->held_now;
+}
+
+static void
+take_conn(struct ledger_view *view, mono_us now)
+{
+	struct ledger_conn *conn = view->conn;
+
+	view->conn = TAILQ_NEXT(conn, link);
+	if (view->state == VIEW_LIVE) {
+		look_at_live(view, conn, now);
+		return;
+	}
+	view->left--;
+	list_conn(view, conn);
+}
+
+static void
+take_exchange(struct ledger_view *view, mono_us now)
+{
+	struct ledger_exchange *x = view->x;
+
+	view->x = TAILQ_NEXT(x, link);
+	view->left--;
+	if (view->state == VIEW_EVIDENCE)
+		illustrate(view, x, now);
+	list_exchange(view, x, now);
+}
+
+/* Whether there is something in the list for this query. */
+static bool
+has_more(const struct ledger_view *view)
+{
+	const struct snapshot_query *query = view->query;
+	bool illustrates = !query->is_brief && view->snapshot->leak_count > 0;
+
+	switch (view->state) {
+	case VIEW_GROUPS:
+		return view->group < view->group_count;
+	case VIEW_LIVE:
+		return view->conn != NULL &&
+		    view->conn->record.id < view->next_conn_id;
+	case VIEW_CLOSED:
+		return view->conn != NULL && view->left > 0 &&
+		    (query->wants_conns || query->wants_refusals);
+	case VIEW_EVIDENCE:
+		return view->x != NULL && view->left > 0 &&
+		    (query->wants_exchanges || illustrates);
+	case VIEW_ORDINARY:
+		return view->x != NULL && view->left > 0 &&
+		    query->wants_exchanges;
+	case VIEW_OVER:
+		break;
+	}
+	return false;
+}
+
+bool
+ledger_view_step(struct ledger_view *view, mono_us now)
+{
+	for (size_t taken = 0; taken < LEDGER_VIEW_RECORDS;) {
+		if (view->state == VIEW_OVER)
+			return false;
+		if (!has_more(view)) {
+			set_state(view, view->state + 1);
+			continue;
 		}
+		taken++;
+		if (view->state == VIEW_GROUPS)
+			take_group(view, now);
+		else if (view->conn != NULL)
+			take_conn(view, now);
+		else
+			take_exchange(view, now);
+	}
+	return true;
+}
+
+void
+ledger_view_pass_conn(struct ledger *ledger, struct ledger_conn *conn)
+{
+	struct ledger_view *view;
+
+	LIST_FOREACH (view, &ledger->views, link) {
+		if (view->conn == conn)
+			view->conn = TAILQ_NEXT(conn, link);
 	}
 }
 
-struct snapshot *
-ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
+void
+ledger_view_pass_exchange(struct ledger *ledger, struct ledger_exchange *x)
+{
+	struct ledger_view *view;
+
+	LIST_FOREACH (view, &ledger->views, link) {
+		if (view->x == x)
+			view->x = TAILQ_NEXT(x, link);
+	}
+}
+
+/* ---- begin and end ---- */
+
+struct ledger_view *
+ledger_view_begin(struct ledger *ledger, const struct snapshot_query *query,
     wall_us wall, mono_us now)
 {
+	struct ledger_view *view = xcalloc(1, sizeof(*view));
 	struct snapshot *snapshot = snapshot_new();
 
+	view->ledger = ledger;
+	view->query = query;
+	view->snapshot = snapshot;
+	view->group_count = groups_count(ledger->groups);
+	view->next_conn_id = ledger_next_conn_id(ledger);
+	view->places = xcalloc(view->group_count + 1, sizeof(*view->places));
+	view->asks_for_route = filter_asks_for(query->filter, FILTER_ROUTE);
+	LIST_INSERT_HEAD(&ledger->views, view, link);
 	snapshot->taken_at = wall;
 	snapshot->since = ledger->since;
 	snapshot->taken_mono = now;
@@ -242,12 +405,33 @@ ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
 	snapshot->seconds_us = now - ledger->since_mono;
 	snapshot->totals = ledger->totals;
 	snapshot->counters = ledger->counters;
-	count_gauges(snapshot, ledger);
-	copy_leaks(snapshot, ledger, query, now);
+	snapshot->leaks =
+	    xcalloc(view->group_count + 1, sizeof(*snapshot->leaks));
 	snapshot->reuse = reuse_copy(ledger->reuse, &snapshot->reuse_count);
-	if (query->wants_conns || query->wants_refusals)
-		copy_conns(snapshot, ledger, query, now);
-	if (query->wants_exchanges)
-		copy_exchanges(snapshot, ledger, query, now);
+	return view;
+}
+
+struct snapshot *
+ledger_view_finish(struct ledger_view **viewp)
+{
+	struct ledger_view *view = *viewp;
+	struct snapshot *snapshot = view->snapshot;
+
+	*viewp = NULL;
+	assert(view->state == VIEW_OVER);
+	LIST_REMOVE(view, link);
+	free(view->places);
+	free(view);
 	return snapshot;
+}
+
+struct snapshot *
+ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
+    wall_us wall, mono_us now)
+{
+	struct ledger_view *view = ledger_view_begin(ledger, query, wall, now);
+
+	while (ledger_view_step(view, now))
+		continue;
+	return ledger_view_finish(&view);
 }

@@ -24,6 +24,12 @@ or_abort(void *memory)
 	return memory;
 }
 
+void *
+xmalloc(size_t size)
+{
+	return or_abort(malloc(size));
+}
+
 /*
  * The usual objects come from malloc(), for calloc() passes the thread's cache
  * by in glibc before 2.41: a fifth of all allocation's cost.  What is large

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+void *xmalloc(size_t size); /* not cleared */
 void *xcalloc(size_t count, size_t size);
 void *xreallocarray(void *old, size_t count, size_t size);
 char *xstrdup(const char *text);

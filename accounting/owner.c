@@ -124,6 +124,17 @@ owner_read_container(const char *cgroup, char container[OWNER_CONTAINER_BYTES])
 	}
 }
 
+/* It is the owner. */
+static void
+fill_in(struct owner *owner, const char *pid, int fd)
+{
+	owner->pid = atoi(pid);
+	owner->fd = fd;
+	owner->command = read_command(pid);
+	owner->command_line = read_command_line(pid);
+	read_container(pid, owner->container);
+}
+
 /* Fills in the owner if `pid` holds the socket. */
 static bool
 try_owner(const char *pid, const char *socket_name, struct owner *owner)
@@ -132,11 +143,7 @@ try_owner(const char *pid, const char *socket_name, struct owner *owner)
 
 	if (fd < 0)
 		return false;
-	owner->pid = atoi(pid);
-	owner->fd = fd;
-	owner->command = read_command(pid);
-	owner->command_line = read_command_line(pid);
-	read_container(pid, owner->container);
+	fill_in(owner, pid, fd);
 	return true;
 }
 
@@ -155,6 +162,28 @@ owner_find_in(struct owner *owner, pid_t pid, uint64_t inode)
 	name_socket(inode, socket_name);
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	return try_owner(text, socket_name, owner);
+}
+
+bool
+owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode)
+{
+	char path[PROC_PATH_BYTES];
+	char socket_name[PROC_PATH_BYTES];
+	char target[PROC_PATH_BYTES];
+	char text[16];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	name_socket(inode, socket_name);
+	if (strcmp(target, socket_name) != 0)
+		return false;
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	fill_in(owner, text, fd);
+	return true;
 }
 
 bool

@@ -33,6 +33,9 @@ struct owner {
  * Returns whether it does. */
 bool owner_find_in(struct owner *owner, pid_t pid, uint64_t inode);
 
+/* The same, looking at one of its descriptors alone. */
+bool owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode);
+
 /* The same, looking through every process. */
 bool owner_find(struct owner *owner, uint64_t inode);
 

@@ -211,6 +211,12 @@ redact_command_line(const char *arguments, size_t length)
 	return line;
 }
 
+bool
+redact_url_is_plain(const char *url)
+{
+	return url[strcspn(url, "@?;#")] == '\0';
+}
+
 char *
 redact_url_of(const struct secrets *secrets, const char *url)
 {
@@ -220,8 +226,7 @@ redact_url_of(const struct secrets *secrets, const char *url)
 	const char *rest;
 	size_t parameters = 1;
 
-	/* Most have nothing that could be a secret. */
-	if (url[strcspn(url, "@?;#")] == '\0')
+	if (redact_url_is_plain(url))
 		return xstrdup(url);
 	for (const char *p = url; (p = strpbrk(p, "&?;")) != NULL; p++)
 		parameters++;

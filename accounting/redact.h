@@ -6,6 +6,7 @@
  * What must not reach memory that is exported (DESIGN §6).  Pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct secrets;
@@ -15,7 +16,12 @@ struct secrets;
  * with free(). */
 char *redact_url(const char *url);
 
-/* The same, with the names in `secrets` beside those built in. */
+/* Returns whether redact_url() and redact_url_of() leave it as it is, at the
+ * first glance: most URLs have nothing that could be a secret. */
+bool redact_url_is_plain(const char *url);
+
+/* The same as redact_url(), with the names in `secrets` beside those built
+ * in. */
 char *redact_url_of(const struct secrets *secrets, const char *url);
 
 /*

@@ -28,7 +28,7 @@
 /* How a JSON object begins in base64: a token that says of itself what it is,
  * whatever the field's name (RFC 7519). */
 static bool
-holds_jwt(struct redact_text value)
+holds_jwt(struct span value)
 {
 	const char *end = value.at + value.length;
 
@@ -58,7 +58,7 @@ static const char *const public_names[] = {"Content-Security-Policy",
     "Permissions-Policy", "Referrer-Policy"};
 
 static bool
-is_in(const char *const *list, size_t count, struct redact_text text)
+is_in(const char *const *list, size_t count, struct span text)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (strncasecmp(list[i], text.at, text.length) == 0 &&
@@ -69,19 +69,19 @@ is_in(const char *const *list, size_t count, struct redact_text text)
 }
 
 static bool
-is_named(struct redact_text name, const char *text)
+is_named(struct span name, const char *text)
 {
 	return is_in(&text, 1, name);
 }
 
 static bool
-contains(struct redact_text text, const char *word)
+contains(struct span text, const char *word)
 {
 	return memmem(text.at, text.length, word, strlen(word)) != NULL;
 }
 
 static bool
-has(struct redact_text text, char c)
+has(struct span text, char c)
 {
 	return memchr(text.at, c, text.length) != NULL;
 }
@@ -93,10 +93,10 @@ replacement(void)
 }
 
 /* Takes from the front of *rest what is before one of `ends`. */
-static struct redact_text
-take(struct redact_text *rest, const char *ends)
+static struct span
+take(struct span *rest, const char *ends)
 {
-	struct redact_text taken = {rest->at, 0};
+	struct span taken = {rest->at, 0};
 
 	while (taken.length < rest->length &&
 	    strchr(ends, rest->at[taken.length]) == NULL)
@@ -107,7 +107,7 @@ take(struct redact_text *rest, const char *ends)
 }
 
 static void
-skip(struct redact_text *rest, const char *bytes)
+skip(struct span *rest, const char *bytes)
 {
 	while (rest->length > 0 && strchr(bytes, *rest->at) != NULL) {
 		rest->at++;
@@ -118,9 +118,9 @@ skip(struct redact_text *rest, const char *bytes)
 /* ---- credentials ---- */
 
 static char *
-redact_credentials(struct redact_text value)
+redact_credentials(struct span value)
 {
-	struct redact_text scheme = take(&value, " ");
+	struct span scheme = take(&value, " ");
 	char *shown;
 
 	if (value.length == 0 || !is_in(schemes, COUNT_OF(schemes), scheme))
@@ -135,9 +135,9 @@ redact_credentials(struct redact_text value)
 /* ---- cookies ---- */
 
 static void
-write_cookie(FILE *out, struct redact_text pair)
+write_cookie(FILE *out, struct span pair)
 {
-	struct redact_text name = take(&pair, "=");
+	struct span name = take(&pair, "=");
 
 	if (pair.length > 0)
 		fprintf(out, "%.*s=", (int)name.length, name.at);
@@ -147,14 +147,14 @@ write_cookie(FILE *out, struct redact_text pair)
 /* RFC 6265 §4.2.1 and §4.1.1: the first pair of Set-Cookie is the cookie, and
  * the others are its attributes. */
 static void
-write_cookies(FILE *out, struct redact_text value, bool has_attributes)
+write_cookies(FILE *out, struct span value, bool has_attributes)
 {
 	bool is_first = true;
 
 	for (;;) {
-		struct redact_text pair;
-		struct redact_text name;
-		struct redact_text rest;
+		struct span pair;
+		struct span name;
+		struct span rest;
 
 		skip(&value, "; ");
 		pair = rest = take(&value, ";");
@@ -177,10 +177,10 @@ write_cookies(FILE *out, struct redact_text value, bool has_attributes)
 /* ---- challenges ---- */
 
 /* Takes a quoted string, quotes and all, or a token. */
-static struct redact_text
-take_challenge_value(struct redact_text *rest)
+static struct span
+take_challenge_value(struct span *rest)
 {
-	struct redact_text value = {rest->at, 0};
+	struct span value = {rest->at, 0};
 
 	if (rest->length == 0 || *rest->at != '"')
 		return take(rest, ", ");
@@ -196,8 +196,8 @@ take_challenge_value(struct redact_text *rest)
 }
 
 static void
-write_parameter(FILE *out, const struct secrets *secrets,
-    struct redact_text name, struct redact_text value)
+write_parameter(FILE *out, const struct secrets *secrets, struct span name,
+    struct span value)
 {
 	bool is_public = is_in(public_challenge_parameters,
 			     COUNT_OF(public_challenge_parameters), name) &&
@@ -213,13 +213,12 @@ write_parameter(FILE *out, const struct secrets *secrets,
 
 /* Schemes, each with parameters or one token68 (RFC 9110 §11.3). */
 static void
-write_challenges(
-    FILE *out, const struct secrets *secrets, struct redact_text value)
+write_challenges(FILE *out, const struct secrets *secrets, struct span value)
 {
 	const char *separator = "";
 
 	while (skip(&value, ", "), value.length > 0) {
-		struct redact_text word = take(&value, "=, ");
+		struct span word = take(&value, "=, ");
 		bool is_pair = value.length > 1 && value.at[0] == '=' &&
 		    strchr("=, ", value.at[1]) == NULL;
 
@@ -245,7 +244,7 @@ write_challenges(
 /* Whether somebody who looks for parameters and user information in the value
  * would find something to hide. */
 static bool
-may_hide_something(const struct secrets *secrets, struct redact_text value)
+may_hide_something(const struct secrets *secrets, struct span value)
 {
 	if (has(value, '@') && contains(value, "//"))
 		return true;
@@ -258,7 +257,7 @@ may_hide_something(const struct secrets *secrets, struct redact_text value)
 /* A value in one piece is a URL, or parameters without one.  In any other,
  * nothing tells where a secret ends. */
 static char *
-redact_value(const struct secrets *secrets, struct redact_text value)
+redact_value(const struct secrets *secrets, struct span value)
 {
 	bool is_whole = true;
 	bool is_url = contains(value, "://") || *value.at == '/';
@@ -283,8 +282,8 @@ redact_value(const struct secrets *secrets, struct redact_text value)
 }
 
 static char *
-redact_by_parts(const struct secrets *secrets, struct redact_text name,
-    struct redact_text value)
+redact_by_parts(
+    const struct secrets *secrets, struct span name, struct span value)
 {
 	char *text = NULL;
 	size_t length;
@@ -310,14 +309,21 @@ redact_by_parts(const struct secrets *secrets, struct redact_text name,
 }
 
 bool
-redact_field_is_secret(const struct secrets *secrets, struct redact_text name)
+redact_field_is_secret(const struct secrets *secrets, struct span name)
 {
 	return secrets_has(secrets, name.at, name.length) &&
 	    !is_in(public_names, COUNT_OF(public_names), name);
 }
 
+bool
+redact_field_is_plain(struct span text)
+{
+	/* Without these, may_hide_something() finds nothing either. */
+	return !has(text, '=') && !has(text, '@') && !holds_jwt(text);
+}
+
 char *
-redact_field_value(const struct secrets *secrets, struct redact_text value)
+redact_field_value(const struct secrets *secrets, struct span value)
 {
 	if (value.length == 0)
 		return NULL;
@@ -329,8 +335,7 @@ redact_field_value(const struct secrets *secrets, struct redact_text value)
 }
 
 char *
-redact_field(const struct secrets *secrets, struct redact_text name,
-    struct redact_text value)
+redact_field(const struct secrets *secrets, struct span name, struct span value)
 {
 	if (!redact_field_is_secret(secrets, name))
 		return redact_field_value(secrets, value);

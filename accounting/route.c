@@ -147,6 +147,17 @@ swallow_segment(const char *at, const char *end)
 	return next_segment(next, end);
 }
 
+/* What is before its first star has to be there, whatever follows. */
+static bool
+begins_like(const char *pattern, const char *path)
+{
+	while (*pattern != '*' && *pattern != '\0' && *pattern == *path) {
+		pattern++;
+		path++;
+	}
+	return *pattern == '*' || *pattern == '\0';
+}
+
 static bool
 pattern_matches(const char *pattern, const char *path, const char *end)
 {
@@ -354,11 +365,13 @@ find_pattern(const struct route_set *set, const char *path, const char *end)
 	if (*path != '/')
 		return NULL;
 	for (size_t i = 0; set != NULL && i < set->count; i++) {
-		if (pattern_matches(set->patterns[i], path, end))
+		if (begins_like(set->patterns[i], path) &&
+		    pattern_matches(set->patterns[i], path, end))
 			return set->patterns[i];
 	}
 	for (size_t i = 0; i < builtins; i++) {
-		if (pattern_matches(builtin_patterns[i], path, end))
+		if (begins_like(builtin_patterns[i], path) &&
+		    pattern_matches(builtin_patterns[i], path, end))
 			return builtin_patterns[i];
 	}
 	return NULL;

@@ -98,6 +98,14 @@ take_leaks(struct snapshot *whole, struct snapshot *part)
 	struct place *places;
 	struct place *index;
 
+	if (whole->leak_count == 0) {
+		free(whole->leaks);
+		whole->leaks = part->leaks;
+		whole->leak_count = part->leak_count;
+		part->leaks = NULL;
+		part->leak_count = 0;
+		return;
+	}
 	whole->leaks = xreallocarray(whole->leaks,
 	    whole->leak_count + part->leak_count + 1, sizeof(*whole->leaks));
 	places = xcalloc(whole->leak_count + 1, sizeof(*places));
@@ -214,6 +222,36 @@ newer_exchange_first(const void *a, const void *b)
 					      : left->ordinal < right->ordinal;
 }
 
+/* A record that moved while it was copied may have come twice (ledger.h). */
+static void
+drop_doubles(struct snapshot *snapshot)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < snapshot->conn_count; i++) {
+		struct conn_record *conn = &snapshot->conns[i];
+
+		if (kept > 0 &&
+		    older_conn_first(&snapshot->conns[kept - 1], conn) == 0)
+			record_fini_conn(conn);
+		else
+			snapshot->conns[kept++] = *conn;
+	}
+	snapshot->conn_count = kept;
+	kept = 0;
+	for (size_t i = 0; i < snapshot->exchange_count; i++) {
+		struct exchange_record *x = &snapshot->exchanges[i];
+
+		if (kept > 0 &&
+		    newer_exchange_first(&snapshot->exchanges[kept - 1], x) ==
+			0)
+			record_fini_exchange(x);
+		else
+			snapshot->exchanges[kept++] = *x;
+	}
+	snapshot->exchange_count = kept;
+}
+
 void
 snapshot_investigate(const struct snapshot *snapshot, struct leak *leak)
 {
@@ -270,6 +308,7 @@ snapshot_seal(struct snapshot *snapshot, const struct snapshot_query *query)
 	if (snapshot->exchange_count > 0)
 		qsort(snapshot->exchanges, snapshot->exchange_count,
 		    sizeof(*snapshot->exchanges), newer_exchange_first);
+	drop_doubles(snapshot);
 	paging_leaks(snapshot, query);
 	paging_conns(snapshot, query);
 	paging_exchanges(snapshot, query);

@@ -7,6 +7,7 @@
 #include "admin/detective.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,60 +17,57 @@
 
 /* ---- JSON ---- */
 
-static json_t *
-known(bool is_known, double number)
+static void
+emit_if_known(struct emit *emit, const char *key, bool is_known, double number)
 {
-	return is_known ? json_real(number) : json_null();
+	emit_real(emit, key, is_known ? number : NAN);
 }
 
-json_t *
-detective_rhythm(const struct leak *leak)
+void
+detective_emit_rhythm(struct emit *emit, const struct leak *leak)
 {
 	const struct rhythm *rhythm = &leak->rhythm;
 	bool has_period = rhythm->period.period_s > 0;
-	json_t *json;
+	bool has_slope = rhythm->has_slope;
 
-	if (rhythm->bursts == 0)
-		return json_null();
-	json = json_object();
-	json_object_set_new(
-	    json, "period_s", known(has_period, rhythm->period.period_s));
-	json_object_set_new(
-	    json, "jitter_s", known(has_period, rhythm->period.jitter_s));
-	json_object_set_new(
-	    json, "bursts", json_integer((json_int_t)rhythm->bursts));
-	json_object_set_new(json, "load_correlation",
-	    known(rhythm->has_correlation, rhythm->load_correlation));
-	json_object_set_new(json, "follows_load",
-	    rhythm->has_correlation ? json_boolean(rhythm->follows_load)
-				    : json_null());
-	json_object_set_new(json, "slope_per_hour",
-	    known(rhythm->has_slope, rhythm->slope_per_hour));
-	json_object_set_new(
-	    json, "slope_low", known(rhythm->has_slope, rhythm->slope_low));
-	json_object_set_new(
-	    json, "slope_high", known(rhythm->has_slope, rhythm->slope_high));
-	return json;
+	if (rhythm->bursts == 0) {
+		emit_text(emit, "rhythm", NULL);
+		return;
+	}
+	emit_begin_object(emit, "rhythm");
+	emit_if_known(emit, "period_s", has_period, rhythm->period.period_s);
+	emit_if_known(emit, "jitter_s", has_period, rhythm->period.jitter_s);
+	emit_number(emit, "bursts", (int64_t)rhythm->bursts);
+	emit_if_known(emit, "load_correlation", rhythm->has_correlation,
+	    rhythm->load_correlation);
+	if (rhythm->has_correlation)
+		emit_bool(emit, "follows_load", rhythm->follows_load);
+	else
+		emit_text(emit, "follows_load", NULL);
+	emit_if_known(
+	    emit, "slope_per_hour", has_slope, rhythm->slope_per_hour);
+	emit_if_known(emit, "slope_low", has_slope, rhythm->slope_low);
+	emit_if_known(emit, "slope_high", has_slope, rhythm->slope_high);
+	emit_end_object(emit);
 }
 
-json_t *
-detective_suspect(const struct leak *leak)
+void
+detective_emit_suspect(struct emit *emit, const struct leak *leak)
 {
 	const struct suspect *suspect = &leak->suspect;
-	json_t *json;
 
-	if (suspect->outcome != SUSPECT_NAMED)
-		return json_null();
-	json = json_object();
-	json_object_set_new(json, "mark", json_string(suspect->mark));
-	json_object_set_new(
-	    json, "phase", json_string(mark_phase_word(suspect->phase)));
-	json_object_set_new(json, "bursts_explained",
-	    json_integer((json_int_t)suspect->bursts_explained));
-	json_object_set_new(
-	    json, "bursts", json_integer((json_int_t)suspect->bursts));
-	json_object_set_new(json, "chance", json_real(suspect->chance));
-	return json;
+	if (suspect->outcome != SUSPECT_NAMED) {
+		emit_text(emit, "suspect", NULL);
+		return;
+	}
+	emit_begin_object(emit, "suspect");
+	emit_text(emit, "mark", suspect->mark);
+	emit_text(emit, "phase", mark_phase_word(suspect->phase));
+	emit_number(
+	    emit, "bursts_explained", (int64_t)suspect->bursts_explained);
+	emit_number(emit, "bursts", (int64_t)suspect->bursts);
+	emit_real(emit, "chance", suspect->chance);
+	emit_end_object(emit);
 }
 
 /* ---- words ---- */

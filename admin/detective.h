@@ -6,13 +6,12 @@
  * A leak's rhythm and suspect, as JSON and in plain words.
  */
 
-#include <jansson.h>
-
 #include "accounting/leak.h"
+#include "admin/emit.h"
 
-/* Return new references; JSON null where nothing is known. */
-json_t *detective_rhythm(const struct leak *leak);
-json_t *detective_suspect(const struct leak *leak);
+/* Null where nothing is known. */
+void detective_emit_rhythm(struct emit *emit, const struct leak *leak);
+void detective_emit_suspect(struct emit *emit, const struct leak *leak);
 
 /* Returns the rhythm in one sentence.  Free with free(). */
 char *detective_rhythm_text(const struct leak *leak);

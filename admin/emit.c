@@ -6,6 +6,8 @@
 
 #include "admin/emit.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,11 @@
 #include "admin/text.h"
 
 #define FIRST_BYTES 2048
-#define NUMBER_BYTES 24
+#define NUMBER_BYTES 32
+
+/* Reals between these are written here, the others as printf() has them. */
+#define FIXED_MIN 1e-3
+#define FIXED_MAX 1e6
 
 static void
 grow(struct emit *emit, size_t wanted)
@@ -271,6 +277,85 @@ emit_ms(struct emit *emit, const char *key, int64_t us)
 	add_digits(emit, number / (uint64_t)US_PER_MS, 1);
 	add_char(emit, '.');
 	add_digits(emit, number % (uint64_t)US_PER_MS, 3);
+}
+
+/* Digits behind the point, without the zeros at the end but for the first. */
+static void
+add_fraction(struct emit *emit, uint64_t fraction, size_t digits)
+{
+	add_digits(emit, fraction, digits);
+	while (digits-- > 1 && emit->text[emit->length - 1] == '0')
+		emit->length--;
+}
+
+/* Fifteen digits at most, which a double holds. */
+static void
+add_fixed(struct emit *emit, double size)
+{
+	size_t digits = size < 1 ? 12 : 9;
+	uint64_t scale =
+	    size < 1 ? UINT64_C(1000000000000) : UINT64_C(1000000000);
+	uint64_t scaled = (uint64_t)(size * (double)scale + 0.5);
+
+	add_digits(emit, scaled / scale, 1);
+	add_char(emit, '.');
+	add_fraction(emit, scaled % scale, digits);
+}
+
+/* What is small or large: as printf() has it, and a real to its reader. */
+static void
+add_printed(struct emit *emit, double number)
+{
+	char text[NUMBER_BYTES];
+	int length = snprintf(text, sizeof(text), "%.15g", number);
+
+	add(emit, text, (size_t)length);
+	if (strpbrk(text, ".e") == NULL)
+		add(emit, ".0", 2);
+}
+
+void
+emit_real(struct emit *emit, const char *key, double number)
+{
+	double size = fabs(number);
+
+	if (!isfinite(number)) {
+		emit_text(emit, key, NULL);
+		return;
+	}
+	begin(emit, key);
+	if (size >= FIXED_MAX || (size > 0 && size < FIXED_MIN)) {
+		add_printed(emit, number);
+		return;
+	}
+	if (number < 0)
+		add_char(emit, '-');
+	add_fixed(emit, size);
+}
+
+void
+emit_time(struct emit *emit, const char *key, wall_us at)
+{
+	char text[TEXT_NUMBER_BYTES];
+
+	text_timestamp(at, text);
+	emit_text(emit, key, at == 0 ? NULL : text);
+}
+
+void
+emit_tags(struct emit *emit, const char *key, const struct tags *tags)
+{
+	emit_begin_object(emit, key);
+	for (size_t i = 0; i < tags->count; i++)
+		emit_pair(emit, tags->items[i].key, tags->items[i].value);
+	emit_end_object(emit);
+}
+
+void
+emit_json(struct emit *emit, const char *key, const char *json)
+{
+	begin(emit, key);
+	add(emit, json, strlen(json));
 }
 
 void

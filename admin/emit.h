@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounting/tag.h"
+#include "accounting/units.h"
+
 /* Embedded by value; all zero is empty. */
 struct emit {
 	char *text; /* owned until emit_finish(); not terminated */
@@ -45,6 +48,18 @@ void emit_bool(struct emit *emit, const char *key, bool value);
 
 /* Milliseconds, with three digits behind the point; 0 where it is negative. */
 void emit_ms(struct emit *emit, const char *key, int64_t us);
+
+/* Nine significant digits of it at least; null where it is no number (NAN). */
+void emit_real(struct emit *emit, const char *key, double number);
+
+/* A moment, as text_timestamp() has it; null where it is 0. */
+void emit_time(struct emit *emit, const char *key, wall_us at);
+
+/* An object: of each key its value. */
+void emit_tags(struct emit *emit, const char *key, const struct tags *tags);
+
+/* A value that is JSON already. */
+void emit_json(struct emit *emit, const char *key, const char *json);
 
 /* A line's end, for people, between two values or at the end. */
 void emit_newline(struct emit *emit);

@@ -273,15 +273,6 @@ put_times(struct emit *json, const struct exchange_record *exchange)
 }
 
 static void
-put_tags(struct emit *json, const struct tags *tags)
-{
-	emit_begin_object(json, "_tags");
-	for (size_t i = 0; i < tags->count; i++)
-		emit_pair(json, tags->items[i].key, tags->items[i].value);
-	emit_end_object(json);
-}
-
-static void
 put_caller(struct emit *json, const struct exchange_record *exchange)
 {
 	emit_begin_object(json, "_caller");
@@ -312,7 +303,7 @@ put_verdict(struct emit *json, const struct exchange_record *exchange)
 	emit_known(json, "_delivered_bytes", exchange->delivered_bytes);
 	emit_known(json, "_unread_bytes", facts->unread_bytes);
 	emit_text(json, "_route", exchange->route);
-	put_tags(json, &exchange->tags);
+	emit_tags(json, "_tags", &exchange->tags);
 	put_caller(json, exchange);
 	emit_text(json, "_error", exchange->error);
 }

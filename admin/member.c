@@ -30,10 +30,20 @@ member_finish(json_t *json)
 char *
 member_finish_compact(json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT | DUMP_PRECISION);
+	char *text =
+	    json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | DUMP_PRECISION);
 
 	json_decref(json);
 	return text;
+}
+
+void
+member_emit(struct emit *emit, const char *key, json_t *json)
+{
+	char *text = member_finish_compact(json);
+
+	emit_json(emit, key, text);
+	free(text);
 }
 
 void

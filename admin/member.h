@@ -16,6 +16,7 @@
 #include "accounting/record.h"
 #include "accounting/tag.h"
 #include "accounting/units.h"
+#include "admin/emit.h"
 
 /* NULL is null. */
 void member_text(json_t *object, const char *key, const char *text);
@@ -44,5 +45,8 @@ void member_owner(json_t *object, const struct owner *owner);
  * one line without one.  Free with free(). */
 char *member_finish(json_t *json);
 char *member_finish_compact(json_t *json);
+
+/* Takes `json`: writes it where others are written as they go. */
+void member_emit(struct emit *emit, const char *key, json_t *json);
 
 #endif

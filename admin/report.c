@@ -234,6 +234,19 @@ put_story(struct page *page, const struct snapshot *snapshot,
 	story_put(page, leak, snapshot->taken_at);
 }
 
+/* What nobody would read on to. */
+static void
+put_others(struct page *page, const char *word, size_t count)
+{
+	page_blank(page);
+	page_begin(page, "", 0);
+	page_printf(
+	    page, "", "%zu more %s%s,", count, word, text_plural(count));
+	page_item(page, " ", "/api/leaks");
+	page_words(page, " ", "has them all, those that weigh most first.");
+	page_end(page);
+}
+
 static void
 put_leaks(struct page *page, const struct snapshot *snapshot)
 {
@@ -242,9 +255,11 @@ put_leaks(struct page *page, const struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->leak_count; i++) {
 		const struct leak *leak = &snapshot->leaks[i];
 
-		if (story_is_proven(leak))
-			put_story(page, snapshot, leak, "LEAK", ++number);
+		if (story_is_proven(leak) && number++ < REPORT_MAX_STORIES)
+			put_story(page, snapshot, leak, "LEAK", number);
 	}
+	if (number > REPORT_MAX_STORIES)
+		put_others(page, "leak", number - REPORT_MAX_STORIES);
 }
 
 static void
@@ -271,8 +286,11 @@ put_suspects(struct page *page, const struct snapshot *snapshot)
 			continue;
 		if (number == 0)
 			put_suspects_head(page);
-		put_story(page, snapshot, leak, "SUSPECT", ++number);
+		if (number++ < REPORT_MAX_STORIES)
+			put_story(page, snapshot, leak, "SUSPECT", number);
 	}
+	if (number > REPORT_MAX_STORIES)
+		put_others(page, "suspect", number - REPORT_MAX_STORIES);
 }
 
 /* ---- where to look next ---- */

@@ -15,8 +15,11 @@
 #define REPORT_MAX_COLUMNS 240
 #define REPORT_DEFAULT_COLUMNS 80
 
+/* Leaks that are told of, and as many suspects; others are counted. */
+#define REPORT_MAX_STORIES 100
+
 /*
- * Returns the report of a sealed snapshot (taken with wants_conns), no line
+ * Returns the report of a sealed snapshot (taken with wants_refusals), no line
  * longer than `columns` where words allow.  UTF-8 is passed through, control
  * bytes are escaped: a URL or a tag cannot draw on the reader's terminal.
  * Free with free().

@@ -127,11 +127,19 @@ put_headers(struct evhttp_request *request, const struct document *document)
 	}
 }
 
-/* Sends the document, and ends it. */
+static void
+free_text(const void *text, size_t length, void *arg)
+{
+	free(arg);
+}
+
+/* Sends the document, and ends it.  Its text goes as it is: there may be
+ * megabytes of it. */
 static void
 reply(struct evhttp_request *request, struct document *document)
 {
 	struct evbuffer *body = evbuffer_new();
+	size_t body_bytes = strlen(document->body);
 	char length[32];
 
 	if (body == NULL)
@@ -139,15 +147,17 @@ reply(struct evhttp_request *request, struct document *document)
 	put_headers(request, document);
 	/* evhttp gives no length to the answers of HEAD and CONNECT, and sends
 	 * a body with both. */
-	snprintf(length, sizeof(length), "%zu", strlen(document->body));
+	snprintf(length, sizeof(length), "%zu", body_bytes);
 	if (!document->is_endless)
 		put_header(request, "Content-Length", length);
-	if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
-		evbuffer_add(body, document->body, strlen(document->body));
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
+		free(document->body);
+	else if (evbuffer_add_reference(body, document->body, body_bytes,
+		     free_text, document->body) != 0)
+		abort();
+	document->body = NULL;
 	evhttp_send_reply(request, document->status, NULL, body);
 	evbuffer_free(body);
-	free(document->body);
-	document->body = NULL;
 }
 
 /* ---- calls ---- */

@@ -127,17 +127,48 @@ text_cut(char *utf8, size_t max_bytes)
 	utf8[max_bytes] = '\0';
 }
 
+/* Puts so many digits, and what stands behind them.  Returns where they end. */
+static char *
+put_digits(char *to, int64_t number, int count, char behind)
+{
+	to[count] = behind;
+	for (int i = count; i-- > 0; number /= 10)
+		to[i] = (char)('0' + number % 10);
+	return to + count + 1;
+}
+
+/* Puts a day since 1970 as "2026-11-24T", by the Gregorian calendar with years
+ * that begin in March, so that leap days are their last. */
+static char *
+put_day(char *to, int64_t day)
+{
+	int64_t shifted = day + 719468; /* since March 1 of the year 0 */
+	int64_t era = shifted / 146097; /* of 400 years */
+	int64_t in_era = shifted % 146097;
+	int64_t year =
+	    (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * in_year + 2) / 153; /* 0 is March */
+
+	to = put_digits(to, era * 400 + year + (month >= 10), 4, '-');
+	to = put_digits(to, month < 10 ? month + 3 : month - 9, 2, '-');
+	return put_digits(to, in_year - (153 * month + 2) / 5 + 1, 2, 'T');
+}
+
+/* By itself: strftime() and printf() cost more than all else that a leak has
+ * to say. */
 void
 text_timestamp(wall_us at, char text[TEXT_NUMBER_BYTES])
 {
-	time_t seconds = (time_t)(at / US_PER_S);
-	struct tm utc;
-	size_t length;
+	int64_t seconds = at / US_PER_S;
+	int64_t in_day = seconds % 86400;
 
-	gmtime_r(&seconds, &utc);
-	length = strftime(text, TEXT_NUMBER_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(text + length, TEXT_NUMBER_BYTES - length, ".%03dZ",
-	    (int)(at % US_PER_S / US_PER_MS));
+	text = put_day(text, seconds / 86400);
+	text = put_digits(text, in_day / 3600, 2, ':');
+	text = put_digits(text, in_day / 60 % 60, 2, ':');
+	text = put_digits(text, in_day % 60, 2, '.');
+	text = put_digits(text, at % US_PER_S / US_PER_MS, 3, 'Z');
+	*text = '\0';
 }
 
 void

@@ -155,12 +155,11 @@ read_suspect(struct suspect *suspect, const json_t *json)
 static void
 read_caller(struct leak *leak, const json_t *json)
 {
-	struct leak_caller *caller;
+	struct leak_caller *caller = leak_new_caller(leak);
 	const json_t *fds = json_object_get(json, "fds");
 	char *container = read_text(json, "container");
 
-	if (leak->caller_count < LEAK_MAX_CALLERS) {
-		caller = &leak->callers[leak->caller_count++];
+	if (caller != NULL) {
 		caller->client_host = read_text(json, "peer");
 		caller->user_agent = read_text_or_null(json, "user_agent");
 		caller->command = read_text_or_null(json, "command");

@@ -21,7 +21,6 @@
 #include <time.h>
 
 #include <openssl/bn.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -56,12 +55,6 @@ static const struct extension {
     {NID_subject_key_identifier, "hash"},
     {NID_authority_key_identifier, "keyid"},
 };
-
-EVP_PKEY *
-leaf_key_new(void)
-{
-	return EVP_EC_gen("P-256");
-}
 
 /* Copies the host in lower case, without the dot of the root. */
 static bool

@@ -3,8 +3,8 @@
 #define CERTS_LEAF_H
 
 /*
- * Leaf certificates for intercepted hosts.  All share one P-256 key a
- * process.  Shared by reference count; any thread.
+ * Leaf certificates for intercepted hosts.  All share one key a process
+ * (leaf_key).  Shared by reference count; any thread.
  */
 
 #include <openssl/evp.h>
@@ -15,10 +15,6 @@
 #define LEAF_MAX_DAYS 825
 
 struct leaf;
-
-/* Returns the key that all leaves share, or NULL if OpenSSL refuses.  Free
- * with EVP_PKEY_free(). */
-EVP_PKEY *leaf_key_new(void);
 
 /*
  * Returns a leaf for `host` (a DNS name, or an IPv4 or IPv6 address without

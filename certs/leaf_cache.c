@@ -22,6 +22,8 @@
 #define uthash_fatal(message) abort()
 #include <uthash.h>
 
+#include "certs/leaf_key.h"
+
 #define DAY_S 86400
 
 /* Longer than any host that can be minted, so that none is cut into another. */

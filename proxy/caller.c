@@ -49,6 +49,12 @@ client_owes_bytes(struct client *client)
 }
 
 bool
+client_is_local(const struct client *client)
+{
+	return ledger_conn_record(client->record)->is_local;
+}
+
+bool
 client_ask_peer(struct client *client, struct peer_socket *peer)
 {
 	struct evidence_source *source = client->worker->evidence;
@@ -69,7 +75,8 @@ is_unread(struct client *client)
 {
 	struct peer_socket peer;
 
-	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
+	return client_is_local(client) &&
+	    stream_fin_bytes(client->stream) == 0 &&
 	    client_ask_peer(client, &peer) && peer.inode != 0 &&
 	    peer.unread_bytes > 0;
 }
@@ -95,7 +102,8 @@ client_is_being_reset(struct client *client)
 {
 	struct peer_socket peer;
 
-	return client->is_local && stream_fin_bytes(client->stream) == 0 &&
+	return client_is_local(client) &&
+	    stream_fin_bytes(client->stream) == 0 &&
 	    !client_ask_peer(client, &peer);
 }
 
@@ -104,7 +112,7 @@ client_is_orphan(struct client *client)
 {
 	struct peer_socket peer;
 
-	return client->is_local &&
+	return client_is_local(client) &&
 	    (!client_ask_peer(client, &peer) || peer.inode == 0);
 }
 

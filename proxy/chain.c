@@ -46,7 +46,7 @@ make_authorization(const char *user_information)
 
 /* Host and port as an origin has them: IPv6 without its brackets. */
 static bool
-read_proxy(const struct evhttp_uri *uri, struct origin *proxy)
+read_proxy(const struct evhttp_uri *uri, struct origin_draft *proxy)
 {
 	const char *host = evhttp_uri_get_host(uri);
 	int port = evhttp_uri_get_port(uri);
@@ -78,7 +78,7 @@ bool
 chain_parse(const char *url, struct chain *chain)
 {
 	struct evhttp_uri *uri = evhttp_uri_parse(url);
-	struct origin proxy;
+	struct origin_draft proxy;
 	const char *user_information;
 	bool is_good;
 
@@ -89,7 +89,8 @@ chain_parse(const char *url, struct chain *chain)
 	if (is_good) {
 		free(chain->authorization);
 		chain->is_set = true;
-		chain->proxy = proxy;
+		origin_unref(&chain->proxy);
+		chain->proxy = origin_new(&proxy.origin);
 		chain->authorization = user_information == NULL
 		    ? NULL
 		    : make_authorization(user_information);
@@ -101,6 +102,7 @@ chain_parse(const char *url, struct chain *chain)
 void
 chain_fini(struct chain *chain)
 {
+	origin_unref(&chain->proxy);
 	free(chain->authorization);
 	free(chain->no_proxy);
 	*chain = (struct chain){0};

@@ -15,9 +15,9 @@
 
 struct chain {
 	bool is_set;
-	struct origin proxy; /* host and port */
-	char *authorization; /* owned: "Basic …"; NULL without credentials */
-	char *no_proxy;      /* owned: as in the environment; NULL: none */
+	struct origin *proxy; /* owned: host and port */
+	char *authorization;  /* owned: "Basic …"; NULL without credentials */
+	char *no_proxy;       /* owned: as in the environment; NULL: none */
 };
 
 /*

@@ -32,8 +32,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "accounting/evidence.h"
 #include "accounting/memory.h"
 #include "proxy/base/clock.h"
@@ -60,7 +58,7 @@ client_set_state(struct client *client, enum client_state next)
 	assert(client->state != CLIENT_CLOSED);
 	client->state = next;
 	client->state_since = clock_mono();
-	client->head_since = 0;
+	client->seen_at = 0;
 }
 
 void
@@ -133,9 +131,9 @@ free_client(void *arg)
 	struct client *client = client_of(arg);
 
 	client_rest(client);
-	free(client->target);
+	origin_unref(&client->target);
 	free(client->destination);
-	text_fini(&client->hello);
+	connect_free(client);
 	client->magic = 0;
 	free(client);
 }
@@ -175,8 +173,8 @@ client_note_bytes(struct client *client)
 	    &counters->client_sent_bytes);
 	if (client->exchange != NULL)
 		exchange_count_bytes(client->exchange);
-	if (client->tunnel != NULL)
-		tunnel_count_bytes(client->tunnel);
+	if (client->opaque != NULL && client->opaque->tunnel != NULL)
+		tunnel_count_bytes(client->opaque->tunnel);
 }
 
 void
@@ -204,21 +202,14 @@ client_close(struct client *client, enum close_reason reason)
 		client->is_aborting |= exchange_is_unframed(client->exchange);
 		exchange_abort(&client->exchange);
 	}
-	if (client->tunnel != NULL) {
-		client->is_aborting |= !tunnel_is_done(client->tunnel);
-		tunnel_free(&client->tunnel);
-	}
-	if (client->dial != NULL)
-		dial_cancel(&client->dial);
-	if (client->listened != NULL)
-		stream_close(&client->listened);
-	if (client->patience != NULL)
-		event_free(client->patience);
+	connect_close(client);
 	ledger_conn_closed(&client->record, reason, clock_wall(), now);
 	if (client->is_aborting)
 		stream_abort(&client->stream);
 	else
 		stream_close(&client->stream);
+	if (client->worker->swept_next == client)
+		client->worker->swept_next = client_next(client);
 	TAILQ_REMOVE(&client->worker->clients, client, link);
 	client->worker->client_count--;
 	atomic_fetch_sub(client->worker->house->connection_count, 1);
@@ -299,7 +290,7 @@ on_bytes(void *arg, const char *bytes, size_t length)
 static void
 on_passed(void *arg, size_t length)
 {
-	tunnel_client_passed(client_of(arg)->tunnel);
+	tunnel_client_passed(client_of(arg)->opaque->tunnel);
 }
 
 static void
@@ -310,7 +301,7 @@ on_drained(void *arg)
 	if (client->state == CLIENT_EXCHANGING)
 		exchange_client_drained(client->exchange);
 	else if (client->state == CLIENT_RELAYING)
-		tunnel_client_drained(client->tunnel);
+		tunnel_client_drained(client->opaque->tunnel);
 }
 
 static void
@@ -338,7 +329,7 @@ on_fin(struct client *client)
 			client_close(client, CLOSE_CLIENT_FIN);
 		return;
 	case CLIENT_RELAYING:
-		tunnel_client_fin(client->tunnel);
+		tunnel_client_fin(client->opaque->tunnel);
 		return;
 	case CLIENT_DIALLING:
 		if (client_is_orphan(client))
@@ -391,7 +382,7 @@ on_finished(void *arg)
 	struct client *client = client_of(arg);
 
 	if (client->state == CLIENT_RELAYING) {
-		tunnel_client_finished(client->tunnel);
+		tunnel_client_finished(client->opaque->tunnel);
 		return;
 	}
 	if (client->state != CLIENT_FINISHING)
@@ -496,8 +487,7 @@ client_accept(struct worker *worker, int fd, const struct address *address)
 	struct client *client = client_new(worker, fd, address);
 	struct conn_record *record = ledger_conn_record(client->record);
 
-	client->is_local = evidence_is_local(fd);
-	record->is_local = client->is_local;
+	record->is_local = evidence_is_local(fd);
 	if (!policy_allows(
 		worker->policy, (const struct sockaddr *)&address->sockaddr))
 		client_refuse(client,

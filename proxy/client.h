@@ -37,7 +37,8 @@ void client_note_bytes(struct client *client);
  * and looking for a socket's owner reads /proc. */
 struct sweep_budget {
 	unsigned probes;
-	unsigned owners;
+	unsigned owners;   /* that may be looked up */
+	unsigned searches; /* through processes, for these */
 };
 
 /* Looks at the caller's end where that may tell something, and probes it when

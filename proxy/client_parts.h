@@ -42,14 +42,26 @@ enum client_state {
 	CLIENT_CLOSED,
 };
 
+/* What a caller needs only while it speaks no HTTP to us, or not yet. */
+struct opaque {
+	struct dial *dial;       /* owned, while DIALLING, maybe SNIFFING */
+	struct stream *listened; /* owned, maybe while SNIFFING: to the
+	                            origin */
+	struct tunnel *tunnel;   /* owned, while RELAYING */
+	struct text hello;       /* of a ClientHello, what has come so far */
+	struct event *patience;  /* owned: until a redirected caller has been
+	                            silent for long; NULL without */
+};
+
+/* Idle, it costs what is here: what is rarely needed has to be elsewhere. */
 struct client {
 	unsigned magic;
 	enum client_state state;
-	bool is_local;
-	bool has_fin;      /* the caller closed its way */
-	bool is_aborting;  /* its end must be an RST */
-	bool is_ending;    /* this exchange is its last */
-	bool is_pipelined; /* the next request came too early to prove */
+	enum close_reason reason; /* for an end that was announced */
+	bool has_fin;             /* the caller closed its way */
+	bool is_aborting;         /* its end must be an RST */
+	bool is_ending;           /* this exchange is its last */
+	bool is_pipelined;        /* the next request came too early to prove */
 	bool is_request_read;
 	bool is_half_sent; /* ... and never was, when the response was whole */
 	bool has_replied;  /* CONNECT was answered */
@@ -58,25 +70,21 @@ struct client {
 	struct stream *stream;       /* NULL once closed */
 	struct http_parser *parser;  /* lent; NULL while no request is begun */
 	struct exchange *exchange;   /* while EXCHANGING */
-	struct tunnel *tunnel;       /* while RELAYING */
-	struct dial *dial;           /* while DIALLING, maybe SNIFFING */
-	struct stream *listened;     /* maybe while SNIFFING: to the origin */
+	struct opaque *opaque;       /* from a CONNECT on until it turns out
+	                               to be HTTP; NULL otherwise */
 	struct origin *target;       /* CONNECT's, or where it was to go when it
 	                               was redirected; NULL without either */
 	struct address *destination; /* where it was to go; NULL: it was not
 	                                redirected */
-	struct text hello;          /* of a ClientHello, what has come so far */
-	struct event *patience;     /* until a redirected caller has been silent
-	                           for long; NULL without */
-	struct ledger_conn *record; /* until closed */
+	struct ledger_conn *record;  /* until closed */
 	/* borrowed */
 	struct worker *worker;
 	mono_us state_since;
 	mono_us sampled_at;
-	mono_us head_since;  /* a request head was seen begun; 0: not yet */
-	mono_us moved_at;    /* moved_bytes was seen to grow */
+	/* By the sweep, in this state: when the request's head was first seen
+	 * begun, or bytes were last seen to move; 0: not yet. */
+	mono_us seen_at;
 	int64_t moved_bytes; /* on the wire, both ways, by the last sweep */
-	enum close_reason reason; /* for an end that was announced */
 	TAILQ_ENTRY(client) link;
 };
 
@@ -112,6 +120,9 @@ void client_refuse_request(
 void client_turn_away(struct client *client);
 
 /* ---- caller.c ---- */
+
+/* Whether its socket is in this network namespace. */
+bool client_is_local(const struct client *client);
 
 /* Asks for a local caller's socket; where it was redirected, by the address
  * that this knows. */
@@ -201,6 +212,10 @@ void connect_sniff_on(struct client *client, mono_us now);
 
 void connect_secured(struct client *client);
 void connect_handshake_ended(struct client *client, enum stream_end how);
+
+/* Ends what client->opaque has, but for the memory. */
+void connect_close(struct client *client);
+void connect_free(struct client *client);
 
 /* Takes *upstream and relays to it. */
 void connect_relay(struct client *client, struct stream **upstream);

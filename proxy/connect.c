@@ -33,6 +33,53 @@
 /* The port where the caller always speaks first. */
 #define HTTPS_PORT 443
 
+/* ---- what it needs until it is HTTP ---- */
+
+static void
+begin_opaque(struct client *client)
+{
+	assert(client->opaque == NULL);
+	client->opaque = xcalloc(1, sizeof(*client->opaque));
+}
+
+void
+connect_close(struct client *client)
+{
+	struct opaque *opaque = client->opaque;
+
+	if (opaque == NULL)
+		return;
+	if (opaque->tunnel != NULL) {
+		client->is_aborting |= !tunnel_is_done(opaque->tunnel);
+		tunnel_free(&opaque->tunnel);
+	}
+	if (opaque->dial != NULL)
+		dial_cancel(&opaque->dial);
+	if (opaque->listened != NULL)
+		stream_close(&opaque->listened);
+	if (opaque->patience != NULL)
+		event_free(opaque->patience);
+	opaque->patience = NULL;
+}
+
+void
+connect_free(struct client *client)
+{
+	if (client->opaque == NULL)
+		return;
+	text_fini(&client->opaque->hello);
+	free(client->opaque);
+	client->opaque = NULL;
+}
+
+/* The caller spoke first after all, and HTTP. */
+static void
+end_opaque(struct client *client)
+{
+	connect_close(client);
+	connect_free(client);
+}
+
 static void
 reply_established(struct client *client)
 {
@@ -57,15 +104,20 @@ on_tunnel_ended(void *arg, bool was_reset)
 void
 connect_relay(struct client *client, struct stream **upstream)
 {
+	struct opaque *opaque;
+
+	if (client->opaque == NULL)
+		begin_opaque(client);
+	opaque = client->opaque;
 	client_set_state(client, CLIENT_RELAYING);
-	client->tunnel = tunnel_new(
+	opaque->tunnel = tunnel_new(
 	    client->worker, client->stream, upstream, on_tunnel_ended, client);
-	if (client->hello.length > 0)
+	if (opaque->hello.length > 0)
 		(void)tunnel_client_bytes(
-		    client->tunnel, client->hello.bytes, client->hello.length);
-	text_fini(&client->hello);
+		    opaque->tunnel, opaque->hello.bytes, opaque->hello.length);
+	text_fini(&opaque->hello);
 	if (client->has_fin)
-		tunnel_client_fin(client->tunnel);
+		tunnel_client_fin(opaque->tunnel);
 }
 
 /* ---- the origin may speak first ---- */
@@ -74,7 +126,7 @@ static void
 relay_listened(struct client *client)
 {
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
-	connect_relay(client, &client->listened);
+	connect_relay(client, &client->opaque->listened);
 }
 
 static size_t
@@ -106,19 +158,9 @@ static const struct stream_callbacks listened_callbacks = {
 static void
 listen_to(struct client *client, struct stream *stream)
 {
-	client->listened = stream;
+	client->opaque->listened = stream;
 	stream_set_owner(stream, &listened_callbacks, client);
 	stream_resume(stream);
-}
-
-/* The caller spoke first after all. */
-static void
-stop_listening(struct client *client)
-{
-	if (client->dial != NULL)
-		dial_cancel(&client->dial);
-	if (client->listened != NULL)
-		stream_close(&client->listened);
 }
 
 /* ---- reaching it ---- */
@@ -129,7 +171,7 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 {
 	struct client *client = client_of(arg);
 
-	client->dial = NULL;
+	client->opaque->dial = NULL;
 	if (result == DIAL_OK && client->state == CLIENT_SNIFFING) {
 		listen_to(client, stream);
 		return;
@@ -156,9 +198,8 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 static void
 dial(struct client *client)
 {
-	assert(client->dial == NULL);
-	origin_set_tls(client->target, false);
-	client->dial = dial_start(client->worker, client->target,
+	assert(client->opaque->dial == NULL);
+	client->opaque->dial = dial_start(client->worker, client->target,
 	    DIAL_FOR_TUNNEL, on_dialled, client);
 }
 
@@ -168,7 +209,7 @@ dial_tunnel(struct client *client)
 {
 	ledger_conn_record(client->record)->transport = TRANSPORT_TUNNEL;
 	client_set_state(client, CLIENT_DIALLING);
-	if (client->dial == NULL)
+	if (client->opaque->dial == NULL)
 		dial(client);
 }
 
@@ -178,7 +219,7 @@ connect_pass_on(struct client *client)
 	if (client->is_too_many) {
 		client->is_aborting = true;
 		client_close(client, CLOSE_LIMIT);
-	} else if (client->listened != NULL) {
+	} else if (client->opaque->listened != NULL) {
 		relay_listened(client);
 	} else {
 		dial_tunnel(client);
@@ -190,20 +231,20 @@ connect_pass_on(struct client *client)
  * Node's http.request() puts the proxy's own there.
  */
 static bool
-is_host_an_authority(const struct head *request, const struct origin *target)
+is_host_an_authority(const struct head *request, uint16_t port)
 {
 	const struct field *host = head_find(request, FIELD_HOST);
-	struct origin named;
+	struct origin_draft named;
 
 	return host == NULL ||
-	    origin_parse_authority(host->value, target->port, &named);
+	    origin_parse_authority(host->value, port, &named);
 }
 
 /* Reads the target.  Returns what is wrong with the request, or NULL.  That it
  * has no body was checked by the parser (RFC 9110 §9.3.6). */
 static const char *
 read_target(const struct client *client, const struct head *request,
-    struct origin *target)
+    struct origin_draft *target)
 {
 	if (client->target != NULL)
 		return "a CONNECT inside a CONNECT";
@@ -211,7 +252,7 @@ read_target(const struct client *client, const struct head *request,
 		return "CONNECT needs host:port";
 	if (!request_has_valid_host(request))
 		return "exactly one Host field is needed";
-	if (!is_host_an_authority(request, target))
+	if (!is_host_an_authority(request, target->origin.port))
 		return "Host is neither a host nor host:port";
 	return NULL;
 }
@@ -222,12 +263,13 @@ connect_sniff_on(struct client *client, mono_us now)
 	mono_us waited = now - client->state_since;
 
 	if (waited >= client->worker->house->options->header_timeout_us) {
-		if (client->listened != NULL)
+		if (client->opaque->listened != NULL)
 			relay_listened(client); /* two silent sides */
 		else
 			client_close(client, CLOSE_TIMEOUT);
-	} else if (waited >= SNIFF_ALONE_US && client->dial == NULL &&
-	    client->listened == NULL && client->target->port != HTTPS_PORT) {
+	} else if (waited >= SNIFF_ALONE_US && client->opaque->dial == NULL &&
+	    client->opaque->listened == NULL &&
+	    client->target->port != HTTPS_PORT) {
 		dial(client);
 	}
 }
@@ -238,7 +280,7 @@ void
 connect_begin(struct client *client, const struct head *request)
 {
 	struct conn_record *record = ledger_conn_record(client->record);
-	struct origin target;
+	struct origin_draft target;
 	const char *mistake = read_target(client, request, &target);
 
 	if (mistake != NULL) {
@@ -246,8 +288,8 @@ connect_begin(struct client *client, const struct head *request)
 		    client, 400, "http_request_error", mistake);
 		return;
 	}
-	client->target = xcalloc(1, sizeof(*client->target));
-	*client->target = target;
+	client->target = origin_new(&target.origin);
+	begin_opaque(client);
 	record->target = head_span_copy(request->target);
 	request_note_user_agent(client, request);
 	request_read_tags(client, request, &record->tags);
@@ -265,8 +307,9 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = client_of(arg);
 
-	if (client->state != CLIENT_SNIFFING || client->dial != NULL ||
-	    client->listened != NULL || client->hello.length > 0)
+	if (client->state != CLIENT_SNIFFING || client->opaque->dial != NULL ||
+	    client->opaque->listened != NULL ||
+	    client->opaque->hello.length > 0)
 		return;
 	if (client->is_too_many)
 		connect_pass_on(client);
@@ -280,25 +323,27 @@ start_patience(struct client *client)
 	static const struct timeval after = {
 	    .tv_usec = REDIRECTED_ALONE_MS * 1000};
 
-	client->patience =
+	client->opaque->patience =
 	    evtimer_new(loop_base(client->worker->loop), on_silent, client);
-	if (client->patience == NULL)
+	if (client->opaque->patience == NULL)
 		abort();
-	event_add(client->patience, &after);
+	event_add(client->opaque->patience, &after);
 }
 
 void
 connect_redirected(struct client *client)
 {
-	const char *target = ledger_conn_record(client->record)->target;
-	struct span authority = {target, strlen(target)};
+	const char *text = ledger_conn_record(client->record)->target;
+	struct origin_draft target;
 
-	client->target = xcalloc(1, sizeof(*client->target));
 	client->has_replied = true; /* there is nothing to be answered */
-	if (!origin_parse_authority(authority, 0, client->target)) {
+	if (!origin_parse_authority(
+		(struct span){text, strlen(text)}, 0, &target)) {
 		client_close(client, CLOSE_BAD_REQUEST); /* port 0 */
 		return;
 	}
+	client->target = origin_new(&target.origin);
+	begin_opaque(client);
 	if (policy_passes_through(
 		client->worker->policy, client->target->host)) {
 		connect_pass_on(client);
@@ -316,17 +361,16 @@ connect_secure(struct client *client, const char *early, size_t early_length)
 	    stream_fd(client->stream), client->target->host, early,
 	    early_length);
 
-	stop_listening(client);
+	end_opaque(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_INTERCEPTED;
 	client_set_state(client, CLIENT_SECURING);
 	stream_secure(client->stream, &tls);
-	text_fini(&client->hello);
 }
 
 void
 connect_clear(struct client *client)
 {
-	stop_listening(client);
+	end_opaque(client);
 	ledger_conn_record(client->record)->transport = TRANSPORT_CLEAR;
 	client_set_state(client, CLIENT_READING);
 }
@@ -344,7 +388,7 @@ connect_secured(struct client *client)
 	/* Whom the caller asked for inside a tunnel, it shall get: CONNECT says
 	 * where, the SNI says who. */
 	if (tls_server_name(tls) != NULL &&
-	    !origin_set_server_name(client->target, tls_server_name(tls)))
+	    !origin_rename(&client->target, tls_server_name(tls)))
 		client_refuse_request(client, 400, "http_request_error",
 		    "the name in the TLS handshake (SNI) is no host name");
 }

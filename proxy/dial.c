@@ -50,7 +50,7 @@ struct dial {
 	enum dial_purpose purpose;
 	struct worker *worker;     /* borrowed */
 	const struct chain *chain; /* borrowed; NULL: straight to the origin */
-	struct origin origin;
+	struct origin *origin;     /* owned, shared */
 	struct resolve_query *query; /* owned while resolving */
 	struct address addresses[RESOLVE_MAX_ADDRESSES];
 	size_t address_count;
@@ -89,6 +89,7 @@ free_dial(void *arg)
 	struct dial *dial = arg;
 
 	http_parser_free(dial->parser);
+	origin_unref(&dial->origin);
 	free(dial);
 }
 
@@ -130,7 +131,7 @@ fail(struct dial *dial, enum dial_result result, const char *detail)
 
 	if (dial->chain != NULL && detail[0] == '\0') {
 		snprintf(way, sizeof(way), "by the upstream proxy %s",
-		    dial->chain->proxy.key);
+		    dial->chain->proxy->key);
 		detail = way;
 	}
 	finish(dial, result, detail);
@@ -199,15 +200,15 @@ secure(struct dial *dial)
 	char route[ORIGIN_ROUTE_BYTES];
 	struct tls *tls;
 
-	if (!dial->origin.is_tls) {
+	if (!dial->origin->is_tls) {
 		finish(dial, DIAL_OK, "");
 		return;
 	}
 	set_state(dial, DIAL_SECURING);
 	stream_set_owner(dial->stream, &handshake_callbacks, dial);
 	tls = tls_connect(dial->worker->tls_client, stream_fd(dial->stream),
-	    origin_server_name(&dial->origin),
-	    origin_route(&dial->origin, route));
+	    origin_server_name(dial->origin),
+	    origin_route(dial->origin, route));
 	stream_secure(dial->stream, &tls);
 }
 
@@ -228,7 +229,7 @@ take_tunnel_answer(struct dial *dial)
 		return;
 	}
 	snprintf(detail, sizeof(detail), "%s answered %d %.*s",
-	    dial->chain->proxy.key, head->status,
+	    dial->chain->proxy->key, head->status,
 	    (int)(head->reason.length < 100 ? head->reason.length : 100),
 	    head->reason.at);
 	fail(dial,
@@ -278,7 +279,7 @@ static const struct stream_callbacks tunnel_callbacks = {
 static void
 ask_for_tunnel(struct dial *dial)
 {
-	const struct origin *origin = &dial->origin;
+	const struct origin *origin = dial->origin;
 	const char *authorization = dial->chain->authorization;
 	const char *bracket = strchr(origin->host, ':') != NULL ? "[" : "";
 	char *authority = xasprintf("%s%s%s:%u", bracket, origin->host,
@@ -317,7 +318,7 @@ on_connected(struct dial *dial)
 	    stream_new(dial->worker->loop, fd, &handshake_callbacks, dial);
 	stream_start_modestly(dial->stream);
 	if (dial->chain != NULL &&
-	    (dial->origin.is_tls || dial->purpose == DIAL_FOR_TUNNEL))
+	    (dial->origin->is_tls || dial->purpose == DIAL_FOR_TUNNEL))
 		ask_for_tunnel(dial);
 	else
 		secure(dial);
@@ -476,14 +477,14 @@ start_timer(struct dial *dial, event_callback_fn on_due, mono_us after_us)
 }
 
 struct dial *
-dial_start(struct worker *worker, const struct origin *origin,
+dial_start(struct worker *worker, struct origin *origin,
     enum dial_purpose purpose, dial_cb on_dialled, void *arg)
 {
 	const struct options *options = worker->house->options;
 	struct dial *dial = xcalloc(1, sizeof(*dial));
 
 	dial->worker = worker;
-	dial->origin = *origin;
+	dial->origin = origin_ref(origin);
 	dial->purpose = purpose;
 	dial->fd = -1;
 	dial->on_dialled = on_dialled;
@@ -495,7 +496,7 @@ dial_start(struct worker *worker, const struct origin *origin,
 			start_timer(dial, on_prohibited, 0);
 			return dial;
 		}
-		origin = &dial->chain->proxy;
+		origin = dial->chain->proxy;
 	}
 	start_timer(dial, on_dial_timeout, options->connect_timeout_us);
 	dial->query = resolver_ask(worker->resolver, origin, on_resolved, dial);

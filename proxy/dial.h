@@ -33,8 +33,9 @@ typedef void (*dial_cb)(enum dial_result result, struct stream *stream,
     const char *detail, void *arg);
 
 /* Speaks TLS when the origin is_tls; goes through --upstream-proxy where the
- * chain leads there.  Returns the dial, valid until the callback. */
-struct dial *dial_start(struct worker *worker, const struct origin *origin,
+ * chain leads there.  Refers to `origin`.  Returns the dial, valid until the
+ * callback. */
+struct dial *dial_start(struct worker *worker, struct origin *origin,
     enum dial_purpose purpose, dial_cb on_dialled, void *arg);
 void dial_cancel(struct dial **dial);
 

@@ -50,8 +50,17 @@ exchange_set_state(struct exchange *x, enum exchange_state next)
 
 /* ---- the end ---- */
 
-void
-exchange_release(struct exchange *x)
+static void
+free_exchange(void *arg)
+{
+	struct exchange *x = arg;
+
+	origin_unref(&x->origin);
+	free(x);
+}
+
+static void
+end_parts(struct exchange *x)
 {
 	if (x->dial != NULL)
 		dial_cancel(&x->dial);
@@ -59,7 +68,13 @@ exchange_release(struct exchange *x)
 		upstream_close(&x->upstream);
 	if (x->early != NULL)
 		evbuffer_free(x->early);
-	loop_later(x->worker->loop, free, x);
+}
+
+void
+exchange_release(struct exchange *x)
+{
+	end_parts(x);
+	loop_later(x->worker->loop, free_exchange, x);
 }
 
 /* Tells the client, whose callback may have brought us here, later. */
@@ -70,7 +85,8 @@ tell_client(void *arg)
 
 	if (x->client != NULL)
 		client_exchange_ended(x->client, x->outcome);
-	exchange_release(x);
+	end_parts(x);
+	free_exchange(x);
 }
 
 void
@@ -214,7 +230,7 @@ exchange_chain(const struct exchange *x)
 {
 	const struct chain *chain = &x->worker->house->options->chain;
 
-	return !x->origin.is_tls && chain_leads_to(chain, &x->origin) ? chain
+	return !x->origin->is_tls && chain_leads_to(chain, x->origin) ? chain
 								      : NULL;
 }
 
@@ -260,7 +276,7 @@ send_request(struct exchange *x)
 	const struct head *request = client_request(x->client);
 	const struct chain *chain = exchange_chain(x);
 	struct request_rewrite rewrite = {
-	    .origin = &x->origin,
+	    .origin = x->origin,
 	    .is_absolute = chain != NULL,
 	    .authorization = chain == NULL ? NULL : chain->authorization,
 	    .path = x->path,
@@ -331,7 +347,7 @@ on_dialled(enum dial_result result, struct stream *stream, const char *detail,
 
 	x->dial = NULL;
 	if (result == DIAL_OK) {
-		use(x, upstream_new(x->worker, &x->origin, &stream));
+		use(x, upstream_new(x->worker, x->origin, &stream));
 		return;
 	}
 	response_refuse(x,
@@ -345,7 +361,7 @@ void
 exchange_dial(struct exchange *x)
 {
 	x->dial =
-	    dial_start(x->worker, &x->origin, DIAL_FOR_REQUESTS, on_dialled, x);
+	    dial_start(x->worker, x->origin, DIAL_FOR_REQUESTS, on_dialled, x);
 }
 
 static void
@@ -353,18 +369,18 @@ open_record(struct exchange *x, const struct exchange_start *start)
 {
 	const struct head *request = client_request(x->client);
 	struct request_facts facts = {
-	    .method = head_span_copy(request->method),
-	    .user_agent = head_copy(request, FIELD_USER_AGENT),
-	    .traceparent = head_copy(request, FIELD_TRACEPARENT),
+	    .method = request->method,
+	    .user_agent = head_value(request, FIELD_USER_AGENT),
+	    .traceparent = head_value(request, FIELD_TRACEPARENT),
 	    .url = start->url,
-	    .origin = x->origin.key,
+	    .origin = x->origin->key,
 	    .tags = start->tags,
 	    .is_pipelined = start->is_pipelined,
 	};
 
 	x->record = ledger_request_began(
 	    client_record(x->client), &facts, clock_wall(), clock_mono());
-	keep_request(x->record, request);
+	keep_request(x->record, request, x->worker->house->plain_fields);
 }
 
 struct exchange *
@@ -375,12 +391,14 @@ exchange_start(const struct exchange_start *start)
 
 	x->client = start->client;
 	x->worker = client_worker(start->client);
-	x->origin = *start->origin;
 	x->path = start->path;
 	x->host = start->host;
-	open_record(x, start);
-	kept = pool_lease(x->worker->pool, &x->origin,
+	kept = pool_lease(x->worker->pool, start->origin,
 	    exchange_is_repeatable(x) ? LEASE_ANY : LEASE_RECENT, clock_mono());
+	/* What is leased goes there, by the same names. */
+	x->origin = kept != NULL ? origin_ref(upstream_origin(kept))
+				 : origin_new(start->origin);
+	open_record(x, start);
 	if (kept != NULL)
 		use(x, kept);
 	else

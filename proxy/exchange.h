@@ -18,7 +18,7 @@ struct refusal;
 
 struct exchange_start {
 	struct client *client;       /* borrowed, outlives the exchange */
-	const struct origin *origin; /* copied */
+	const struct origin *origin; /* borrowed for the call */
 	struct span path;            /* of the request head; borrowed */
 	struct span host;            /* Host to pass on; empty: the origin's */
 	const struct tags *tags;     /* borrowed for the call */

@@ -32,8 +32,8 @@ struct exchange {
 	struct client *client;          /* borrowed, outlives the exchange */
 	struct worker *worker;          /* borrowed */
 	struct ledger_exchange *record; /* NULL once the response has ended */
-	struct origin origin;
-	struct span path; /* in the client's head */
+	struct origin *origin;          /* owned, shared */
+	struct span path;               /* in the client's head */
 	struct span host;
 	struct dial *dial;         /* owned while LEASING */
 	struct upstream *upstream; /* owned from WAITING on */

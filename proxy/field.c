@@ -3,8 +3,8 @@
 /*
  * The names of fields that we know.
  *
- * A name is told by its length first: few of those in the table share one, so
- * that most names of strangers are never compared.
+ * A name is looked up by its length and two letters; what is found there is
+ * compared, and most names of strangers find nothing.
  */
 
 #include "proxy/field.h"
@@ -21,6 +21,8 @@
 #define HEAD FIELD_IS_FOR_HEADS
 
 static const char *const names[] = {
+    [FIELD_OTHER] = "",
+    [FIELD_LEAKPROXY] = OUR_PREFIX,
 #define FIELD(id, name, traits) [FIELD_##id] = name,
 #include "proxy/fields.def"
 #undef FIELD
@@ -42,12 +44,40 @@ static const uint8_t traits_of[FIELD_COUNT] = {
 
 static_assert(FIELD_COUNT <= 64, "a head has a bit for each");
 
-static bool
-is_name(struct span span, const char *name)
+/* Where each name is found, from slot_of() on; FIELD_OTHER ends the search. */
+#define SLOTS 256
+static uint8_t slots[SLOTS];
+
+static_assert(FIELD_COUNT <= SLOTS / 4, "searches are short, and end");
+
+static size_t
+slot_of(const char *name, size_t length)
 {
-	/* The first letters tell most of them apart. */
-	return ((span.at[0] ^ name[0]) & ~0x20) == 0 &&
-	    strncasecmp(span.at, name, span.length) == 0;
+	unsigned char first = (unsigned char)name[0] | 0x20;
+	unsigned char last = (unsigned char)name[length - 1] | 0x20;
+
+	return (length * 5 + first * 21u + last) % SLOTS;
+}
+
+/* Before main(), and before there are threads. */
+static void __attribute__((constructor)) fill_slots(void)
+{
+	for (uint8_t id = FIELD_LEAKPROXY + 1; id < FIELD_COUNT; id++) {
+		size_t slot = slot_of(names[id], lengths[id]);
+
+		while (slots[slot] != FIELD_OTHER)
+			slot = (slot + 1) % SLOTS;
+		slots[slot] = id;
+	}
+}
+
+/* Nearly all come in the usual case. */
+static bool
+is_name(struct span span, enum field_id id)
+{
+	return span.length == lengths[id] &&
+	    (memcmp(span.at, names[id], span.length) == 0 ||
+		strncasecmp(span.at, names[id], span.length) == 0);
 }
 
 static bool
@@ -61,20 +91,22 @@ is_ours(struct span name)
 enum field_id
 field_identify(struct span name)
 {
-	const uint8_t *end = lengths + FIELD_COUNT;
-	const uint8_t *at = lengths;
+	enum field_id id;
 
-	if (name.length == 0 || name.length > UINT8_MAX)
+	if (name.length == 0)
 		return FIELD_OTHER;
-	while (
-	    (at = memchr(at, (int)name.length, (size_t)(end - at))) != NULL) {
-		size_t id = (size_t)(at - lengths);
-
-		if (is_name(name, names[id]))
-			return (enum field_id)id;
-		at++;
+	for (size_t slot = slot_of(name.at, name.length);
+	     (id = slots[slot]) != FIELD_OTHER; slot = (slot + 1) % SLOTS) {
+		if (is_name(name, id))
+			return id;
 	}
 	return is_ours(name) ? FIELD_LEAKPROXY : FIELD_OTHER;
+}
+
+struct span
+field_name(enum field_id id)
+{
+	return (struct span){names[id], strlen(names[id])};
 }
 
 unsigned

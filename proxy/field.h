@@ -11,11 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A piece of a head's block; not NUL-terminated. */
-struct span {
-	const char *at;
-	size_t length;
-};
+#include "accounting/span.h"
 
 enum field_id {
 	FIELD_OTHER,     /* none of those below */
@@ -41,6 +37,10 @@ enum field_trait {
 
 /* Names are compared without case (RFC 9110 §5.1). */
 enum field_id field_identify(struct span name);
+
+/* As it is usually written; a prefix for FIELD_LEAKPROXY, empty for
+ * FIELD_OTHER. */
+struct span field_name(enum field_id id);
 
 /* Of enum field_trait; proxy/fields.def says what each means. */
 unsigned field_traits(enum field_id id);

@@ -23,6 +23,21 @@ head_fini(struct head *head)
 }
 
 void
+head_clear(struct head *head)
+{
+	struct field *fields = head->fields;
+	bool is_kept = head->field_max == FIRST_FIELDS;
+
+	if (is_kept)
+		head->fields = NULL;
+	head_fini(head);
+	if (is_kept) {
+		head->fields = fields;
+		head->field_max = FIRST_FIELDS;
+	}
+}
+
+void
 head_add(struct head *head, struct span name, struct span value)
 {
 	enum field_id id;
@@ -66,6 +81,14 @@ head_find(const struct head *head, enum field_id id)
 			return &head->fields[i];
 	}
 	return NULL;
+}
+
+struct span
+head_value(const struct head *head, enum field_id id)
+{
+	const struct field *field = head_find(head, id);
+
+	return field == NULL ? (struct span){NULL, 0} : field->value;
 }
 
 size_t

@@ -34,10 +34,14 @@ struct head {
 	size_t field_max;
 	uint64_t present;   /* a bit for each field_id that is there */
 	bool has_nominated; /* Connection names fields (RFC 9110 §7.6.1) */
-	char *block;        /* owned: the head as received */
+	char *block; /* owned: the head as received, empty line and all */
+	size_t block_length;
 };
 
 void head_fini(struct head *head);
+
+/* Empties it; room for as many fields as most have is kept. */
+void head_clear(struct head *head);
 
 /* Adds a field; the spans must lie in the block. */
 void head_add(struct head *head, struct span name, struct span value);
@@ -51,6 +55,9 @@ bool head_method_is(const struct head *head, const char *method);
 
 /* Returns the first of these fields, or NULL. */
 const struct field *head_find(const struct head *head, enum field_id id);
+
+/* Returns its value; at NULL where there is no such field. */
+struct span head_value(const struct head *head, enum field_id id);
 
 /* How many of them there are. */
 size_t head_count(const struct head *head, enum field_id id);

@@ -45,7 +45,7 @@ http_next(struct http_parser *parser)
 		parser->has_no_body = false;
 		parser->interim_bytes = 0;
 	}
-	head_fini(&parser->head);
+	head_clear(&parser->head);
 	head_fini(&parser->trailer);
 	free(parser->partial);
 	parser->partial = NULL;
@@ -67,6 +67,7 @@ http_parser_free(struct http_parser *parser)
 	if (parser == NULL)
 		return;
 	http_next(parser);
+	head_fini(&parser->head);
 	free(parser);
 }
 
@@ -182,8 +183,9 @@ http_collect(
 	/* What is behind a head that came in one piece is not copied. */
 	if (is_whole)
 		length = (size_t)(end - bytes);
-	parser->partial =
-	    xreallocarray(parser->partial, before + length + 1, 1);
+	parser->partial = parser->partial == NULL
+	    ? xmalloc(length + 1)
+	    : xreallocarray(parser->partial, before + length + 1, 1);
 	memcpy(parser->partial + before, bytes, length);
 	parser->partial_length = before + length;
 	/* strncmp() may look on behind a difference, up to a NUL. */

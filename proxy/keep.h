@@ -7,12 +7,21 @@
  * captures them.  The worker's thread.
  */
 
+#include <stdint.h>
+
 #include "accounting/ledger.h"
+#include "accounting/secrets.h"
 #include "proxy/head.h"
+
+/* Returns the fields, a bit for each enum field_id, whose names tell no secret
+ * and that are not meant for us. */
+uint64_t keep_plain_fields(const struct secrets *secrets);
 
 /* Borrow the head for the call.  The response's is told before
  * ledger_response_began(). */
-void keep_request(struct ledger_exchange *record, const struct head *head);
-void keep_response(struct ledger_exchange *record, const struct head *head);
+void keep_request(struct ledger_exchange *record, const struct head *head,
+    uint64_t plain_fields);
+void keep_response(struct ledger_exchange *record, const struct head *head,
+    uint64_t plain_fields);
 
 #endif

@@ -7,12 +7,85 @@
 #include "proxy/origin.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "accounting/memory.h"
+
+/* ---- to keep ---- */
+
+/* Copies a string, and returns where the next one goes. */
+static char *
+put(const char **copy, char *room, const char *string)
+{
+	*copy = room;
+	return stpcpy(room, string) + 1;
+}
+
+struct origin *
+origin_new(const struct origin *origin)
+{
+	struct origin *copy = xcalloc(1,
+	    sizeof(*copy) + strlen(origin->host) + strlen(origin->server_name) +
+		strlen(origin->key) + 3);
+	char *room = (char *)(copy + 1);
+
+	copy->ref_count = 1;
+	copy->is_tls = origin->is_tls;
+	copy->port = origin->port;
+	room = put(&copy->host, room, origin->host);
+	room = put(&copy->server_name, room, origin->server_name);
+	(void)put(&copy->key, room, origin->key);
+	return copy;
+}
+
+struct origin *
+origin_ref(struct origin *origin)
+{
+	assert(origin->ref_count > 0);
+	origin->ref_count++;
+	return origin;
+}
+
+void
+origin_unref(struct origin **originp)
+{
+	struct origin *origin = *originp;
+
+	*originp = NULL;
+	if (origin == NULL)
+		return;
+	assert(origin->ref_count > 0);
+	if (--origin->ref_count == 0)
+		free(origin);
+}
+
+/* ---- to read ---- */
+
+static void
+begin(struct origin_draft *draft)
+{
+	draft->origin.ref_count = 0;
+	draft->origin.host = draft->host;
+	draft->origin.server_name = draft->server_name;
+	draft->origin.key = draft->key;
+	draft->server_name[0] = '\0';
+}
+
+void
+origin_draft(struct origin_draft *draft, const struct origin *origin)
+{
+	begin(draft);
+	draft->origin.is_tls = origin->is_tls;
+	draft->origin.port = origin->port;
+	strcpy(draft->host, origin->host);
+	strcpy(draft->server_name, origin->server_name);
+	strcpy(draft->key, origin->key);
+}
 
 static uint16_t
 own_port(bool is_tls)
@@ -42,21 +115,23 @@ add_authority(char *to, const char *host, unsigned port)
 }
 
 static void
-write_key(struct origin *origin)
+write_key(struct origin_draft *draft)
 {
+	const struct origin *origin = &draft->origin;
+
 	add_authority(
-	    stpcpy(origin->key, origin->is_tls ? "https://" : "http://"),
+	    stpcpy(draft->key, origin->is_tls ? "https://" : "http://"),
 	    origin_server_name(origin), origin->port);
 }
 
 void
-origin_set_tls(struct origin *origin, bool is_tls)
+origin_set_tls(struct origin_draft *draft, bool is_tls)
 {
 	/* Without TLS there is nobody to verify: who is where. */
 	if (!is_tls)
-		origin->server_name[0] = '\0';
-	origin->is_tls = is_tls;
-	write_key(origin);
+		draft->server_name[0] = '\0';
+	draft->origin.is_tls = is_tls;
+	write_key(draft);
 }
 
 /* Letters, digits and what occurs in names: nothing that could end a host in
@@ -83,7 +158,7 @@ origin_copy_host(char copy[ORIGIN_HOST_BYTES], const char *host, size_t length)
 
 /* Reads "[v6]"; *length is what of the authority that was. */
 static bool
-set_v6_host(struct origin *origin, struct span authority, size_t *length)
+set_v6_host(struct origin_draft *draft, struct span authority, size_t *length)
 {
 	const char *end = memchr(authority.at, ']', authority.length);
 	struct in6_addr address;
@@ -99,7 +174,7 @@ set_v6_host(struct origin *origin, struct span authority, size_t *length)
 	text[text_length] = '\0';
 	if (inet_pton(AF_INET6, text, &address) != 1)
 		return false;
-	inet_ntop(AF_INET6, &address, origin->host, sizeof(origin->host));
+	inet_ntop(AF_INET6, &address, draft->host, sizeof(draft->host));
 	*length = text_length + 2;
 	return true;
 }
@@ -122,7 +197,7 @@ parse_port(struct span text, uint16_t *port)
 
 bool
 origin_parse_authority(
-    struct span authority, uint16_t default_port, struct origin *origin)
+    struct span authority, uint16_t default_port, struct origin_draft *draft)
 {
 	const char *end = authority.at + authority.length;
 	size_t host_length;
@@ -130,29 +205,29 @@ origin_parse_authority(
 
 	if (authority.length == 0)
 		return false;
-	origin->server_name[0] = '\0';
+	begin(draft);
 	if (authority.at[0] == '[') {
-		if (!set_v6_host(origin, authority, &host_length))
+		if (!set_v6_host(draft, authority, &host_length))
 			return false;
 	} else {
 		const char *colon = memchr(authority.at, ':', authority.length);
 
 		host_length = colon == NULL ? authority.length
 					    : (size_t)(colon - authority.at);
-		if (!origin_copy_host(origin->host, authority.at, host_length))
+		if (!origin_copy_host(draft->host, authority.at, host_length))
 			return false;
 	}
 	if (host_length == authority.length) {
-		origin->port = default_port;
-		origin_set_tls(origin, default_port == 443);
+		draft->origin.port = default_port;
+		origin_set_tls(draft, default_port == 443);
 		return default_port != 0;
 	}
 	port.at = authority.at + host_length + 1;
 	port.length = (size_t)(end - port.at);
 	if (authority.at[host_length] != ':' ||
-	    !parse_port(port, &origin->port))
+	    !parse_port(port, &draft->origin.port))
 		return false;
-	origin_set_tls(origin, default_port == 443);
+	origin_set_tls(draft, default_port == 443);
 	return true;
 }
 
@@ -178,7 +253,7 @@ ends_authority(char c)
 
 bool
 origin_parse_absolute(
-    struct span target, struct origin *origin, struct span *path)
+    struct span target, struct origin_draft *draft, struct span *path)
 {
 	bool is_tls = false;
 	struct span authority;
@@ -195,22 +270,37 @@ origin_parse_absolute(
 		authority.length++;
 	path->at = target.at + authority.length;
 	path->length = target.length - authority.length;
-	return origin_parse_authority(authority, own_port(is_tls), origin);
+	return origin_parse_authority(authority, own_port(is_tls), draft);
 }
 
 bool
-origin_set_server_name(struct origin *origin, const char *name)
+origin_set_server_name(struct origin_draft *draft, const char *name)
 {
 	char copy[ORIGIN_HOST_BYTES];
 
-	if (strcasecmp(name, origin->host) == 0) {
-		origin->server_name[0] = '\0';
+	if (strcasecmp(name, draft->host) == 0) {
+		draft->server_name[0] = '\0';
 	} else {
 		if (!origin_copy_host(copy, name, strlen(name)))
 			return false;
-		memcpy(origin->server_name, copy, sizeof(copy));
+		strcpy(draft->server_name, copy);
 	}
-	write_key(origin);
+	write_key(draft);
+	return true;
+}
+
+bool
+origin_rename(struct origin **origin, const char *name)
+{
+	struct origin_draft draft;
+
+	if (strcasecmp(name, origin_server_name(*origin)) == 0)
+		return true;
+	origin_draft(&draft, *origin);
+	if (!origin_set_server_name(&draft, name))
+		return false;
+	origin_unref(origin);
+	*origin = origin_new(&draft.origin);
 	return true;
 }
 
@@ -237,18 +327,15 @@ origin_host_field(const struct origin *origin, char field[ORIGIN_KEY_BYTES])
 	    origin->port == own_port(origin->is_tls) ? 0 : origin->port);
 }
 
-char *
-origin_url(const struct origin *origin, struct span path)
+void
+origin_url(const struct origin *origin, struct span path, struct text *url)
 {
-	bool has_slash = path.length > 0 && path.at[0] != '?';
-	size_t key_length = strlen(origin->key);
-	char *url = xcalloc(1, key_length + 1 + path.length + 1);
-	char *to = mempcpy(url, origin->key, key_length);
-
-	if (!has_slash)
-		*to++ = '/';
-	memcpy(to, path.at, path.length);
-	return url;
+	text_clear(url);
+	text_add_string(url, origin->key);
+	if (path.length == 0 || path.at[0] == '?')
+		text_add(url, "/", 1);
+	text_add_span(url, path);
+	text_add(url, "", 1);
 }
 
 bool

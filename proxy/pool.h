@@ -16,6 +16,14 @@
 #define POOL_MAX_IDLE 1024
 #define POOL_MAX_IDLE_PER_ORIGIN 128
 
+/*
+ * An idle TLS connection costs 14 KiB.  Most hosts that are asked once are not
+ * asked again, so of connections that are alone at an origin of which no more
+ * is known, few rest.  Who comes back after all resumes the session, and is no
+ * stranger any more.
+ */
+#define POOL_MAX_STRANGERS 16
+
 struct pool;
 
 struct pool *pool_new(void);
@@ -43,6 +51,9 @@ void pool_give_back(struct pool *pool, struct upstream **upstream, mono_us now);
 
 /* An idle connection said something or ended: closes it. */
 void pool_drop(struct pool *pool, struct upstream *upstream);
+
+/* A connection ends that is not idle, and may have been. */
+void pool_forget(struct pool_place *place);
 
 /* Closes all; more may come. */
 void pool_clear(struct pool *pool);

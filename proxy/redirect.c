@@ -103,7 +103,7 @@ check(struct client *client, const struct address *caller,
 		    "no rule redirected it: --redirect takes what leakproxy "
 		    "redirect-rules sends there; a proxy's address is "
 		    "--listen's");
-	else if (client->is_local && is_our_socket(peer))
+	else if (client_is_local(client) && is_our_socket(peer))
 		refuse(client, CLOSE_LOOP,
 		    "a loop: it is our own, and the rules redirected it: have "
 		    "them spare our user, leakproxy redirect-rules --uid");
@@ -114,7 +114,7 @@ check(struct client *client, const struct address *caller,
 		refuse(client, CLOSE_NOT_ALLOWED,
 		    "link-local addresses are not proxied to: spare them in "
 		    "the rules, or see --allow-destination");
-	else if (!client->is_local &&
+	else if (!client_is_local(client) &&
 	    !policy_allows(client->worker->policy, from) &&
 	    !destination_is_here(from))
 		refuse(client, CLOSE_NOT_ALLOWED,
@@ -142,8 +142,7 @@ redirect_accept(struct worker *worker, int fd, const struct address *address)
 	}
 	units_address_text(client->destination, text);
 	record->target = xstrdup(text);
-	client->is_local = client_ask_peer(client, &peer);
-	record->is_local = client->is_local;
+	record->is_local = client_ask_peer(client, &peer);
 	if (check(client, address, &peer))
 		connect_redirected(client);
 }

@@ -62,7 +62,7 @@ agrees_with_host(const struct head *request, const struct origin *origin)
 {
 	const struct field *host = head_find(request, FIELD_HOST);
 	char usual[ORIGIN_KEY_BYTES];
-	struct origin named;
+	struct origin_draft named;
 
 	if (host == NULL)
 		return true;
@@ -71,7 +71,7 @@ agrees_with_host(const struct head *request, const struct origin *origin)
 		return true;
 	if (!origin_parse_authority(
 		host->value, origin->is_tls ? 443 : 80, &named) ||
-	    named.port != origin->port)
+	    named.origin.port != origin->port)
 		return false;
 	return strcmp(named.host, origin->host) == 0 ||
 	    strcmp(named.host, origin_server_name(origin)) == 0;
@@ -81,15 +81,16 @@ agrees_with_host(const struct head *request, const struct origin *origin)
  * was to go.  It need not be who the SNI says: that is the origin's to judge.
  */
 static bool
-takes_name_from_host(const struct head *request, struct origin *origin)
+takes_name_from_host(const struct head *request, struct origin_draft *draft)
 {
 	const struct field *host = head_find(request, FIELD_HOST);
-	struct origin named;
+	struct origin_draft named;
 
 	if (host == NULL)
 		return true;
-	return origin_parse_authority(host->value, origin->port, &named) &&
-	    (origin->is_tls || origin_set_server_name(origin, named.host));
+	return origin_parse_authority(
+		   host->value, draft->origin.port, &named) &&
+	    (draft->origin.is_tls || origin_set_server_name(draft, named.host));
 }
 
 bool
@@ -115,20 +116,21 @@ is_origin_form(const struct head *request)
  */
 static const char *
 read_target(struct client *client, const struct head *request,
-    struct origin *origin, struct span *path)
+    struct origin_draft *draft, struct span *path)
 {
+	const struct origin *origin = &draft->origin;
 	struct span target = request->target;
 	bool is_tls = stream_tls(client->stream) != NULL;
 
 	if (memchr(target.at, '#', target.length) != NULL)
 		return "a fragment has no place in a request target";
 	if (client->target != NULL && is_origin_form(request)) {
-		*origin = *client->target;
-		origin_set_tls(origin, is_tls);
+		origin_draft(draft, client->target);
+		origin_set_tls(draft, is_tls);
 		*path = target;
 		return NULL;
 	}
-	if (!origin_parse_absolute(target, origin, path))
+	if (!origin_parse_absolute(target, draft, path))
 		return client->target == NULL
 		    ? "this is a forward proxy: the request target must be an "
 		      "absolute http:// URL (set HTTP_PROXY, not the URL's "
@@ -140,7 +142,7 @@ read_target(struct client *client, const struct head *request,
 		!origin_is_same_authority(origin, client->target)))
 		return "the request target disagrees with its CONNECT";
 	if (client->target != NULL && origin->is_tls &&
-	    !origin_set_server_name(origin, origin_server_name(client->target)))
+	    !origin_set_server_name(draft, origin_server_name(client->target)))
 		return "the SNI is no host name";
 	/* RFC 9112 §3.2.4: the last proxy turns this into "*". */
 	if (path->length == 0 && head_method_is(request, "OPTIONS"))
@@ -181,18 +183,17 @@ forward(struct client *client, const struct head *request)
 	const struct field *host = head_find(request, FIELD_HOST);
 	struct exchange_start start = {
 	    .client = client, .is_pipelined = client->is_pipelined};
-	struct origin origin;
+	struct origin_draft draft;
 	struct tags tags = {0};
-	const char *mistake =
-	    read_target(client, request, &origin, &start.path);
-	char *url;
+	const char *mistake = read_target(client, request, &draft, &start.path);
 
 	if (mistake == NULL && !request_has_valid_host(request))
 		mistake = "exactly one Host field is needed";
 	if (mistake == NULL && client->destination != NULL) {
-		if (!takes_name_from_host(request, &origin))
+		if (!takes_name_from_host(request, &draft))
 			mistake = "Host is neither a host nor host:port";
-	} else if (mistake == NULL && !agrees_with_host(request, &origin)) {
+	} else if (mistake == NULL &&
+	    !agrees_with_host(request, &draft.origin)) {
 		mistake = "Host disagrees with the request target";
 	}
 	if (mistake != NULL) {
@@ -208,17 +209,16 @@ forward(struct client *client, const struct head *request)
 	request_read_tags(client, request, &tags);
 	if (host != NULL)
 		start.host = host->value;
-	start.origin = &origin;
+	start.origin = &draft.origin;
 	start.tags = &tags;
-	url = origin_url(&origin, start.path);
-	start.url = url;
+	origin_url(&draft.origin, start.path, &client->worker->scratch);
+	start.url = client->worker->scratch.bytes;
 	client->is_ending = client->is_ending || !request->keeps_alive ||
 	    client->worker->house->options->is_strict ||
 	    client->worker->is_draining;
 	client->is_request_read = false;
 	client_set_state(client, CLIENT_EXCHANGING);
 	client->exchange = exchange_start(&start);
-	free(url);
 	tags_fini(&tags);
 }
 
@@ -328,7 +328,8 @@ request_take_bytes(struct client *client, const char *bytes, size_t length)
 	case CLIENT_SNIFFING:
 		return sniff_take(client, bytes, length);
 	case CLIENT_RELAYING:
-		return tunnel_client_bytes(client->tunnel, bytes, length);
+		return tunnel_client_bytes(
+		    client->opaque->tunnel, bytes, length);
 	case CLIENT_DIALLING:
 		return 0;
 	case CLIENT_SECURING:

@@ -53,7 +53,7 @@ response_refuse(struct exchange *x, struct refusal *refusal)
 	stream_write(client_stream(x->client), &part, 1);
 	ledger_response_ended(&x->record, RESPONSE_COMPLETE, now);
 	ledger_counters(x->worker->ledger)->refused_requests++;
-	log_debug("%s: %d %s %s", x->origin.key, refusal->status,
+	log_debug("%s: %d %s %s", x->origin->key, refusal->status,
 	    refusal->token, refusal->detail);
 	exchange_end(x, refusal->says_close ? EXCHANGE_CLOSE : EXCHANGE_KEEP);
 }
@@ -256,7 +256,7 @@ begin_response(struct exchange *x, const struct head *response)
 	    .says_close = x->says_close,
 	    .is_early = !x->is_request_complete,
 	    .is_escalated = is_escalated};
-	keep_response(x->record, response);
+	keep_response(x->record, response, x->worker->house->plain_fields);
 	ledger_response_began(x->record, &facts, now);
 	exchange_set_state(x, EXCHANGE_RECEIVING);
 	send_head(x, response);
@@ -274,7 +274,7 @@ refuse_challenge(struct exchange *x)
 	    &(struct refusal){.status = dial_status(DIAL_CHAIN_CREDENTIALS),
 		.token = dial_token(DIAL_CHAIN_CREDENTIALS),
 		.text = dial_text(DIAL_CHAIN_CREDENTIALS),
-		.detail = exchange_chain(x)->proxy.key});
+		.detail = exchange_chain(x)->proxy->key});
 	upstream_close(&x->upstream);
 }
 

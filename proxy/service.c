@@ -25,6 +25,7 @@
 #include "proxy/base/log.h"
 #include "proxy/descriptors.h"
 #include "proxy/door.h"
+#include "proxy/keep.h"
 #include "proxy/option_policy.h"
 #include "proxy/trust.h"
 #include "proxy/units.h"
@@ -157,6 +158,7 @@ furnish_house(struct service *service, const struct address *admin)
 		.allowed = service->options->allowed_destinations,
 		.allowed_count = service->options->allowed_destination_count},
 	    .via_name = service->via_name,
+	    .plain_fields = keep_plain_fields(service->options->secrets),
 	    .connection_count = &service->connection_count,
 	    .max_connections = max_connections(service->options),
 	};
@@ -398,8 +400,10 @@ struct gathering {
 };
 
 struct part {
-	struct gathering *gathering;
-	struct snapshot *snapshot;
+	struct gathering *gathering;  /* borrowed, ends with its last part */
+	struct worker_thread *thread; /* borrowed: whose part it is */
+	struct ledger_view *view;     /* owned until there is a snapshot */
+	struct snapshot *snapshot;    /* owned */
 };
 
 /* Seals the whole, with what no worker knows. */
@@ -440,14 +444,26 @@ take_part(void *arg)
 		finish_gathering(gathering);
 }
 
-/* In the worker's thread. */
+/* In the worker's thread, a step for each turn of its loop. */
 static void
-give_part(struct worker *worker, void *arg)
+step_part(struct worker *worker, void *arg)
 {
 	struct part *part = arg;
 
-	part->snapshot = worker_snapshot(worker, &part->gathering->query);
-	loop_post(part->gathering->asker, take_part, part);
+	part->snapshot = worker_step_view(worker, &part->view);
+	if (part->snapshot == NULL)
+		worker_ask(part->thread, step_part, part);
+	else
+		loop_post(part->gathering->asker, take_part, part);
+}
+
+static void
+begin_part(struct worker *worker, void *arg)
+{
+	struct part *part = arg;
+
+	part->view = worker_begin_view(worker, &part->gathering->query);
+	step_part(worker, part);
 }
 
 void
@@ -473,7 +489,8 @@ service_gather(void *arg, struct loop *asker,
 		struct part *part = xcalloc(1, sizeof(*part));
 
 		part->gathering = gathering;
-		worker_ask(service->workers[i], give_part, part);
+		part->thread = service->workers[i];
+		worker_ask(service->workers[i], begin_part, part);
 	}
 }
 

@@ -49,7 +49,7 @@ name_by_hello(struct client *client, const struct client_hello *hello)
 	struct conn_record *record = ledger_conn_record(client->record);
 
 	if (client->destination == NULL || hello->server_name[0] == '\0' ||
-	    !origin_set_server_name(client->target, hello->server_name))
+	    !origin_rename(&client->target, hello->server_name))
 		return;
 	free(record->target);
 	record->target =
@@ -70,8 +70,8 @@ take_hello(
 
 	switch (client_hello_read(bytes, length, &hello)) {
 	case CLIENT_HELLO_NEEDS_MORE:
-		if (client->hello.length == 0)
-			text_add(&client->hello, bytes, length);
+		if (client->opaque->hello.length == 0)
+			text_add(&client->opaque->hello, bytes, length);
 		return fresh;
 	case CLIENT_HELLO_WHOLE:
 		name_by_hello(client, &hello);
@@ -94,9 +94,9 @@ take_hello(
 static size_t
 take_more_hello(struct client *client, const char *bytes, size_t length)
 {
-	text_add(&client->hello, bytes, length);
-	return take_hello(
-	    client, client->hello.bytes, client->hello.length, length);
+	text_add(&client->opaque->hello, bytes, length);
+	return take_hello(client, client->opaque->hello.bytes,
+	    client->opaque->hello.length, length);
 }
 
 /* ---- plain HTTP ---- */
@@ -119,7 +119,7 @@ is_http(const struct client *client, const char *bytes, size_t length)
 size_t
 sniff_take(struct client *client, const char *bytes, size_t length)
 {
-	if (client->hello.length > 0)
+	if (client->opaque->hello.length > 0)
 		return take_more_hello(client, bytes, length);
 	if (bytes[0] == TLS_HANDSHAKE && wants_hello(client))
 		return take_hello(client, bytes, length, length);

@@ -354,6 +354,9 @@ read_tls(struct stream *stream)
 			end_tls(stream, result);
 			return;
 		}
+		/* What comes later, an end too, wakes us again. */
+		if (!tls_may_have_more(stream->tls))
+			return;
 	}
 	if (tls_has_pending(stream->tls))
 		event_active(&stream->read_event, EV_READ, 0);

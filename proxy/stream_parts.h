@@ -66,6 +66,7 @@ struct stream {
 	bool has_close_notify;  /* the other side's */
 	bool was_cut;           /* its FIN came without one */
 	int fd;                 /* owned */
+	int fin_bytes;          /* what our end added; 0: it is not out */
 	struct tls *tls;        /* owned; NULL where plain */
 	struct evbuffer *queue; /* owned; NULL while there is nothing */
 	char *kept;             /* owned: shown and not taken */
@@ -75,7 +76,6 @@ struct stream {
 	int64_t taken_received_bytes; /* by stream_take_bytes() */
 	int64_t taken_sent_bytes;
 	int64_t bytes_after_fin;
-	int64_t fin_bytes;
 	struct stream_passage *passage; /* owned; NULL: none yet */
 	struct event read_event;
 	struct event *write_event; /* owned; NULL until the socket was full */

@@ -63,8 +63,11 @@ send_plain(struct stream *stream, struct iovec *parts, size_t count)
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 	ssize_t sent;
 
+	/* The kernel takes one part for less than a list of one. */
 	do {
-		sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+		sent = count == 1 ? send(stream->fd, parts[0].iov_base,
+					parts[0].iov_len, MSG_NOSIGNAL)
+				  : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	if (sent >= 0) {
 		stream->sent_bytes += sent;
@@ -161,9 +164,11 @@ send_fin(struct stream *stream)
 {
 	stream->fin_bytes = 1;
 	if (stream->tls != NULL) {
-		stream->fin_bytes -= tls_sent_bytes(stream->tls);
+		int64_t before = tls_sent_bytes(stream->tls);
+
 		(void)tls_shutdown(stream->tls);
-		stream->fin_bytes += tls_sent_bytes(stream->tls);
+		stream->fin_bytes +=
+		    (int)(tls_sent_bytes(stream->tls) - before);
 	}
 	(void)shutdown(stream->fd, SHUT_WR);
 	stream->has_sent_fin = true;

@@ -15,8 +15,8 @@
 
 #define FIRST_BYTES 512
 
-static void
-make_room(struct text *text, size_t length)
+void
+text_make_room(struct text *text, size_t length)
 {
 	size_t size = text->size == 0 ? FIRST_BYTES : text->size;
 
@@ -24,38 +24,6 @@ make_room(struct text *text, size_t length)
 		size *= 2;
 	text->bytes = xreallocarray(text->bytes, size, 1);
 	text->size = size;
-}
-
-char *
-text_grow(struct text *text, size_t length)
-{
-	char *start;
-
-	if (text->size - text->length < length)
-		make_room(text, length);
-	start = text->bytes + text->length;
-	text->length += length;
-	return start;
-}
-
-void
-text_add(struct text *text, const void *bytes, size_t length)
-{
-	/* An empty span may have no bytes to point at. */
-	if (length > 0)
-		memcpy(text_grow(text, length), bytes, length);
-}
-
-void
-text_add_string(struct text *text, const char *string)
-{
-	text_add(text, string, strlen(string));
-}
-
-void
-text_add_span(struct text *text, struct span span)
-{
-	text_add(text, span.at, span.length);
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "accounting/units.h"
 #include "proxy/head.h"
@@ -19,16 +20,46 @@ struct text {
 	size_t size;
 };
 
-/* Adds `length` bytes, at least one, for the caller to fill in; borrowed until
- * the next call. */
-char *text_grow(struct text *text, size_t length);
+/* Makes room for at least so many bytes more. */
+void text_make_room(struct text *text, size_t length);
 
-void text_add(struct text *text, const void *bytes, size_t length);
-void text_add_string(struct text *text, const char *string);
-void text_add_span(struct text *text, struct span span);
+/* Those below that are inline write what every head has. */
 
-/* Adds decimal digits; text_addf() costs some 1000 instructions more, which
- * counts in what every head has. */
+/* Adds `length` bytes for the caller to fill in; borrowed until the next
+ * call. */
+static inline char *
+text_grow(struct text *text, size_t length)
+{
+	char *start;
+
+	if (text->size - text->length < length)
+		text_make_room(text, length);
+	start = text->bytes + text->length;
+	text->length += length;
+	return start;
+}
+
+static inline void
+text_add(struct text *text, const void *bytes, size_t length)
+{
+	/* An empty span may have no bytes to point at. */
+	if (length > 0)
+		memcpy(text_grow(text, length), bytes, length);
+}
+
+static inline void
+text_add_string(struct text *text, const char *string)
+{
+	text_add(text, string, strlen(string));
+}
+
+static inline void
+text_add_span(struct text *text, struct span span)
+{
+	text_add(text, span.at, span.length);
+}
+
+/* Adds decimal digits; text_addf() costs some 1000 instructions more. */
 void text_add_number(struct text *text, uint64_t number);
 
 void text_addf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);

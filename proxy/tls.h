@@ -91,9 +91,16 @@ enum tls_result tls_shutdown(struct tls *tls);
 /* Whether decrypted bytes wait inside the session, unseen by the socket. */
 bool tls_has_pending(const struct tls *tls);
 
+/* Whether another read might find something at once: decrypted bytes wait, or
+ * the last read of the socket did not empty it. */
+bool tls_may_have_more(const struct tls *tls);
+
 /* Wire bytes so far. */
 int64_t tls_received_bytes(const struct tls *tls);
 int64_t tls_sent_bytes(const struct tls *tls);
+
+/* Whether it took up a session of before. */
+bool tls_is_resumed(const struct tls *tls);
 
 /* "TLSv1.3"; static. */
 const char *tls_version(const struct tls *tls);

@@ -94,14 +94,17 @@ static int
 on_read(BIO *bio, char *bytes, int size)
 {
 	struct tls_bio *end = BIO_get_data(bio);
+	size_t wanted;
 	ssize_t length;
 
 	BIO_clear_retry_flags(bio);
 	if (end->early != NULL)
 		return read_early(end, bytes, (size_t)size);
+	wanted = read_size(end, (size_t)size);
 	do {
-		length = recv(end->fd, bytes, read_size(end, (size_t)size), 0);
+		length = recv(end->fd, bytes, wanted, 0);
 	} while (length < 0 && errno == EINTR);
+	end->is_dry = length < (ssize_t)wanted;
 	if (length > 0)
 		note_received(end, bytes, (size_t)length);
 	else if (length == 0)

@@ -25,6 +25,7 @@ struct tls_records {
 /* Embedded by value in the session that it serves; all zero to begin with. */
 struct tls_bio {
 	int fd; /* borrowed */
+	bool is_dry; /* the last read got less than there was room for */
 	bool was_reset;
 	bool has_more;         /* what is written is followed at once by more */
 	size_t read_max_bytes; /* at a time */

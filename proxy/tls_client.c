@@ -14,68 +14,30 @@
 #include <string.h>
 
 #include <openssl/x509v3.h>
-#include <uthash.h>
 
 #include "accounting/memory.h"
 #include "certs/identity.h"
 #include "proxy/hosts.h"
 #include "proxy/options.h"
-
-#define MAX_SESSIONS 1024
-
-/* The last session on a route, for resumption. */
-struct origin_session {
-	char *route;          /* owned */
-	SSL_SESSION *session; /* owned */
-	UT_hash_handle hh;
-};
+#include "proxy/tls_sessions.h"
 
 struct tls_client {
 	struct tls_client_settings settings; /* borrowed, without the roots */
 	SSL_CTX *context;                    /* owned */
-	struct origin_session *sessions;     /* owned, oldest first */
+	struct tls_sessions *sessions;       /* owned */
 };
 
 /* ---- sessions to resume ---- */
 
-static void
-forget_session(struct tls_client *client, struct origin_session *session)
-{
-	HASH_DEL(client->sessions, session);
-	SSL_SESSION_free(session->session);
-	free(session->route);
-	free(session);
-}
-
-static void
-forget_sessions(struct tls_client *client)
-{
-	struct origin_session *session;
-	struct origin_session *next;
-
-	HASH_ITER (hh, client->sessions, session, next)
-		forget_session(client, session);
-}
-
-/* OpenSSL made a session; returning 1 keeps the reference. */
+/* OpenSSL made a session; returning 0 leaves it to OpenSSL. */
 static int
-keep_session(SSL *ssl, SSL_SESSION *ssl_session)
+keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = SSL_get_app_data(ssl);
-	struct tls_client *client = tls->client;
-	struct origin_session *session;
 
-	HASH_FIND_STR(client->sessions, tls->route, session);
-	if (session != NULL)
-		forget_session(client, session);
-	else if (HASH_COUNT(client->sessions) >= MAX_SESSIONS)
-		forget_session(client, client->sessions);
-	session = xcalloc(1, sizeof(*session));
-	session->route = xstrdup(tls->route);
-	session->session = ssl_session;
-	HASH_ADD_KEYPTR(hh, client->sessions, session->route,
-	    strlen(session->route), session);
-	return 1;
+	tls->has_new_ticket = true;
+	tls_sessions_keep(tls->client->sessions, tls->route, session);
+	return 0;
 }
 
 /* ---- verification ---- */
@@ -157,6 +119,7 @@ tls_client_new(
 	struct tls_client *client = xcalloc(1, sizeof(*client));
 
 	client->settings = *settings;
+	client->sessions = tls_sessions_new();
 	client->context =
 	    tls_context_new(TLS_client_method(), settings->keylog);
 	if (client->context == NULL) {
@@ -178,7 +141,7 @@ tls_client_new(
 void
 tls_client_set_roots(struct tls_client *client, const struct tls_roots *roots)
 {
-	forget_sessions(client);
+	tls_sessions_clear(client->sessions);
 	SSL_CTX_set1_cert_store(client->context, roots->store);
 }
 
@@ -187,7 +150,7 @@ tls_client_free(struct tls_client *client)
 {
 	if (client == NULL)
 		return;
-	forget_sessions(client);
+	tls_sessions_free(client->sessions);
 	SSL_CTX_free(client->context);
 	free(client);
 }
@@ -223,7 +186,7 @@ tls_connect(
 {
 	struct tls *tls = tls_session_new(client->context, fd, host);
 	size_t length = strlen(tls->host);
-	struct origin_session *session;
+	SSL_SESSION *session = tls_sessions_find(client->sessions, route);
 
 	/* The root's dot is in no certificate and in no SNI. */
 	if (length > 1 && tls->host[length - 1] == '.')
@@ -234,9 +197,9 @@ tls_connect(
 	if (!expect(tls))
 		abort(); /* only for want of memory */
 	offer_identity(tls);
-	HASH_FIND_STR(client->sessions, route, session);
 	if (session != NULL)
-		SSL_set_session(tls->ssl, session->session);
+		SSL_set_session(tls->ssl, session);
+	SSL_SESSION_free(session);
 	SSL_set_connect_state(tls->ssl);
 	return tls;
 }

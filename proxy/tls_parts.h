@@ -26,6 +26,7 @@ struct tls {
 	const struct tls_keylog *keylog; /* borrowed; NULL: none */
 	char *host;      /* owned: CONNECT's host, or the origin's */
 	char *route;     /* owned; NULL towards a caller */
+	bool has_new_ticket; /* since the last read */
 	bool has_failed; /* OpenSSL wants no more of the session */
 	bool is_alert;   /* what failed it came from the other side */
 	const char *trust_alert;

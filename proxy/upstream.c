@@ -20,8 +20,8 @@
 
 struct upstream {
 	struct pool_place place;
-	struct worker *worker; /* borrowed */
-	struct origin origin;
+	struct worker *worker;      /* borrowed */
+	struct origin *origin;      /* owned, shared */
 	struct stream *stream;      /* owned; NULL once closed */
 	struct http_parser *parser; /* owned */
 	const struct upstream_callbacks *callbacks; /* NULL: in the pool */
@@ -226,7 +226,7 @@ static const struct stream_callbacks stream_callbacks = {
 
 struct upstream *
 upstream_new(
-    struct worker *worker, const struct origin *origin, struct stream **stream)
+    struct worker *worker, struct origin *origin, struct stream **stream)
 {
 	struct upstream *upstream = xcalloc(1, sizeof(*upstream));
 
@@ -234,7 +234,7 @@ upstream_new(
 	upstream->place.upstream = upstream;
 	upstream->place.keep_alive_us = POOL_IDLE_US;
 	upstream->worker = worker;
-	upstream->origin = *origin;
+	upstream->origin = origin_ref(origin);
 	upstream->stream = *stream;
 	*stream = NULL;
 	upstream->parser = http_parser_new(HTTP_KIND_RESPONSE,
@@ -249,6 +249,7 @@ free_upstream(void *arg)
 	struct upstream *upstream = arg;
 
 	http_parser_free(upstream->parser);
+	origin_unref(&upstream->origin);
 	free(upstream);
 }
 
@@ -256,6 +257,7 @@ static void
 count_end(struct upstream *upstream)
 {
 	upstream->worker->upstream_count--;
+	pool_forget(&upstream->place);
 	worker_count_upstream(upstream->worker, upstream->stream);
 }
 
@@ -303,10 +305,10 @@ upstream_stream(struct upstream *upstream)
 	return upstream->stream;
 }
 
-const struct origin *
+struct origin *
 upstream_origin(const struct upstream *upstream)
 {
-	return &upstream->origin;
+	return upstream->origin;
 }
 
 void
@@ -337,6 +339,14 @@ bool
 upstream_is_used(const struct upstream *upstream)
 {
 	return upstream->is_used;
+}
+
+bool
+upstream_is_stranger(const struct upstream *upstream)
+{
+	const struct tls *tls = stream_tls(upstream->stream);
+
+	return tls != NULL && !upstream->is_used && !tls_is_resumed(tls);
 }
 
 bool

@@ -43,9 +43,9 @@ struct upstream_callbacks {
 	void (*on_drained)(void *arg);
 };
 
-/* Takes *stream. */
+/* Takes *stream, and refers to `origin`. */
 struct upstream *upstream_new(
-    struct worker *worker, const struct origin *origin, struct stream **stream);
+    struct worker *worker, struct origin *origin, struct stream **stream);
 void upstream_close(struct upstream **upstream);
 
 /* Whose the answers are; NULL callbacks while it rests in the pool. */
@@ -53,7 +53,7 @@ void upstream_set_owner(struct upstream *upstream,
     const struct upstream_callbacks *callbacks, void *arg);
 
 struct stream *upstream_stream(struct upstream *upstream);
-const struct origin *upstream_origin(const struct upstream *upstream);
+struct origin *upstream_origin(const struct upstream *upstream);
 
 /* The request was HEAD: no body follows the next head. */
 void upstream_expect_no_body(struct upstream *upstream);
@@ -76,6 +76,10 @@ bool upstream_has_begun(const struct upstream *upstream);
 /* Whether it has served an exchange before this one. */
 bool upstream_is_used(const struct upstream *upstream);
 
+/* Whether nothing says that its origin will be asked again: TLS of its first
+ * visit, which has served one exchange at most. */
+bool upstream_is_stranger(const struct upstream *upstream);
+
 /* Whether bytes came that belong to no response. */
 bool upstream_has_surplus(const struct upstream *upstream);
 
@@ -87,8 +91,10 @@ struct pool_place {
 	struct pool_shelf *shelf;  /* borrowed */
 	mono_us idle_since;
 	mono_us keep_alive_us; /* how long the origin lets it rest */
+	bool is_stranger;      /* is among the pool's strangers */
 	TAILQ_ENTRY(pool_place) by_origin;
 	TAILQ_ENTRY(pool_place) by_age;
+	TAILQ_ENTRY(pool_place) by_strangeness;
 };
 struct pool_place *upstream_place(struct upstream *upstream);
 

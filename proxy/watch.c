@@ -28,7 +28,8 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	if (owner->pid > 0 || inode == 0 || budget->owners == 0)
 		return;
 	budget->owners--;
-	evidence_owner(client->worker->evidence, inode, owner);
+	evidence_owner(
+	    client->worker->evidence, inode, owner, &budget->searches);
 }
 
 /* Asks the local caller's kernel side, which is ours. */
@@ -38,7 +39,7 @@ ask_peer(struct client *client, struct delivery *delivery,
 {
 	struct peer_socket peer;
 
-	if (!client->is_local || !client_ask_peer(client, &peer))
+	if (!client_is_local(client) || !client_ask_peer(client, &peer))
 		return;
 	delivery->unread_bytes =
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
@@ -214,12 +215,11 @@ is_still(struct client *client, int64_t upstream_bytes, mono_us now)
 	int64_t moved = stream_received_bytes(client->stream) +
 	    stream_sent_bytes(client->stream) + upstream_bytes;
 
-	if (moved != client->moved_bytes ||
-	    client->moved_at < client->state_since) {
+	if (moved != client->moved_bytes || client->seen_at == 0) {
 		client->moved_bytes = moved;
-		client->moved_at = now;
+		client->seen_at = now;
 	}
-	return timeout > 0 && now - client->moved_at >= timeout;
+	return timeout > 0 && now - client->seen_at >= timeout;
 }
 
 /* A head that dribbles in holds a connection for as long as it likes
@@ -229,9 +229,9 @@ is_head_late(struct client *client, mono_us now)
 {
 	if (!client_has_begun(client))
 		return false;
-	if (client->head_since == 0)
-		client->head_since = now;
-	return now - client->head_since >=
+	if (client->seen_at == 0)
+		client->seen_at = now;
+	return now - client->seen_at >=
 	    client->worker->house->options->header_timeout_us;
 }
 
@@ -315,9 +315,10 @@ client_sweep(struct client *client, mono_us now, struct sweep_budget *budget)
 			client_close(client, CLOSE_TIMEOUT);
 		return;
 	case CLIENT_RELAYING:
-		if (tunnel_is_broken(client->tunnel))
+		if (tunnel_is_broken(client->opaque->tunnel))
 			client_close(client, CLOSE_TUNNEL_ENDED);
-		else if (is_still(client, tunnel_upstream_bytes(client->tunnel),
+		else if (is_still(client,
+			     tunnel_upstream_bytes(client->opaque->tunnel),
 			     now))
 			client_close(client, CLOSE_TIMEOUT);
 		return;

@@ -42,7 +42,11 @@
 #define SWEEPS_PER_PATIENCE 5
 
 #define PROBES_PER_S 100
-#define OWNERS_PER_SWEEP 4
+#define OWNERS_PER_SWEEP 64
+#define SEARCHES_PER_SWEEP 1
+
+/* Swept over at once: half a millisecond. */
+#define CLIENTS_A_TURN 100
 
 /* What callers said before we were told to stop is heard first: the FINs of a
  * process that has just ended decide verdicts. */
@@ -67,9 +71,11 @@ struct worker_thread {
 	bool is_running;            /* from worker_start() to worker_join() */
 	struct listener *listeners; /* owned */
 	size_t listener_count;
-	struct event *sweep_timer;  /* owned */
-	struct event *accept_timer; /* owned */
-	struct event *drain_timer;  /* owned */
+	struct event *sweep_timer;        /* owned */
+	struct event *sweep_on_timer;     /* owned */
+	struct sweep_budget sweep_budget; /* what is left to this sweep */
+	struct event *accept_timer;       /* owned */
+	struct event *drain_timer;        /* owned */
 	mono_us sweep_interval_us;
 	mono_us drain_until;
 };
@@ -170,22 +176,42 @@ probes_per_sweep(const struct worker_thread *thread)
 	    1;
 }
 
+/* Sweeps over some of the connections; the others come in the next turns of the
+ * loop: to look at ten thousand takes tens of milliseconds. */
+static void
+on_sweep_on(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval next_turn = {0, 0};
+	struct worker_thread *thread = arg;
+	struct worker *worker = &thread->worker;
+	mono_us now = clock_mono();
+
+	for (int i = 0; i < CLIENTS_A_TURN && worker->swept_next != NULL; i++) {
+		struct client *client = worker->swept_next;
+
+		worker->swept_next = client_next(client);
+		client_sweep(client, now, &thread->sweep_budget);
+	}
+	if (worker->swept_next != NULL)
+		event_add(thread->sweep_on_timer, &next_turn);
+}
+
 static void
 on_sweep_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker_thread *thread = arg;
 	struct worker *worker = &thread->worker;
-	struct sweep_budget budget = {
-	    .probes = probes_per_sweep(thread), .owners = OWNERS_PER_SWEEP};
-	mono_us now = clock_mono();
-	struct client *client;
-	struct client *next;
 
-	for (client = client_first(worker); client != NULL; client = next) {
-		next = client_next(client);
-		client_sweep(client, now, &budget);
-	}
-	pool_sweep(worker->pool, now);
+	pool_sweep(worker->pool, clock_mono());
+	if (worker->swept_next != NULL)
+		return;
+	thread->sweep_budget = (struct sweep_budget){
+	    .probes = probes_per_sweep(thread),
+	    .owners = OWNERS_PER_SWEEP,
+	    .searches = SEARCHES_PER_SWEEP,
+	};
+	worker->swept_next = client_first(worker);
+	on_sweep_on(-1, 0, thread);
 }
 
 static mono_us
@@ -366,6 +392,7 @@ worker_start(struct worker_thread *thread, const struct entrance *entrances,
 	    sweep_interval(thread->worker.house->options);
 	interval = timeval_of(thread->sweep_interval_us);
 	thread->sweep_timer = new_timer(thread, EV_PERSIST, on_sweep_due);
+	thread->sweep_on_timer = new_timer(thread, 0, on_sweep_on);
 	thread->accept_timer = new_timer(thread, 0, on_accept_again);
 	thread->drain_timer = new_timer(thread, 0, on_drain_poll);
 	add_listeners(thread, entrances, entrance_count);
@@ -401,6 +428,7 @@ worker_free(struct worker_thread *thread)
 	struct worker *worker = &thread->worker;
 
 	free_timer(thread->sweep_timer);
+	free_timer(thread->sweep_on_timer);
 	free_timer(thread->accept_timer);
 	free_timer(thread->drain_timer);
 	pool_free(worker->pool);
@@ -474,20 +502,40 @@ worker_count_upstream(struct worker *worker, struct stream *stream)
 	    &counters->upstream_sent_bytes);
 }
 
-struct snapshot *
-worker_snapshot(struct worker *worker, const struct snapshot_query *query)
+struct ledger_view *
+worker_begin_view(struct worker *worker, const struct snapshot_query *query)
 {
-	struct snapshot *snapshot;
 	struct client *client;
 
 	/* Bytes are counted by the streams, until their end. */
 	for (client = client_first(worker); client != NULL;
 	     client = client_next(client))
 		client_note_bytes(client);
-	snapshot =
-	    ledger_snapshot(worker->ledger, query, clock_wall(), clock_mono());
+	return ledger_view_begin(
+	    worker->ledger, query, clock_wall(), clock_mono());
+}
+
+struct snapshot *
+worker_step_view(struct worker *worker, struct ledger_view **view)
+{
+	struct snapshot *snapshot;
+
+	if (ledger_view_step(*view, clock_mono()))
+		return NULL;
+	snapshot = ledger_view_finish(view);
 	snapshot->gauges.upstream_idle = pool_idle_count(worker->pool);
 	snapshot->gauges.upstream_active =
 	    worker->upstream_count - snapshot->gauges.upstream_idle;
+	return snapshot;
+}
+
+struct snapshot *
+worker_snapshot(struct worker *worker, const struct snapshot_query *query)
+{
+	struct ledger_view *view = worker_begin_view(worker, query);
+	struct snapshot *snapshot;
+
+	while ((snapshot = worker_step_view(worker, &view)) == NULL)
+		continue;
 	return snapshot;
 }

@@ -43,6 +43,7 @@ struct house {
 	struct marks *marks;             /* borrowed */
 	struct destination_rules destinations;
 	const char *via_name;          /* borrowed */
+	uint64_t plain_fields;         /* keep_plain_fields() */
 	atomic_uint *connection_count; /* of all workers; borrowed */
 	unsigned max_connections;
 };
@@ -62,6 +63,8 @@ struct worker {
 	struct text held_head;            /* owned: a response's, that waits for
 	                                     what has come of its body */
 	struct client_list clients;       /* each ends itself */
+	struct client *swept_next;        /* borrowed; NULL: no sweep is under
+	                                     way */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */
 	bool is_draining;      /* no new connections, no keep-alive */
@@ -104,6 +107,13 @@ void worker_count_upstream(struct worker *worker, struct stream *stream);
 /* In the worker's thread: what it can tell.  Free with snapshot_free(). */
 struct snapshot *worker_snapshot(
     struct worker *worker, const struct snapshot_query *query);
+
+/* The same in steps, for as long as they return NULL; borrows the query until
+ * then.  The worker should get on with its work between them. */
+struct ledger_view *worker_begin_view(
+    struct worker *worker, const struct snapshot_query *query);
+struct snapshot *worker_step_view(
+    struct worker *worker, struct ledger_view **view);
 
 /* In the worker's thread: lives by another policy from now on.  Takes the
  * reference. */

@@ -11,16 +11,14 @@ import signal
 import subprocess
 
 import pytest
-import yaml
 
 from cast.caller import Caller
 from cast.origin import HOST
-from cast.proxy import ROOT, run, split_authority
+from cast.proxy import ROOT, split_authority
 from cast.waiting import wait_until
 
 IMAGE_MAX_BYTES = 15_000_000
 USER = 65532
-KUBERNETES = ROOT / "proxy/dist/kubernetes"
 
 
 @pytest.fixture(scope="module")
@@ -149,33 +147,3 @@ def test_it_serves_and_is_found_healthy(buildah, container, tmp_path, origin):
     assert status == 0, proxy.log
     done = subprocess.run([*health, proxy.admin], capture_output=True)
     assert done.returncode != 0  # nobody is there any more
-
-
-@pytest.mark.parametrize("name", ["sidecar", "redirect"])
-def test_the_kubernetes_examples_name_options_that_there_are(name):
-    options = re.findall(r'^OPTION\("([a-z-]+)"',
-                         (ROOT / "proxy/options.def").read_text(), re.M)
-    known = {"LEAKPROXY_" + option.upper().replace("-", "_")
-             for option in options}
-    example = (KUBERNETES / f"{name}.yaml").read_text()
-    named = set(re.findall(r"name: (LEAKPROXY_\w+)", example))
-    assert named and named <= known
-    version = re.search(r"^VERSION := (\S+)",
-                        (ROOT / "Makefile").read_text(), re.M)[1]
-    assert f"image: leakproxy:{version}\n" in example
-
-
-def test_the_redirecting_pod_has_the_rules_that_are_printed():
-    """For the user that its sidecar runs as, and the port that it listens on;
-    the service is somebody else."""
-    rules, pod = yaml.safe_load_all((KUBERNETES / "redirect.yaml").read_text())
-    init = {each["name"]: each for each in pod["spec"]["initContainers"]}
-    [service] = pod["spec"]["containers"]
-    uid = init["leakproxy"]["securityContext"]["runAsUser"]
-    port = {each["name"]: each["value"]
-            for each in init["leakproxy"]["env"]}["LEAKPROXY_REDIRECT"]
-    done = run("redirect-rules", "--uid", str(uid), "--redirect", port)
-    assert rules["data"]["rules.nft"].split() == done.stdout.split()
-    assert service["securityContext"]["runAsUser"] != uid
-    # Rules first: nothing of the service gets out beside the proxy.
-    assert list(init) == ["rules", "leakproxy"]

@@ -52,6 +52,16 @@ def test_the_manual_page_has_every_option(installed):
         assert re.search(rf"^ +{command}$", text, re.M), command
 
 
+def test_readme_and_manual_lead_to_each_other(installed):
+    """And to what lies beside them; the picture alone is not there."""
+    folder = installed / "share/doc/leakproxy"
+    for page in "README.md", "manual.md":
+        names = set(re.findall(r"\]\(([^)#]+)", (folder / page).read_text()))
+        assert "README.md" in names or "manual.md" in names
+        assert {name for name in names if not (folder / name).is_file()} <= {
+            "tests/demo/board.png"}
+
+
 def complete(installed, *words):
     """What bash offers for the last word."""
     script = """
@@ -151,7 +161,11 @@ def test_it_is_installed_removed_and_purged(package, debian):
         "usr/bin/leakproxy",
         "usr/share/bash-completion/completions/leakproxy",
         "usr/share/doc/leakproxy/changelog.gz",
+        "usr/share/doc/leakproxy/README.md",
         "usr/share/doc/leakproxy/copyright",
+        "usr/share/doc/leakproxy/kubernetes/redirect.yaml",
+        "usr/share/doc/leakproxy/kubernetes/sidecar.yaml",
+        "usr/share/doc/leakproxy/manual.md",
         "usr/share/leakproxy/leakproxy.json",
         "usr/share/leakproxy/leakproxy.rules.yml",
         "usr/share/man/man1/leakproxy.1.gz"}

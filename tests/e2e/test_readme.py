@@ -3,13 +3,14 @@
 typed as it stands there, into a shell in a network namespace where its ports
 are free, and the leak is found.
 
-Only /trust and /var/tmp/captures are directories of the test's own.  The
-environment says where origins are and has the proxy judge sooner; the
+Only /trust and /var/tmp/captures are directories of the test's own, and the
+user leakproxy is one that there is.  The environment says where origins are and has the proxy judge sooner; the
 stranger's service is a Go program that never reads what it was answered."""
 
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Desk:
     def mine(self, block):
         for ours in "/trust", "/var/tmp/captures":
             block = block.replace(ours, str(self.directory / Path(ours).name))
-        return block
+        return block.replace("--user leakproxy", "--user daemon")
 
     def type(self, block):
         """Into a new terminal, which stays open."""
@@ -166,6 +167,51 @@ def test_sidecar(desk):
     desk.wait_for_leak()
     [bundle] = (desk.directory / "trust").iterdir()
     assert "PRIVATE" not in bundle.read_text()
+
+
+def test_redirect(desk, authority):
+    """A service of another user, which knows of no proxy, is seen until the
+    rules are taken away."""
+    if not shutil.which("nft"):
+        pytest.skip("nft (nftables) is needed")
+    [typed] = readme.blocks("Redirect")
+    *first, last = typed.splitlines(keepends=True)
+    far = netns.FAR_ADDRESSES[0]
+    with netns.neighbour(), contextlib.ExitStack() as stack:
+        with netns.visited(netns.FAR):
+            origin = stack.enter_context(
+                contextlib.closing(Origin(authority, far)))
+        ask = ("setpriv --reuid=65534 --clear-groups curl -sS --resolve "
+               f"{HOST}:{origin.port}:{far} "
+               f"http://{HOST}:{origin.port}/200/length/1000")
+        report = readme.blocks("HTTP_PROXY")[1]
+        desk.type("".join(first))
+        with desk.shown():
+            wait_until(lambda: desk.run(report).returncode == 0, "it is there")
+            wait_until(lambda: "redirect" in desk.run("nft list ruleset")
+                       .stdout, "the rules are there")
+        for words in ask, last, ask:
+            done = desk.run(words)
+            assert done.returncode == 0, done.stderr
+        assert "1 of 1 response" in desk.run(report).stdout
+        assert len(origin.requests) == 2
+
+
+def test_compare(desk):
+    """The jobs leak, and with the fix they do not."""
+    path = desk.directory / "run-jobs"
+    # They stay until it is proven.
+    steps = "(for i in 1 2 3 4 5 6 7 8; do echo step; done; sleep 1)"
+    path.write_text(f"#!/bin/sh\n{steps} | {program.BUILD}/client-go "
+                    f"${{HOW:-leave}} http://{REGISTRY}{MANIFEST} job=test\n")
+    path.chmod(0o755)
+    [typed] = readme.blocks("Did the fix work?")
+    before, after, compare = typed.splitlines(keepends=True)
+    assert "1 LEAK" in desk.run(before).stderr
+    assert "No leaks" in desk.run(after, HOW="drain").stderr
+    done = desk.run(compare)
+    assert done.returncode == 0, done.stderr
+    assert "1 leak: 1 gone" in done.stdout
 
 
 def test_ci(desk):

@@ -11,6 +11,7 @@ import pytest
 from cast.caller import Caller
 from cast.origin import send_later
 from cast.proxy import run
+from cast.waiting import wait_until
 
 LATER = "/200/later/1000"
 MANIFESTS = ("/v2/alpine/manifests/latest", "/v2/team/app/manifests/v1.2")
@@ -159,3 +160,40 @@ def test_what_came_back(proxy, call, origin):
     assert "answer HTTP/1.1 401 Unauthorized Content-Length: 20" in report
     assert 'Bearer realm="https://auth.test"' in report
     assert "confidential" not in report
+
+
+MANY = 300
+
+
+def test_many_leaks(start_proxy):
+    """More leaks than one step of a sweep or of a copy takes: each is found,
+    pages are of all of them and the same every time, and the report is of a
+    bounded length."""
+    proxy = start_proxy()
+    callers = [Caller(proxy) for _ in range(MANY)]
+    for number, caller in enumerate(callers):
+        caller.get("/200/length/157", ("Leakproxy-Tag", f"job=j{number}"))
+
+    def all_held():
+        return proxy.totals()["held_now"] == MANY
+
+    wait_until(all_held, f"{MANY} are held")
+    found = proxy.leaks()
+    assert found["total"] == len(found["leaks"]) == MANY
+    assert {leak["tags"]["job"] for leak in found["leaks"]} == {
+        f"j{number}" for number in range(MANY)}
+    for leak in found["leaks"]:
+        assert leak["undrained"] == leak["held_now"] == 1
+        assert leak["held_bytes"] == 157
+        assert len(leak["callers"]) == 1
+        assert leak["example"]["unread_bytes"] == 157
+    pages = [json.loads(proxy.get("/api/leaks", limit=70, offset=offset))
+             for offset in range(0, MANY, 70)]
+    assert [leak["id"] for page in pages for leak in page["leaks"]] == [
+        leak["id"] for leak in found["leaks"]]
+    report = proxy.report()
+    assert "LEAK 100 " in report and "LEAK 101" not in report
+    assert "200 more leaks" in report
+    for caller in callers:
+        caller.close()
+    wait_until(lambda: proxy.totals()["held_now"] == 0, "all are released")

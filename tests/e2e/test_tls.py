@@ -20,6 +20,7 @@ from cast.tls import (ANSWER, SAME, TlsCaller, TlsOrigin, answer_and_close,
                       client_context, say_goodbye, server_context)
 from cast.waiting import wait_until
 
+STRANGERS = 16  # POOL_MAX_STRANGERS
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2,
             "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -72,6 +73,35 @@ def check_refusal(caller, token, detail):
 
 
 # ---- versions, resumption, ALPN ----
+
+
+def test_few_strangers_rest(house, pki):
+    """Many hosts are asked once: of the connections to them only some rest in
+    the pool, the last ones.  Whoever comes back is no stranger any more."""
+    def idle():
+        return house.metric(
+            'leakproxy_connections{side="upstream",state="idle"}')
+
+    def visit(number):
+        with TlsCaller(house, f"s{number}.wild.test", origin.port) as caller:
+            assert caller.fetch("/") == b"ok"
+
+    def opened():
+        return len(origin.handshakes)
+
+    with TlsOrigin(pki.context(pki.leaf)) as origin:
+        before = idle()
+        for number in range(STRANGERS + 4):
+            visit(number)
+        assert idle() - before <= STRANGERS
+        visit(STRANGERS + 3)
+        assert opened() == STRANGERS + 4
+        for number in range(3):  # these have not rested, and now they do
+            visit(number)
+        assert opened() == STRANGERS + 7
+        for number in range(3):
+            visit(number)
+        assert opened() == STRANGERS + 7
 
 
 @pytest.mark.parametrize("callers", VERSIONS)

@@ -12,14 +12,13 @@ import re
 import shutil
 import ssl
 import subprocess
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cast import program, readme, registry
+from cast import kubernetes, program, readme, registry
 from cast.origin import HOST, Origin
 from cast.proxy import (LEAKPROXY, Proxy, plain_environment, resolving, run,
                         trusting)
@@ -203,6 +202,42 @@ def test_debian(stage, needs_root):
     assert "`install-hints curl`" in remedy_of(done.stderr)
 
 
+# p11-kit as RHEL has it, and what its update-ca-trust comes down to.
+RHEL_MODULE = """\
+module: p11-kit-trust.so
+trust-policy: yes
+x-init-reserved: paths='/etc/pki/ca-trust/source'
+"""
+RHEL_UPDATE = """\
+#!/bin/sh
+test "$1" = extract || exit 2
+exec trust extract --format=pem-bundle --filter=ca-anchors --overwrite \\
+    --purpose server-auth /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+"""
+
+
+def test_rhel(stage, needs_root):
+    """p11-kit takes what is put among its anchors for an authority of servers,
+    and gives it up again."""
+    if not shutil.which("trust"):
+        pytest.skip("trust (p11-kit) is needed")
+    update = stage.home / "bin/update-ca-trust"
+    update.write_text(RHEL_UPDATE)
+    update.chmod(0o755)
+    for folder in "source/anchors", "extracted/pem":
+        (stage.directory / "etc/pki/ca-trust" / folder).mkdir(parents=True)
+    modules = stage.directory / "etc/pkcs11/modules"
+    modules.mkdir(parents=True, exist_ok=True)
+    (modules / "p11-kit-trust.module").write_text(RHEL_MODULE)
+    ask = [*CURL, "--cacert",
+           "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", SMALL]
+    hints = stage.hints("rhel")
+    said, is_heard = stage.asked(stage.root_shell, hints, *ask)
+    assert is_heard, said
+    _, is_heard = stage.asked(stage.root_shell, hints + undo_of(hints), *ask)
+    assert not is_heard
+
+
 def test_keytool(stage, needs_root):
     """The JDK's key store."""
     hints = stage.hints("keytool")
@@ -256,23 +291,52 @@ def test_docker(stage, needs_root):
     assert done.returncode == 0, done.stderr
 
 
+CONTAINERD = """
+version = 2
+root = "{directory}/root"
+state = "{directory}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{directory}/socket"
+"""
+
+# Starts containerd, and asks it for an image's content.
+FETCH = """
+containerd --config config.toml --log-level error &
+trap 'kill $!; wait' EXIT
+until ctr --address socket version >/dev/null 2>&1; do
+	kill -0 $!
+	sleep 0.05
+done
+"$@"
+"""
+
+
 def test_containerd(stage, needs_root):
-    """containerd is not here; its file is well formed, and names ours."""
-    done = stage.root_shell(
-        stage.hints("containerd"), "sh", "-c",
-        f'cd /etc/containerd/certs.d/"{stage.registry}" && cat hosts.toml '
-        '&& cmp "$0" leakproxy.crt', stage.proxy.ca)
+    """containerd's certs.d: what was pushed is fetched through the proxy, once
+    it is trusted for that registry."""
+    if not shutil.which("containerd"):
+        pytest.skip("containerd is needed")
+    directory = stage.directory / "containerd"
+    directory.mkdir()
+    (directory / "config.toml").write_text(
+        CONTAINERD.format(directory=directory))
+    pushed = stage.shell("", *stage.push, "--dest-tls-verify=false")
+    assert pushed.returncode == 0, pushed.stderr
+    fetch = ["sh", "-ec", f"cd {directory}\n{FETCH}", "sh", "ctr",
+             "--address", "socket", "content", "fetch", "--hosts-dir",
+             "/etc/containerd/certs.d", stage.image.removeprefix("docker://")]
+    hints = stage.hints("containerd")
+    refused = stage.root_shell(hints + undo_of(hints), *fetch)
+    assert "`containerd`" in remedy_of(refused.stderr)
+    done = stage.root_shell(hints, *fetch)
     assert done.returncode == 0, done.stderr
-    hosts = tomllib.loads(done.stdout)
-    server = f"https://{stage.registry}"
-    assert hosts["server"] == server
-    assert hosts["host"][server]["ca"] == \
-        f"/etc/containerd/certs.d/{stage.registry}/leakproxy.crt"
 
 
 def test_kubernetes(stage):
     """A stand-in for kubectl notes what it is told: each file in the map is
-    one of ours, and the patch mounts them where the variables point."""
+    one of ours, and the patch, which the API's schema takes, mounts them where
+    the variables point."""
     kubectl = stage.home / "bin/kubectl"
     kubectl.write_text("""#!/bin/sh
 printf '%s\\n' "$@" >"$HOME/$1.words"
@@ -287,6 +351,8 @@ case $1 in apply | patch) cat >"$HOME/$1.yaml" ;; esac
     assert all(Path(path).is_file() for path in files.values())
 
     patch = yaml.safe_load((stage.home / "patch.yaml").read_text())
+    assert kubernetes.problems({"kind": "Deployment"} | patch,
+                               is_patch=True) == []
     pod = patch["spec"]["template"]["spec"]
     [container] = pod["containers"]
     [mount] = container["volumeMounts"]

@@ -87,16 +87,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct destination_rules rules = rules_of_ours();
 	struct span text = {(const char *)data, size};
-	struct origin origin;
+	struct origin_draft draft;
 	struct in6_addr address;
 	char *host;
 	bool is_prohibited;
 
-	if (!origin_parse_authority(text, OWN_PORT, &origin))
+	if (!origin_parse_authority(text, OWN_PORT, &draft))
 		return 0;
-	is_prohibited =
-	    destination_is_prohibited_host(&rules, origin.host, origin.port);
-	host = strdup(origin.host);
+	is_prohibited = destination_is_prohibited_host(
+	    &rules, draft.host, draft.origin.port);
+	host = strdup(draft.host);
 	if (host == NULL)
 		abort();
 	if (host[strlen(host) - 1] == '.')
@@ -105,8 +105,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* A name: of those, only this machine's own is known. */
 		assert(!is_prohibited ||
 		    (strcasecmp(host, "localhost") == 0 &&
-			origin.port == OWN_PORT));
-	} else if (is_link_local(&address) || is_own(&address, origin.port)) {
+			draft.origin.port == OWN_PORT));
+	} else if (is_link_local(&address) ||
+	    is_own(&address, draft.origin.port)) {
 		assert(is_prohibited);
 	} else if (IN6_IS_ADDR_V4MAPPED(&address)) {
 		assert(!is_prohibited);

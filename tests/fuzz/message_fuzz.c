@@ -44,7 +44,7 @@ struct relay {
 	struct text body;
 	struct text body_again;
 	char target[MAX_HEAD_BYTES + 2]; /* as it leaves */
-	struct origin origin;
+	struct origin_draft origin;
 	bool is_over; /* nothing more is read */
 };
 
@@ -82,7 +82,7 @@ find_origin(struct relay *relay, const struct head *head, struct span *path)
 	static const char target[] = "h.test:80";
 	const struct field *host = head_find(head, FIELD_HOST);
 	size_t hosts = head_count(head, FIELD_HOST);
-	struct origin named;
+	struct origin_draft named;
 
 	if (head_span_is(head->method, "CONNECT") ||
 	    memchr(head->target.at, '#', head->target.length) != NULL ||
@@ -102,8 +102,8 @@ find_origin(struct relay *relay, const struct head *head, struct span *path)
 		*path = (struct span){"*", 1};
 	return host == NULL ||
 	    (origin_parse_authority(
-		 host->value, relay->origin.is_tls ? 443 : 80, &named) &&
-		origin_is_same_authority(&named, &relay->origin));
+		 host->value, relay->origin.origin.is_tls ? 443 : 80, &named) &&
+		origin_is_same_authority(&named.origin, &relay->origin.origin));
 }
 
 static bool
@@ -111,7 +111,7 @@ send_request(struct relay *relay, const struct head *head)
 {
 	const struct field *host = head_find(head, FIELD_HOST);
 	struct request_rewrite rewrite = {
-	    .origin = &relay->origin,
+	    .origin = &relay->origin.origin,
 	    .host = host == NULL ? (struct span){0} : host->value,
 	    .via_name = VIA_NAME,
 	    .is_upgrade = head_has(head, FIELD_UPGRADE) &&
@@ -262,7 +262,7 @@ check_request(const struct relay *relay, const struct head *head,
     const struct strict_message *left)
 {
 	struct span target = {relay->target, strlen(relay->target)};
-	struct origin named;
+	struct origin_draft named;
 
 	assert(left->http_minor == 1);
 	assert(strict_is_same(left->method, head->method));
@@ -270,9 +270,9 @@ check_request(const struct relay *relay, const struct head *head,
 	assert(strict_count(left, "Host") == 1);
 	assert(left->framing == head->framing);
 	if (!origin_parse_authority(strict_find(left, "Host")->value,
-		relay->origin.is_tls ? 443 : 80, &named))
+		relay->origin.origin.is_tls ? 443 : 80, &named))
 		assert(!"Host names nothing");
-	assert(origin_is_same_authority(&named, &relay->origin));
+	assert(origin_is_same_authority(&named.origin, &relay->origin.origin));
 }
 
 static void

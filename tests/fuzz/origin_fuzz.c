@@ -17,26 +17,26 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = {(const char *)data, size};
-	struct origin origin;
-	struct origin again;
+	struct origin_draft draft;
+	struct origin_draft again;
 	struct span path;
 	char host[ORIGIN_KEY_BYTES];
 
-	if (origin_parse_absolute(text, &origin, &path)) {
-		struct span key = {origin.key, strlen(origin.key)};
+	if (origin_parse_absolute(text, &draft, &path)) {
+		struct span key = {draft.key, strlen(draft.key)};
 
 		if (!origin_parse_absolute(key, &again, &path))
 			assert(!"the key is no URL");
-		assert(strcmp(origin.key, again.key) == 0);
+		assert(strcmp(draft.key, again.key) == 0);
 	}
-	if (origin_parse_authority(text, 80, &origin)) {
+	if (origin_parse_authority(text, 80, &draft)) {
 		struct span field = {host, 0};
 
-		origin_host_field(&origin, host);
+		origin_host_field(&draft.origin, host);
 		field.length = strlen(host);
 		if (!origin_parse_authority(field, 80, &again))
 			assert(!"Host cannot be read back");
-		assert(origin_is_same_authority(&origin, &again));
+		assert(origin_is_same_authority(&draft.origin, &again.origin));
 	}
 	return 0;
 }

@@ -121,7 +121,7 @@ fixture_add_conn(struct snapshot *snapshot, uint64_t id)
 static inline struct leak_caller *
 fixture_add_caller(struct leak *leak)
 {
-	struct leak_caller *caller = &leak->callers[leak->caller_count++];
+	struct leak_caller *caller = leak_new_caller(leak);
 
 	*caller = (struct leak_caller){
 	    .client_host = xstrdup("127.0.0.1"),

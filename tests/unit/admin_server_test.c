@@ -68,6 +68,7 @@ make_answer(const struct source *source, const struct snapshot_query *query)
 	for (size_t i = 0; query->wants_exchanges && i < count; i++) {
 		struct exchange_record *x = fixture_add_exchange(snapshot);
 
+		x->ordinal += (uint32_t)i;
 		if (!snapshot_query_matches(query, x)) {
 			record_fini_exchange(x);
 			snapshot->exchange_count--;
@@ -395,11 +396,11 @@ test_every_endpoint_answers(void **state)
 	    {"/", "text/html", "<a href=\"/api\">"},
 	    {"/api", "text/html", "<a href=\"/api/leaks\">"},
 	    {"/api/leaks/00c0ffee00c0ffee", "application/json",
-		"\"intervals_s\": []"},
+		"\"intervals_s\":[]"},
 	    {"/api/health", "application/json", "\"probes_sent\": 0"},
 	    {"/report", "text/plain; charset=utf-8", "1 LEAK:"},
 	    {"/report?columns=160", "text/plain", "1 LEAK:"},
-	    {"/api/leaks", "application/json", "\"undrained\": 12"},
+	    {"/api/leaks", "application/json", "\"undrained\":12"},
 	    {"/api/connections", "application/json", "\"id\": \"c17\""},
 	    {"/api/exchanges", "application/json", "\"id\": \"c17x3\""},
 	    {"/api/exchanges/c17x3", "application/json", "\"witness\": null"},

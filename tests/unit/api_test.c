@@ -145,7 +145,7 @@ test_leak(void **state)
 	    {"suspected", "0"},
 	    {"held_now", "12"},
 	    {"held_bytes", "1884"},
-	    {"per_hour", "1393.54838709677"},
+	    {"per_hour", "1393.548387097"},
 	    {"first_seen", "\"2026-11-24T02:02:34.567Z\""},
 	    {"last_seen", "\"2026-11-24T02:03:02.567Z\""},
 	    {"evidence", "{\"unread\":10,\"close\":2}"},

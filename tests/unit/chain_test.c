@@ -47,7 +47,7 @@ test_urls(void **state)
 		if (!chain_parse(rows[i].url, &chain))
 			fail_msg("refused: %s", rows[i].url);
 		assert_true(chain.is_set);
-		assert_string_equal(chain.proxy.key, rows[i].key);
+		assert_string_equal(chain.proxy->key, rows[i].key);
 		if (rows[i].authorization == NULL)
 			assert_null(chain.authorization);
 		else
@@ -79,13 +79,13 @@ static bool
 leads_to(const char *no_proxy, const char *authority)
 {
 	struct chain chain = {.is_set = true};
-	struct origin origin;
+	struct origin_draft draft;
 	bool leads;
 
 	chain.no_proxy = xstrdup_or_null(no_proxy);
 	assert_true(origin_parse_authority(
-	    (struct span){authority, strlen(authority)}, 443, &origin));
-	leads = chain_leads_to(&chain, &origin);
+	    (struct span){authority, strlen(authority)}, 443, &draft));
+	leads = chain_leads_to(&chain, &draft.origin);
 	chain_fini(&chain);
 	return leads;
 }

@@ -6,10 +6,12 @@
 
 #include "admin/emit.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -54,6 +56,76 @@ test_structure(void **state)
 	    "\"ms\":1234.567,\"small\":0.007,\"negative\":0.000}\n");
 	free(text);
 	assert_null(json.text);
+}
+
+/* As short as the number is, and never less than nine digits of it. */
+static void
+test_reals(void **state)
+{
+	static const struct {
+		double number;
+		const char *text;
+	} cases[] = {{0, "0.0"}, {-0.0, "0.0"}, {1, "1.0"}, {-2.5, "-2.5"},
+	    {0.1, "0.1"}, {0.03, "0.03"}, {0.999999999999, "0.999999999999"},
+	    {0.9999999999999, "1.0"}, {1.0 / 3, "0.333333333333"},
+	    {100.0 / 3, "33.333333333"}, {1234.0000005, "1234.0000005"},
+	    {999999.9999999999, "1000000.0"}, {1e6, "1000000.0"},
+	    {-123456789.125, "-123456789.125"}, {1e300, "1e+300"},
+	    {0.001, "0.001"}, {0.00012, "0.00012"}, {1.5e-12, "1.5e-12"},
+	    {NAN, "null"}, {INFINITY, "null"}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct emit json = {0};
+		char *text;
+
+		emit_real(&json, NULL, cases[i].number);
+		text = emit_finish(&json);
+		assert_string_equal(text, cases[i].text);
+		free(text);
+	}
+}
+
+static void
+test_values_of_ours(void **state)
+{
+	static const struct tags none = {0};
+	struct tags tags = {0};
+	struct emit json = {0};
+	char *text;
+
+	assert_true(tags_set(&tags, "job", "a\"b", 3));
+	emit_begin_object(&json, NULL);
+	emit_time(&json, "never", 0);
+	emit_time(&json, "at", INT64_C(1795485784567890));
+	emit_tags(&json, "none", &none);
+	emit_tags(&json, "tags", &tags);
+	emit_json(&json, "json", "[1]");
+	emit_end_object(&json);
+	text = emit_finish(&json);
+	assert_string_equal(text,
+	    "{\"never\":null,\"at\":\"2026-11-24T02:03:04.567Z\","
+	    "\"none\":{},\"tags\":{\"job\":\"a\\\"b\"},\"json\":[1]}");
+	free(text);
+	tags_fini(&tags);
+}
+
+/* Each day of four hundred years, as the C library has it. */
+static void
+test_timestamps(void **state)
+{
+	char text[TEXT_NUMBER_BYTES];
+	char wanted[TEXT_NUMBER_BYTES];
+
+	for (time_t at = 86399; at < (time_t)86400 * 146097; at += 86400) {
+		struct tm utc;
+
+		gmtime_r(&at, &utc);
+		strftime(
+		    wanted, sizeof(wanted), "%Y-%m-%dT%H:%M:%S.007Z", &utc);
+		text_timestamp(
+		    (wall_us)at * US_PER_S + 7 * US_PER_MS + 999, text);
+		assert_string_equal(text, wanted);
+	}
 }
 
 /* Whatever a stranger sends comes out as text_utf8() makes it. */
@@ -107,6 +179,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_structure),
+	    cmocka_unit_test(test_reals),
+	    cmocka_unit_test(test_timestamps),
+	    cmocka_unit_test(test_values_of_ours),
 	    cmocka_unit_test(test_strings),
 	};
 

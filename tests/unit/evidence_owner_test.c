@@ -42,7 +42,7 @@ test_the_owner_is_found(void **state)
 		assert_true(evidence_peer(source, pair.ours, &peer));
 		assert_int_equal(peer.inode, inode_of(pair.callers));
 		assert_int_equal(peer.uid, getuid());
-		evidence_owner(source, peer.inode, &owner);
+		evidence_owner(source, peer.inode, &owner, &(unsigned){1});
 		assert_int_equal(owner.pid, getpid());
 		assert_int_equal(owner.fd, pair.callers);
 		assert_string_equal(owner.command, name);
@@ -108,7 +108,8 @@ test_the_owner_is_another_process(void **state)
 
 			assert_true(evidence_peer(
 			    source, is_mine ? mine.ours : pair.ours, &peer));
-			evidence_owner(source, peer.inode, &owner);
+			evidence_owner(
+			    source, peer.inode, &owner, &(unsigned){1});
 			assert_int_equal(owner.pid, is_mine ? getpid() : pid);
 			assert_int_equal(
 			    owner.fd, is_mine ? mine.callers : fds[i]);
@@ -145,14 +146,57 @@ test_asking_costs_no_descriptor(void **state)
 		struct owner owner = OWNER_UNKNOWN;
 
 		assert_true(evidence_peer(source, pair.ours, &peer));
-		evidence_owner(source, peer.inode, &owner);
+		evidence_owner(source, peer.inode, &owner, &(unsigned){1});
 		owner_fini(&owner);
-		evidence_owner(source, UINT64_MAX, &owner);
+		evidence_owner(source, UINT64_MAX, &owner, &(unsigned){1});
 		assert_false(owner_is_exiting(getpid()));
 	}
 	close_pair(&pair);
 	evidence_source_free(source);
 	assert_int_equal(count_descriptors(), before);
+}
+
+/* A caller's many connections cost one search through its descriptors; one that
+ * is newer waits for the next, and so does one that goes by another number. */
+static void
+test_searches_are_few(void **state)
+{
+	enum { PAIRS = 20 };
+	struct evidence_source *source = evidence_source_new();
+	struct pair pairs[PAIRS];
+	struct owner owner = OWNER_UNKNOWN;
+	unsigned searches = 1;
+
+	for (int i = 0; i < PAIRS - 1; i++)
+		pairs[i] = connect_pair(FAMILY_V4);
+	for (int i = 0; i < PAIRS - 1; i++) {
+		owner = OWNER_UNKNOWN;
+		evidence_owner(
+		    source, inode_of(pairs[i].callers), &owner, &searches);
+		assert_int_equal(searches, 0);
+		assert_int_equal(owner.pid, getpid());
+		assert_int_equal(owner.fd, pairs[i].callers);
+		owner_fini(&owner);
+	}
+	pairs[PAIRS - 1] = connect_pair(FAMILY_V4);
+	assert_int_equal(
+	    dup2(pairs[PAIRS - 1].callers, pairs[0].callers), pairs[0].callers);
+	close(pairs[PAIRS - 1].callers);
+	pairs[PAIRS - 1].callers = pairs[0].callers;
+	for (int i = 0; i < 2; i++) {
+		owner = OWNER_UNKNOWN;
+		searches = (unsigned)i;
+		evidence_owner(source, inode_of(pairs[PAIRS - 1].callers),
+		    &owner, &searches);
+		assert_int_equal(searches, 0);
+		assert_int_equal(owner.pid, i == 0 ? -1 : getpid());
+		assert_int_equal(owner.fd, i == 0 ? -1 : pairs[0].callers);
+		owner_fini(&owner);
+	}
+	pairs[0].callers = dup(pairs[0].callers);
+	for (int i = 0; i < PAIRS; i++)
+		close_pair(&pairs[i]);
+	evidence_source_free(source);
 }
 
 static void
@@ -161,8 +205,8 @@ test_an_inode_that_nobody_has(void **state)
 	struct evidence_source *source = evidence_source_new();
 	struct owner owner = OWNER_UNKNOWN;
 
-	evidence_owner(source, 0, &owner);
-	evidence_owner(source, UINT64_MAX, &owner);
+	evidence_owner(source, 0, &owner, &(unsigned){1});
+	evidence_owner(source, UINT64_MAX, &owner, &(unsigned){1});
 	assert_int_equal(owner.pid, -1);
 	assert_int_equal(owner.fd, -1);
 	assert_int_equal(owner.uid, -1);
@@ -215,6 +259,7 @@ main(void)
 	    cmocka_unit_test(test_the_owner_is_found),
 	    cmocka_unit_test(test_the_owner_is_another_process),
 	    cmocka_unit_test(test_asking_costs_no_descriptor),
+	    cmocka_unit_test(test_searches_are_few),
 	    cmocka_unit_test(test_an_inode_that_nobody_has),
 	    cmocka_unit_test(test_without_descriptors_nobody_is_ending),
 	    cmocka_unit_test(test_a_process_that_is_ending),

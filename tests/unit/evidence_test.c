@@ -362,7 +362,7 @@ test_a_peer_that_nobody_holds(void **state)
 	pair.callers = -1;
 	assert_true(evidence_peer(source, pair.ours, &peer));
 	assert_int_equal(peer.inode, 0);
-	evidence_owner(source, peer.inode, &owner);
+	evidence_owner(source, peer.inode, &owner, &(unsigned){1});
 	assert_int_equal(owner.pid, -1);
 	assert_null(owner.command);
 	close_pair(&pair);

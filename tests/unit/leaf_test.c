@@ -29,6 +29,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "certs/leaf_key.h"
+
 #define DAY_S 86400
 #define YEAR_S (365 * DAY_S)
 #define THREADS 8

@@ -273,17 +273,23 @@ struct scene_get {
 	bool is_pipelined;
 };
 
+static inline struct span
+scene_span(const char *text)
+{
+	return (struct span){text, text == NULL ? 0 : strlen(text)};
+}
+
 static inline struct ledger_exchange *
 scene_request(
     struct scene *scene, struct ledger_conn *conn, const struct scene_get *get)
 {
 	struct tags tags = {0};
 	struct request_facts request = {
-	    .method = xstrdup(get->method == NULL ? "GET" : get->method),
+	    .method = scene_span(get->method == NULL ? "GET" : get->method),
 	    .url = get->url == NULL ? SCENE_URL : get->url,
 	    .origin = SCENE_ORIGIN,
-	    .user_agent = xstrdup_or_null(get->user_agent),
-	    .traceparent = xstrdup_or_null(get->traceparent),
+	    .user_agent = scene_span(get->user_agent),
+	    .traceparent = scene_span(get->traceparent),
 	    .tags = &tags,
 	    .is_pipelined = get->is_pipelined,
 	};

@@ -101,7 +101,8 @@ static const struct mistake mistakes[] = {
 	"compare: see leakproxy serve --help"},
     {"serve --run 12",
 	"--run: \"12\" is no name for a run: write up to 64 characters without "
-	"blanks and @, not digits alone, such as before-fix"},
+	"blanks and @, not digits alone, nor last or all, such as "
+	"before-fix"},
     {"exec --run last x", "--run: \"last\" is no name for a run…"},
     {"serve --run a@b", "--run: \"a@b\" is no name for a run…"},
     {"serve --store maybe", "--store: \"maybe\" is neither on nor off…"},

@@ -75,15 +75,15 @@ test_authorities(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span authority = copy(rows[i].authority);
-		struct origin origin;
+		struct origin_draft draft;
 
 		if (!origin_parse_authority(
-			authority, rows[i].default_port, &origin))
+			authority, rows[i].default_port, &draft))
 			fail_msg("refused: %s", rows[i].authority);
-		assert_string_equal(origin.key, rows[i].key);
-		assert_string_equal(origin.host, rows[i].host);
-		assert_int_equal(
-		    origin.is_tls, strncmp(rows[i].key, "https:", 6) == 0);
+		assert_string_equal(draft.key, rows[i].key);
+		assert_string_equal(draft.host, rows[i].host);
+		assert_int_equal(draft.origin.is_tls,
+		    strncmp(rows[i].key, "https:", 6) == 0);
 		drop(authority);
 	}
 }
@@ -150,9 +150,9 @@ test_authorities_that_are_refused(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span authority = copy(rows[i]);
-		struct origin origin;
+		struct origin_draft draft;
 
-		if (origin_parse_authority(authority, 443, &origin))
+		if (origin_parse_authority(authority, 443, &draft))
 			fail_msg("taken: \"%s\"", rows[i]);
 		drop(authority);
 	}
@@ -165,10 +165,10 @@ test_a_port_has_to_be_there_without_a_default(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span authority = copy(rows[i]);
-		struct origin origin;
+		struct origin_draft draft;
 
-		assert_false(origin_parse_authority(authority, 0, &origin));
-		assert_true(origin_parse_authority(authority, 80, &origin));
+		assert_false(origin_parse_authority(authority, 0, &draft));
+		assert_true(origin_parse_authority(authority, 80, &draft));
 		drop(authority);
 	}
 }
@@ -204,12 +204,12 @@ test_absolute_forms(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span target = copy(rows[i].target);
-		struct origin origin;
+		struct origin_draft draft;
 		struct span path;
 
-		if (!origin_parse_absolute(target, &origin, &path))
+		if (!origin_parse_absolute(target, &draft, &path))
 			fail_msg("refused: %s", rows[i].target);
-		assert_string_equal(origin.key, rows[i].key);
+		assert_string_equal(draft.key, rows[i].key);
 		assert_int_equal(path.length, strlen(rows[i].path));
 		assert_memory_equal(path.at, rows[i].path, path.length);
 		drop(target);
@@ -251,10 +251,10 @@ test_absolute_forms_that_are_refused(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span target = copy(rows[i]);
-		struct origin origin;
+		struct origin_draft draft;
 		struct span path;
 
-		if (origin_parse_absolute(target, &origin, &path))
+		if (origin_parse_absolute(target, &draft, &path))
 			fail_msg("taken: \"%s\"", rows[i]);
 		drop(target);
 	}
@@ -282,11 +282,11 @@ test_host_fields(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span target = copy(rows[i].target);
 		char field[ORIGIN_KEY_BYTES];
-		struct origin origin;
+		struct origin_draft draft;
 		struct span path;
 
-		assert_true(origin_parse_absolute(target, &origin, &path));
-		origin_host_field(&origin, field);
+		assert_true(origin_parse_absolute(target, &draft, &path));
+		origin_host_field(&draft.origin, field);
 		assert_string_equal(field, rows[i].field);
 		drop(target);
 	}
@@ -297,18 +297,18 @@ test_the_scheme_can_be_set(void **state)
 {
 	struct span authority = copy("[::1]:8443");
 	char field[ORIGIN_KEY_BYTES];
-	struct origin origin;
+	struct origin_draft draft;
 
-	assert_true(origin_parse_authority(authority, 0, &origin));
-	origin_set_tls(&origin, true);
-	assert_string_equal(origin.key, "https://[::1]:8443");
-	origin.port = 443;
-	origin_set_tls(&origin, true);
-	origin_host_field(&origin, field);
+	assert_true(origin_parse_authority(authority, 0, &draft));
+	origin_set_tls(&draft, true);
+	assert_string_equal(draft.key, "https://[::1]:8443");
+	draft.origin.port = 443;
+	origin_set_tls(&draft, true);
+	origin_host_field(&draft.origin, field);
 	assert_string_equal(field, "[::1]");
-	origin_set_tls(&origin, false);
-	assert_string_equal(origin.key, "http://[::1]:443");
-	origin_host_field(&origin, field);
+	origin_set_tls(&draft, false);
+	assert_string_equal(draft.key, "http://[::1]:443");
+	origin_host_field(&draft.origin, field);
 	assert_string_equal(field, "[::1]:443");
 	drop(authority);
 }
@@ -344,32 +344,63 @@ test_a_server_name(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span authority = copy(rows[i].authority);
 		char route[ORIGIN_ROUTE_BYTES];
-		struct origin origin;
+		struct origin_draft draft;
 
-		assert_true(origin_parse_authority(authority, 0, &origin));
-		origin_set_tls(&origin, true);
-		assert_int_equal(origin_set_server_name(&origin, rows[i].name),
+		assert_true(origin_parse_authority(authority, 0, &draft));
+		origin_set_tls(&draft, true);
+		assert_int_equal(origin_set_server_name(&draft, rows[i].name),
 		    rows[i].key != NULL);
 		if (rows[i].key != NULL) {
-			assert_string_equal(origin.key, rows[i].key);
+			assert_string_equal(draft.key, rows[i].key);
 			assert_string_equal(
-			    origin_route(&origin, route), rows[i].route);
+			    origin_route(&draft.origin, route), rows[i].route);
 			/* Without TLS there is no name but the place's. */
-			origin_set_tls(&origin, false);
+			origin_set_tls(&draft, false);
 			assert_string_equal(
-			    origin_route(&origin, route), origin.key);
-			assert_non_null(strstr(origin.key, origin.host));
+			    origin_route(&draft.origin, route), draft.key);
+			assert_non_null(strstr(draft.key, draft.host));
 			/* ... unless a redirected request has a Host. */
 			assert_true(
-			    origin_set_server_name(&origin, "host.test"));
-			assert_non_null(
-			    strstr(origin.key, "http://host.test:"));
+			    origin_set_server_name(&draft, "host.test"));
+			assert_non_null(strstr(draft.key, "http://host.test:"));
 			assert_string_equal(
-			    strchr(origin_route(&origin, route), '@') + 1,
-			    origin.host);
+			    strchr(origin_route(&draft.origin, route), '@') + 1,
+			    draft.host);
 		}
 		drop(authority);
 	}
+}
+
+/* A copy outlives its draft, and who refers to one sees no other's name. */
+static void
+test_what_is_kept(void **state)
+{
+	struct span authority = copy("10.0.0.1:443");
+	char route[ORIGIN_ROUTE_BYTES];
+	struct origin_draft draft;
+	struct origin *kept;
+	struct origin *other;
+
+	assert_true(origin_parse_authority(authority, 0, &draft));
+	origin_set_tls(&draft, true);
+	kept = origin_new(&draft.origin);
+	other = origin_ref(kept);
+	memset(&draft, 'x', sizeof(draft));
+	assert_true(origin_rename(&other, "A.test"));
+	assert_string_equal(
+	    origin_route(other, route), "https://a.test:443@10.0.0.1");
+	assert_false(origin_rename(&other, "a b"));
+	assert_string_equal(other->key, "https://a.test:443");
+	assert_string_equal(kept->key, "https://10.0.0.1:443");
+	origin_draft(&draft, other);
+	origin_unref(&other);
+	assert_null(other);
+	assert_string_equal(origin_server_name(&draft.origin), "a.test");
+	assert_string_equal(draft.key, "https://a.test:443");
+	assert_true(draft.origin.is_tls && draft.origin.port == 443);
+	origin_unref(&kept);
+	origin_unref(&kept);
+	drop(authority);
 }
 
 static void
@@ -390,13 +421,14 @@ test_authorities_are_compared_whatever_the_scheme(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct span targets[] = {copy(rows[i].a), copy(rows[i].b)};
-		struct origin a;
-		struct origin b;
+		struct origin_draft a;
+		struct origin_draft b;
 		struct span path;
 
 		assert_true(origin_parse_absolute(targets[0], &a, &path));
 		assert_true(origin_parse_absolute(targets[1], &b, &path));
-		if (origin_is_same_authority(&a, &b) != rows[i].is_same)
+		if (origin_is_same_authority(&a.origin, &b.origin) !=
+		    rows[i].is_same)
 			fail_msg("%s and %s", rows[i].a, rows[i].b);
 		drop(targets[0]);
 		drop(targets[1]);
@@ -415,6 +447,7 @@ main(void)
 	    cmocka_unit_test(test_host_fields),
 	    cmocka_unit_test(test_the_scheme_can_be_set),
 	    cmocka_unit_test(test_a_server_name),
+	    cmocka_unit_test(test_what_is_kept),
 	    cmocka_unit_test(test_authorities_are_compared_whatever_the_scheme),
 	};
 

@@ -34,9 +34,8 @@ static void
 check(const struct secrets *secrets, const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct redact_text name = {rows[i].name, strlen(rows[i].name)};
-		struct redact_text value = {
-		    rows[i].value, strlen(rows[i].value)};
+		struct span name = {rows[i].name, strlen(rows[i].name)};
+		struct span value = {rows[i].value, strlen(rows[i].value)};
 		char *shown = redact_field(secrets, name, value);
 		const char *wanted = rows[i].wanted;
 
@@ -226,9 +225,8 @@ test_hammer(void **state)
 		exact = malloc(length == 0 ? 1 : length);
 		assert_non_null(exact);
 		memcpy(exact, value, length);
-		free(
-		    redact_field(NULL, (struct redact_text){name, strlen(name)},
-			(struct redact_text){exact, length}));
+		free(redact_field(NULL, (struct span){name, strlen(name)},
+		    (struct span){exact, length}));
 		free(exact);
 		free(value);
 	}

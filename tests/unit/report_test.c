@@ -415,6 +415,34 @@ test_suspects_stand_apart(void **state)
 	    "\n" NEXT_AT_80("suspected"));
 }
 
+/* Ten thousand leaks are a page of text all the same. */
+static void
+test_stories_are_bounded(void **state)
+{
+	for (int is_proven = 0; is_proven < 2; is_proven++) {
+		struct snapshot *snapshot = fixture_snapshot();
+		char *text;
+
+		for (size_t i = 0; i < REPORT_MAX_STORIES + 3; i++) {
+			struct leak *leak = fixture_add_leak(snapshot);
+
+			leak->undrained = is_proven ? 12 : 0;
+			leak->suspected = is_proven ? 0 : 1;
+			leak->held_now = leak->undrained;
+		}
+		text = report_text(snapshot, 80);
+		snapshot_free(snapshot);
+		assert_non_null(
+		    strstr(text, is_proven ? "LEAK 100 " : "SUSPECT 100 "));
+		assert_null(
+		    strstr(text, is_proven ? "LEAK 101" : "SUSPECT 101"));
+		assert_non_null(strstr(text,
+		    is_proven ? "3 more leaks, /api/leaks has them all"
+			      : "3 more suspects, /api/leaks has them all"));
+		free(text);
+	}
+}
+
 static void
 test_deadline_is_told(void **state)
 {
@@ -815,6 +843,7 @@ main(void)
 	    cmocka_unit_test(test_first_line_is_of_what_passes),
 	    cmocka_unit_test(test_no_rate_without_time),
 	    cmocka_unit_test(test_suspects_stand_apart),
+	    cmocka_unit_test(test_stories_are_bounded),
 	    cmocka_unit_test(test_deadline_is_told),
 	    cmocka_unit_test(test_what_is_not_known_is_left_out),
 	    cmocka_unit_test(test_many_callers_and_descriptors),

@@ -58,12 +58,12 @@ assert_request(const struct request_row *row, enum request_kind kind)
 	const struct head *head = http_head(parser);
 	struct request_rewrite rewrite = {
 	    .via_name = US, .is_upgrade = kind == UPGRADE};
-	struct origin origin;
+	struct origin_draft draft;
 	struct text out = {0};
 
-	if (!origin_parse_absolute(head->target, &origin, &rewrite.path))
+	if (!origin_parse_absolute(head->target, &draft, &rewrite.path))
 		fail_msg("no absolute form: %s", row->received);
-	rewrite.origin = &origin;
+	rewrite.origin = &draft.origin;
 	if (kind == HOST_AGREES)
 		rewrite.host = head_find(head, FIELD_HOST)->value;
 	rewrite_request(head, &rewrite, &out);
@@ -106,12 +106,13 @@ test_an_asterisk_stays_one(void **state)
 {
 	struct http_parser *parser = fixture_read_head(
 	    HTTP_KIND_REQUEST, "OPTIONS http://a HTTP/1.1\r\n\r\n");
-	struct origin origin;
-	struct request_rewrite rewrite = {.origin = &origin, .via_name = US};
+	struct origin_draft draft;
+	struct request_rewrite rewrite = {
+	    .origin = &draft.origin, .via_name = US};
 	struct text out = {0};
 
 	assert_true(origin_parse_absolute(
-	    http_head(parser)->target, &origin, &rewrite.path));
+	    http_head(parser)->target, &draft, &rewrite.path));
 	rewrite.path = (struct span){"*", 1};
 	rewrite_request(http_head(parser), &rewrite, &out);
 	assert_text(&out, "OPTIONS * HTTP/1.1\r\nHost: a\r\n" VIA "\r\n");

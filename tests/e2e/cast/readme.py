@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What README.md tells its readers to type, and to look for."""
+"""What README.md and the manual tell their readers to type, and to look
+for."""
 
 import re
 
 from cast.proxy import ROOT
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = "\n".join((ROOT / name).read_text()
+                 for name in ("README.md", "proxy/dist/manual.md"))
 
 
 def section(title):
     """The text under a heading that begins so, down to the next one of its
     own rank."""
     found = re.search(rf"^(#+) {re.escape(title)}.*\n", TEXT, re.M)
-    assert found, f"README.md has no section {title!r}"
+    assert found, f"no section {title!r} in README.md or the manual"
     rest = TEXT[found.end():]
     end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.M)
     return rest[:end.start()] if end else rest
