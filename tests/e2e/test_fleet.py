@@ -319,7 +319,7 @@ def one_line(*arguments, url, **more):
     done = run(*arguments, "--store", url, **more)
     assert done.returncode == 2, done.stdout + done.stderr
     [line] = done.stderr.splitlines()
-    assert PASSWORD not in line
+    assert PASSWORD not in line and "hidden" not in line
     return line
 
 
@@ -335,6 +335,8 @@ def test_mistakes_are_told_in_one_line(database, monkeypatch, tmp_path):
     assert "PostgreSQL can be shared" in ask("mysql://fleet@db/fleet")
     bad = ask(f"postgresql://fleet:{PASSWORD}%zz@db/fleet")
     assert "it is no URL" in bad
+    assert "check that the server runs" in ask(
+        "postgresql://fleet:hidden@127.0.0.1:1/fleet?password=hidden")
     monkeypatch.setenv("PGPASSWORD", "wrong")
     assert "PGPASSFILE" in ask(database.url())
     monkeypatch.delenv("PGPASSWORD")
