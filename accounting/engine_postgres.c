@@ -104,7 +104,7 @@ complain(struct store *store, const PGresult *result)
 		return store_refuse(
 		    store, STORE_FULL, "has no room: %s: give it some", line);
 	/* Conflicts with others, and a schema that two were making. */
-	if (strncmp(state, "40", 2) == 0 || strncmp(state, "23", 2) == 0 ||
+	if (strncmp(state, "40", 2) == 0 || strcmp(state, "23505") == 0 ||
 	    strcmp(state, "42P07") == 0 || strcmp(state, "42P06") == 0)
 		return store_refuse(store, STORE_BUSY,
 		    "is written by others too: %s: that passes", line);
@@ -191,7 +191,8 @@ drain(struct store *store)
 		if (!await(store))
 			return false;
 		result = libpq.getResult(server->conn);
-		if (result == NULL && libpq.status(server->conn) != 0)
+		if (result == NULL &&
+		    libpq.status(server->conn) != CONNECTION_OK)
 			return lose(store);
 		if (result == NULL)
 			continue; /* one query's answers end */

@@ -408,6 +408,8 @@ recorder_open(struct recorder *recorder)
 	recorder->is_opened = true;
 	if (is_open(recorder) && !begin_run(recorder))
 		note_trouble(recorder, store_error(recorder->store));
+	if (recorder->shipper != NULL)
+		shipper_open(recorder->shipper);
 }
 
 bool

@@ -32,6 +32,7 @@
 #define RETRY_FIRST_US (1 * US_PER_S)
 #define RETRY_LAST_US (60 * US_PER_S)
 #define LAST_SECONDS_US (5 * US_PER_S) /* of a process that ends */
+#define CONFLICTS_MAX 5 /* with others, in a row: these pass by themselves */
 
 struct shipper {
 	const struct options *options; /* borrowed */
@@ -43,6 +44,7 @@ struct shipper {
 	struct store *shared; /* owned; NULL: not open */
 	struct ship *ship;    /* owned; NULL without both */
 	mono_us retry_us;     /* how long after the next failure */
+	unsigned conflicts;   /* in a row */
 	mono_us sent_at;      /* when last all of it went well; 0: never */
 
 	pthread_mutex_t lock; /* of what is below */
@@ -152,6 +154,7 @@ static void
 note_well(struct shipper *shipper)
 {
 	shipper->retry_us = RETRY_FIRST_US;
+	shipper->conflicts = 0;
 	shipper->sent_at = clock_mono();
 	if (set_state(shipper, SHIPPING_WELL, NULL) != SHIPPING_WELL)
 		log_info("--store: %s has all the evidence that there is",
@@ -159,19 +162,23 @@ note_well(struct shipper *shipper)
 }
 
 static bool
-connect_both(struct shipper *shipper, struct store_error *error)
+open_spool(struct shipper *shipper, struct store_error *error)
 {
-	const struct options *options = shipper->options;
-
-	if (shipper->ship != NULL)
-		return true;
 	if (shipper->spool == NULL)
 		shipper->spool =
-		    store_open(options->state_dir, STORE_WRITE, error);
-	if (shipper->spool == NULL)
+		    store_open(shipper->options->state_dir, STORE_WRITE, error);
+	return shipper->spool != NULL;
+}
+
+static bool
+connect_both(struct shipper *shipper, struct store_error *error)
+{
+	if (shipper->ship != NULL)
+		return true;
+	if (!open_spool(shipper, error))
 		return false;
 	shipper->shared =
-	    store_open_shared(options->store_url, STORE_WRITE, error);
+	    store_open_shared(shipper->options->store_url, STORE_WRITE, error);
 	if (shipper->shared == NULL)
 		return false;
 	shipper->ship = ship_new(shipper->spool, shipper->shared);
@@ -187,6 +194,14 @@ can_wait(struct shipper *shipper)
 	return shipper->ship != NULL && shipper->sent_at != 0 &&
 	    clock_mono() - shipper->sent_at < SHIP_EVERY_US &&
 	    ship_count_waiting(shipper->spool, &waiting) && waiting == 0;
+}
+
+/* Whether what failed is for others' sake, and will go well the next time. */
+static bool
+is_conflict(struct shipper *shipper)
+{
+	return ship_error(shipper->ship)->result == STORE_BUSY &&
+	    ++shipper->conflicts < CONFLICTS_MAX;
 }
 
 /* Sends what there is, until `deadline` where that is not 0.  Returns whether
@@ -211,8 +226,7 @@ send_all(struct shipper *shipper, mono_us deadline)
 	note_rows(shipper, rows);
 	if (result == SHIP_DONE)
 		note_well(shipper);
-	else if (result == SHIP_FAILED &&
-	    ship_error(shipper->ship)->result != STORE_BUSY)
+	else if (result == SHIP_FAILED && !is_conflict(shipper))
 		note_away(shipper, ship_error(shipper->ship));
 	return result == SHIP_DONE;
 }
@@ -289,6 +303,14 @@ shipper_new(const struct options *options)
 	pthread_condattr_destroy(&attributes);
 	srand48((long)clock_mono());
 	return shipper;
+}
+
+void
+shipper_open(struct shipper *shipper)
+{
+	struct store_error error;
+
+	(void)open_spool(shipper, &error);
 }
 
 bool

@@ -19,6 +19,10 @@ struct shipper;
 /* Borrows the options until shipper_finish(). */
 struct shipper *shipper_new(const struct options *options);
 
+/* Opens the spool, with the privileges that we may give up next; the thread
+ * tries again where that fails. */
+void shipper_open(struct shipper *shipper);
+
 /* Starts the thread.  Returns false where there can be none. */
 bool shipper_start(struct shipper *shipper) MUST_CHECK;
 

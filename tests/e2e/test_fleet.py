@@ -281,6 +281,13 @@ def test_bytes_that_are_no_text(database, sidecar, tmp_path):
         wait_until(lambda: database.sql(agent) == [["\ufffd\ufffd!"]], "there")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another")
+def test_as_another_user(database, sidecar):
+    """The spool is root's, and was opened before that was given up."""
+    proxy = sidecar("a", database.url(), "--user", "nobody")
+    wait_until(lambda: is_up(proxy), "it is up")
+
+
 # ---- what the manual says ----
 
 
