@@ -4,7 +4,7 @@
  * Captures and their shelf.
  *
  * A head is written into the shelf's scratch and then copied once, at its
- * size: one allocation for a message, and one for the capture itself.  Its
+ * size: the request's into the capture itself, the response's beside it.  Its
  * lines stay as they came, with NULs written where something ends, so that
  * most heads are taken by copying their block.  Every
  * byte of a capture is charged to its shelf before it is allocated, in
@@ -43,12 +43,13 @@ struct harmless {
 };
 
 struct capture {
-	struct capture_message messages[2]; /* by enum capture_side */
-	enum capture_worth worth;
-	size_t charged_bytes;
-	struct capture_shelf *shelf; /* borrowed; NULL for a copy */
-	struct capture **slot;       /* borrowed: who must know when it goes */
+	struct capture_message messages[2]; /* by enum capture_side; owned */
+	struct capture_shelf *shelf;        /* borrowed; NULL for a copy */
+	struct capture **slot; /* borrowed: who must know when it goes */
 	TAILQ_ENTRY(capture) link;
+	size_t charged_bytes;
+	enum capture_worth worth;
+	char first_head[]; /* in the same allocation, unless it is a copy */
 };
 
 TAILQ_HEAD(capture_list, capture);
@@ -61,7 +62,7 @@ struct capture_shelf {
 	char *scratch; /* owned */
 	size_t scratch_length;
 	size_t scratch_size;
-	unsigned http_minor;
+	uint8_t http_minor;
 	struct harmless harmless[HARMLESS_COUNT];
 };
 
@@ -70,6 +71,7 @@ capture_shelf_new(const struct capture_config *config)
 {
 	struct capture_shelf *shelf = xcalloc(1, sizeof(*shelf));
 
+	assert(config->body_bytes <= UINT32_MAX);
 	shelf->config = *config;
 	for (size_t i = 0; i < CAPTURE_WORTHS; i++)
 		TAILQ_INIT(&shelf->lists[i]);
@@ -152,17 +154,18 @@ trim_evidence(struct capture_shelf *shelf, const struct capture *newest)
 
 /* ---- the life of a capture ---- */
 
+/* Makes one with room for its first head. */
 static struct capture *
-shelve(struct capture_shelf *shelf, struct capture **slot)
+shelve(struct capture_shelf *shelf, struct capture **slot, size_t head_bytes)
 {
-	struct capture *capture = xcalloc(1, sizeof(*capture));
+	size_t size = sizeof(struct capture) + head_bytes;
+	struct capture *capture = xmalloc(size);
 
-	capture->worth = CAPTURE_OPEN;
-	capture->shelf = shelf;
+	*capture = (struct capture){
+	    .worth = CAPTURE_OPEN, .shelf = shelf, .slot = slot};
 	TAILQ_INSERT_TAIL(&shelf->lists[CAPTURE_OPEN], capture, link);
-	capture->slot = slot;
 	*slot = capture;
-	if (make_room(shelf, capture, sizeof(*capture) + BLOCK_OVERHEAD_BYTES))
+	if (make_room(shelf, capture, size + BLOCK_OVERHEAD_BYTES))
 		return capture;
 	capture_free(capture);
 	return NULL;
@@ -181,7 +184,8 @@ capture_free(struct capture *capture)
 		*capture->slot = NULL;
 	}
 	for (size_t i = 0; i < 2; i++) {
-		free(capture->messages[i].head);
+		if (capture->messages[i].head != capture->first_head)
+			free(capture->messages[i].head);
 		free(capture->messages[i].body);
 	}
 	free(capture);
@@ -304,7 +308,7 @@ capture_begin_head(struct capture_shelf *shelf, unsigned http_minor,
     const char *reason, size_t reason_length)
 {
 	shelf->scratch_length = 0;
-	shelf->http_minor = http_minor;
+	shelf->http_minor = (uint8_t)http_minor;
 	put(shelf, reason, reason_length);
 	end_line(shelf);
 }
@@ -314,7 +318,7 @@ capture_begin_lines(struct capture_shelf *shelf, unsigned http_minor,
     const char *lines, size_t length, size_t reason_end)
 {
 	shelf->scratch_length = 0;
-	shelf->http_minor = http_minor;
+	shelf->http_minor = (uint8_t)http_minor;
 	memcpy(grow_scratch(shelf, length), lines, length);
 	shelf->scratch[reason_end] = '\0';
 }
@@ -390,23 +394,37 @@ capture_add_field(struct capture_shelf *shelf, const char *name,
 	free(instead);
 }
 
+/* Returns where the head that was taken down is to be copied, or NULL where
+ * there is no room. */
+static char *
+room_for_head(struct capture_shelf *shelf, struct capture **slot)
+{
+	size_t length = shelf->scratch_length;
+	struct capture *capture = *slot;
+
+	if (capture == NULL) {
+		capture = shelve(shelf, slot, length);
+		return capture == NULL ? NULL : capture->first_head;
+	}
+	return make_room(shelf, capture, length + BLOCK_OVERHEAD_BYTES)
+	    ? xmalloc(length)
+	    : NULL;
+}
+
 void
 capture_end_head(
     struct capture_shelf *shelf, struct capture **slot, enum capture_side side)
 {
-	struct capture *capture = *slot;
+	char *head = room_for_head(shelf, slot);
 	struct capture_message *message;
 
-	if (capture == NULL)
-		capture = shelve(shelf, slot);
-	if (capture == NULL ||
-	    !make_room(
-		shelf, capture, shelf->scratch_length + BLOCK_OVERHEAD_BYTES))
+	if (head == NULL)
 		return;
-	message = &capture->messages[side];
+	memcpy(head, shelf->scratch, shelf->scratch_length);
+	message = &(*slot)->messages[side];
 	assert(message->head == NULL);
-	message->head = copy_bytes(shelf->scratch, shelf->scratch_length);
-	message->head_bytes = shelf->scratch_length;
+	message->head = head;
+	message->head_bytes = (uint32_t)shelf->scratch_length;
 	message->http_minor = shelf->http_minor;
 }
 
@@ -431,7 +449,7 @@ grow_body(struct capture *capture, struct capture_message *message,
 	if (!make_room(capture->shelf, capture, size - message->body_size))
 		return false;
 	message->body = xreallocarray(message->body, size, 1);
-	message->body_size = size;
+	message->body_size = (uint32_t)size;
 	return true;
 }
 
@@ -455,7 +473,7 @@ capture_add_body(struct capture *capture, enum capture_side side,
 	if (message->is_cut || length == 0)
 		return;
 	memcpy(message->body + message->body_bytes, bytes, length);
-	message->body_bytes += length;
+	message->body_bytes += (uint32_t)length;
 }
 
 /* ---- reading ---- */

@@ -23,7 +23,8 @@ struct secrets;
 
 struct capture_config {
 	size_t memory_bytes;           /* of this shelf; 0: nothing is kept */
-	size_t body_bytes;             /* of each body; 0: heads alone */
+	size_t body_bytes;             /* of each body, below 4 GiB; 0: heads
+	                                  alone */
 	const struct secrets *secrets; /* borrowed, outlives; NULL: built in */
 };
 
@@ -47,14 +48,14 @@ struct capture_field {
 
 /* One message.  `head` is NULL where none has come, or it was not kept. */
 struct capture_message {
-	char *head; /* owned: lines, the reason's and then a field's each, with
-	               a NUL behind the reason, each name and each value */
-	size_t head_bytes;
-	unsigned http_minor; /* of HTTP/1.x */
-	char *body;          /* owned, as far as it was kept, unframed */
-	size_t body_bytes;
-	size_t body_size; /* allocated */
-	bool is_cut;      /* a piece found no room: the body ends before it */
+	char *head; /* lines, the reason's and then a field's each, with a NUL
+	               behind the reason, each name and each value */
+	char *body; /* as far as it was kept, unframed */
+	uint32_t head_bytes;
+	uint32_t body_bytes;
+	uint32_t body_size; /* allocated */
+	uint8_t http_minor; /* of HTTP/1.x */
+	bool is_cut;        /* a piece found no room: the body ends before it */
 };
 
 struct capture_shelf;

@@ -14,6 +14,8 @@
 #include "accounting/filter.h"
 #include "accounting/memory.h"
 
+/* A capture counts its bytes in 32 bits. */
+#define MAX_CAPTURE_BYTES ((size_t)1 << 30)
 #define MIN_CAPTURE_DIR_BYTES ((size_t)1 << 20)
 
 bool
@@ -27,6 +29,21 @@ option_read_size_or_off(
 	if (!units_parse_size(text, field))
 		return option_refuse(why, text,
 		    "is no size: write 65536, 64KiB or 16MiB, or off");
+	return true;
+}
+
+bool
+option_read_capture_bytes(
+    struct options *options, void *field, const char *text, char *why)
+{
+	size_t size_bytes;
+
+	if (!option_read_size_or_off(options, &size_bytes, text, why))
+		return false;
+	if (size_bytes > MAX_CAPTURE_BYTES)
+		return option_refuse(why, text,
+		    "is more than is kept of a body: write 1GiB or less");
+	*(size_t *)field = size_bytes;
 	return true;
 }
 

@@ -73,6 +73,7 @@ option_reader option_read_count;
 
 /* A filter of exchanges. */
 option_reader option_read_capture;
+option_reader option_read_capture_bytes;
 option_reader option_read_capture_dir_size;
 /* A filter of leaks, kept as it was written. */
 option_reader option_read_leak_filter;

@@ -24,11 +24,11 @@ struct tls {
 	struct tls_bio bio;
 	struct tls_client *client;       /* borrowed; NULL towards a caller */
 	const struct tls_keylog *keylog; /* borrowed; NULL: none */
-	char *host;      /* owned: CONNECT's host, or the origin's */
-	char *route;     /* owned; NULL towards a caller */
+	char *host;          /* owned: CONNECT's host, or the origin's */
+	char *route;         /* owned; NULL towards a caller */
 	bool has_new_ticket; /* since the last read */
-	bool has_failed; /* OpenSSL wants no more of the session */
-	bool is_alert;   /* what failed it came from the other side */
+	bool has_failed;     /* OpenSSL wants no more of the session */
+	bool is_alert;       /* what failed it came from the other side */
 	const char *trust_alert;
 	char *server_name; /* owned: the caller's; NULL without */
 	char fingerprint[TLS_FINGERPRINT_BYTES];

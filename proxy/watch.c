@@ -14,22 +14,35 @@
 #include <inttypes.h>
 
 #include "accounting/evidence.h"
+#include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 
 /* A caller quiet for so long is looked at after an eighth of it more. */
 #define SAMPLE_BACKOFF 8
 #define MAX_SAMPLE_INTERVAL_US (10 * US_PER_S)
 
+/* A search through all processes may take as long as it likes: the next one
+ * waits a hundred times as long. */
+#define SEARCH_REST 100
+
 static void
 find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 {
 	struct owner *owner = &ledger_conn_record(client->record)->owner;
+	struct worker *worker = client->worker;
+	unsigned searches = budget->searches;
+	mono_us began;
 
 	if (owner->pid > 0 || inode == 0 || budget->owners == 0)
 		return;
 	budget->owners--;
-	evidence_owner(
-	    client->worker->evidence, inode, owner, &budget->searches);
+	began = clock_mono();
+	evidence_owner(worker->evidence, inode, owner, &budget->searches);
+	if (budget->searches < searches) {
+		mono_us now = clock_mono();
+
+		worker->search_after = now + SEARCH_REST * (now - began);
+	}
 }
 
 /* Asks the local caller's kernel side, which is ours. */

@@ -202,13 +202,15 @@ on_sweep_due(evutil_socket_t fd, short what, void *arg)
 	struct worker_thread *thread = arg;
 	struct worker *worker = &thread->worker;
 
-	pool_sweep(worker->pool, clock_mono());
+	mono_us now = clock_mono();
+
+	pool_sweep(worker->pool, now);
 	if (worker->swept_next != NULL)
 		return;
 	thread->sweep_budget = (struct sweep_budget){
 	    .probes = probes_per_sweep(thread),
 	    .owners = OWNERS_PER_SWEEP,
-	    .searches = SEARCHES_PER_SWEEP,
+	    .searches = now >= worker->search_after ? SEARCHES_PER_SWEEP : 0,
 	};
 	worker->swept_next = client_first(worker);
 	on_sweep_on(-1, 0, thread);

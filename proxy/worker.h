@@ -65,6 +65,7 @@ struct worker {
 	struct client_list clients;       /* each ends itself */
 	struct client *swept_next;        /* borrowed; NULL: no sweep is under
 	                                     way */
+	mono_us search_after;             /* through processes; see watch.c */
 	size_t client_count;
 	size_t upstream_count; /* leased and idle */
 	bool is_draining;      /* no new connections, no keep-alive */

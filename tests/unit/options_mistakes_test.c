@@ -77,6 +77,8 @@ static const struct mistake mistakes[] = {
     {"serve --redact **", "--redact: \"**\" is no name: write one…"},
     {"serve --redact a=b", "--redact: \"a=b\" is no name…"},
     {"serve --capture-bytes lots", "--capture-bytes: \"lots\" is no size…"},
+    {"serve --capture-bytes 2GiB",
+	"--capture-bytes: \"2GiB\" is more than is kept of a body…"},
     {"serve --stall-after 5x",
 	"--stall-after: \"5x\" is no duration: write 500ms, 30s or 5m"},
     {"serve --stall-after=0",
