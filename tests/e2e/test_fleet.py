@@ -288,6 +288,23 @@ def test_as_another_user(database, sidecar):
     wait_until(lambda: is_up(proxy), "it is up")
 
 
+def test_exec_sends_before_it_ends(database, tmp_path):
+    """A run in CI is in the fleet's store when its command is over; elsewhere
+    than the others, which the list shows then."""
+    url = database.url()
+    done = run("exec", "--store", url, "--run", "ci", "--service", "checkout",
+               "--state-dir", tmp_path / "state", "--", "true")
+    assert done.returncode == 0, done.stderr
+    [stored] = answer("runs", url=url)["runs"]
+    assert stored["ended"] is not None and stored["name"] == "ci"
+    database.sql("INSERT INTO leakproxy.run(uuid, started, seen, name, host,"
+                 " program, pid) VALUES ('x', 1, 1, '', 'pod-2', '', 1)")
+    listed = run("runs", "--store", url).stdout.splitlines()
+    assert [line.split("  on ")[1] for line in listed if "  on " in line] == [
+        stored["host"], "pod-2"]
+    assert "  of checkout  on " in listed[1]
+
+
 # ---- what the manual says ----
 
 
