@@ -32,7 +32,7 @@ CC          := $(if $(filter fuzz,$(SAN)),clang,$(CC))
 # instructions.
 OPT := $(if $(SAN),-O1 $(SAN_$(SAN)),-O2 -flto=auto $(HARDEN))
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -isystem /usr/include/postgresql -D_GNU_SOURCE -DLEAKPROXY_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu11 -g $(OPT) $(WARN)
 LDFLAGS  += $(if $(SAN),$(SAN_$(SAN)),-pie -Wl,-z,relro,-z,now)
 LDLIBS   += -levent_pthreads -levent_extra -levent_core -lssl -lcrypto \
@@ -105,7 +105,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB_OBJ) $(LLHTTP_OBJ)
 # ---- what it takes ----
 
 DEPS_BUILD := gcc make pkg-config libc6-dev libevent-dev libssl-dev \
-	libjansson-dev libsqlite3-dev libseccomp-dev uthash-dev ca-certificates \
+	libjansson-dev libsqlite3-dev libpq-dev libseccomp-dev uthash-dev ca-certificates \
 	$(shell apt-cache show libllhttp-dev >/dev/null 2>&1 && \
 		echo libllhttp-dev || echo node-llhttp)
 DEPS_DEMO  := golang-go docker-registry openssl python3
@@ -113,7 +113,7 @@ DEPS_CHECK := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy pyt
 	python3-pytest-xdist python3-requests python3-websockets curl git iproute2 nftables dnsmasq-base procps prometheus \
 	openjdk-17-jdk-headless nodejs node-undici node-har-validator python3-cryptography \
 	skopeo python3-yaml python3-kubernetes python3-grpcio mandoc systemd buildah dpkg-dev lintian \
-	p11-kit containerd testssl.sh tinyproxy-bin chromium chromium-driver python3-selenium tshark
+	p11-kit containerd testssl.sh tinyproxy-bin postgresql chromium chromium-driver python3-selenium tshark
 SUDO       := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Installs what is missing, and nothing when all is there.  Debian would start

@@ -17,6 +17,7 @@
 #include "accounting/record.h"
 #include "accounting/reuse.h"
 #include "accounting/timeline.h"
+#include "accounting/shipping.h"
 #include "accounting/units.h"
 
 /* Counts by verdict, each exchange in exactly one: exchanges is their sum. */
@@ -90,6 +91,10 @@ struct snapshot {
 	struct timeline timeline;
 	struct mark *marks; /* owned, oldest first; given by the asker */
 	size_t mark_count;
+	/* given by the asker too: */
+	const char *service;         /* --service; borrowed; NULL: not said */
+	const char *service_version; /* of that; the same */
+	struct shipping shipping;
 	unsigned max_connections; /* of callers; 0: no bound, or not known;
 	                             given by the asker too */
 	struct leak *leaks;       /* owned, leak_count, ranked by leak_rank() */

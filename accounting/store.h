@@ -10,6 +10,9 @@
  *
  * Nothing that is committed is lost by kill -9; a power cut may take the last
  * moments with it, and damages nothing (PRAGMA synchronous=NORMAL).
+ *
+ * A fleet shares a PostgreSQL: store_ship() (ship.h) copies there what is
+ * written here, and it is read by the same functions.
  */
 
 #include <stdbool.h>
@@ -22,7 +25,7 @@
 #include "accounting/units.h"
 
 #define STORE_FILE "leakproxy.db"
-#define STORE_SCHEMA 2 /* PRAGMA user_version */
+#define STORE_SCHEMA 3
 #define STORE_PATIENCE_MS 250
 #define STORE_ERROR_BYTES 512
 #define STORE_VERSION_TAG "version"  /* the service's version */
@@ -36,6 +39,7 @@ enum store_result {
 	STORE_DENIED, /* it may not be written */
 	STORE_ALIEN,  /* damaged, or no database of ours: left as it is */
 	STORE_NEWER,  /* a newer leakproxy wrote it: left as it is */
+	STORE_AWAY,   /* no server answers, or it lets us not in */
 	STORE_FAILED,
 };
 
@@ -61,6 +65,19 @@ struct store *store_open(
     const char *directory, enum store_access access, struct store_error *error);
 void store_close(struct store *store);
 
+/* Whether there can be a shared store of that URL; not, whether it is there.
+ * Loads libpq; main thread.  Fills in *error where not. */
+bool store_check_shared(
+    const char *url, char error[STORE_ERROR_BYTES]) MUST_CHECK;
+
+/* The same as store_open() for a PostgreSQL server, by its URL, that has been
+ * checked.  May wait for seconds. */
+struct store *store_open_shared(
+    const char *url, enum store_access access, struct store_error *error);
+
+/* What it is called, a password left out; borrowed. */
+const char *store_path(const struct store *store);
+
 /* Why the last call returned false; borrowed until the next call. */
 const struct store_error *store_error(const struct store *store);
 
@@ -71,6 +88,8 @@ struct store_run_facts {
 	const char *name;    /* --run; "" for none */
 	const char *host;    /* where it ran */
 	const char *program; /* the version of leakproxy */
+	const char *service; /* what is watched, --service; NULL: not said */
+	const char *version; /* of that; NULL: not said, or its tags say it */
 	int64_t pid;
 };
 
@@ -85,8 +104,10 @@ bool store_end_run(struct store *store, wall_us ended) MUST_CHECK;
 
 /* What may be kept. */
 struct store_bounds {
-	int64_t max_age_us; /* 0: of any age */
-	int64_t max_bytes;  /* of the file, without its log of some MiB */
+	int64_t max_age_us;  /* 0: of any age */
+	int64_t max_bytes;   /* of the file, without its log of some MiB */
+	uint64_t *unshipped; /* grows by what goes before it was sent on
+	                        (ship.h); NULL: it is sent nowhere */
 };
 
 /* Deletes what is too old, and, of what is too much, the oldest drained and
@@ -97,12 +118,26 @@ bool store_prune(struct store *store, const struct store_bounds *bounds,
 
 /* ---- reading ---- */
 
+/* Which runs: one, or all of a service, or all there are. */
+enum store_pick {
+	STORE_PICK_RUN,
+	STORE_PICK_SERVICE,
+	STORE_PICK_ALL,
+};
+
+/* A run, or what several have in common: strings are NULL then, times the
+ * first and the last, counts sums. */
 struct store_run {
-	int64_t id;
+	enum store_pick pick;
+	int64_t id; /* 0: several */
+	char *service;
 	char *name;
 	char *host;
 	char *program;
-	char *versions; /* of the service, by its tags: "1.4, 1.5"; NULL none */
+	char *versions; /* of the service: "1.4, 1.5"; NULL none */
+	size_t runs;
+	size_t hosts;
+	size_t open; /* that run, or were killed */
 	wall_us started;
 	wall_us seen;  /* last written */
 	wall_us ended; /* 0: it runs, or was killed */
@@ -120,9 +155,9 @@ struct store_run *store_list_runs(struct store *store, size_t *count);
 
 /*
  * Finds a run by what a person calls it: its number, its name (the latest of
- * that name) or "last"; "@1.4" behind it picks what came from version 1.4 of
- * the service.  Writes that version, or NULL, to *version: free with free().
- * Returns false where there is none.
+ * that name) or "last"; or several, "service=NAME" and "all"; "@1.4" behind it
+ * picks what came from version 1.4 of the service.  Writes that version, or
+ * NULL, to *version: free with free().  Returns false where there is none.
  */
 bool store_find_run(struct store *store, const char *reference,
     struct store_run *run, char **version) MUST_CHECK;

@@ -11,26 +11,23 @@
 
 #include <stddef.h>
 
+#include "accounting/ship.h"
+
 /* To be below the bound for a while, it is pruned to this part of it. */
 #define ROOM_PERCENT 90
 
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
-/* A statement with ?1 and perhaps ?2. */
 static bool
-run_with(struct store *store, const char *sql, int64_t first, int64_t second)
+run_with(struct store *store, const char *sql, int64_t parameter)
 {
-	sqlite3_stmt *statement = store_prepare(store, sql);
-	struct binder binder = {statement, 0};
-	bool is_good = statement != NULL;
+	struct statement *statement = store_prepare(store, sql);
+	struct binder binder = {store, statement, 0};
+	bool is_good;
 
-	if (is_good) {
-		store_bind_number(&binder, first);
-		if (sqlite3_bind_parameter_count(statement) > 1)
-			store_bind_number(&binder, second);
-		is_good = store_step(store, statement);
-	}
-	sqlite3_finalize(statement);
+	store_bind_number(&binder, parameter);
+	is_good = store_step(store, statement);
+	store_free(store, statement);
 	return is_good;
 }
 
@@ -47,11 +44,12 @@ forget_run(struct store *store, int64_t run)
 	    "DELETE FROM exposure WHERE run = ?1",
 	    "DELETE FROM mark WHERE run = ?1",
 	    "DELETE FROM timeline WHERE run = ?1",
+	    "DELETE FROM shipped WHERE run = ?1",
 	    "DELETE FROM run WHERE run = ?1",
 	};
 
 	for (size_t i = 0; i < COUNT_OF(tables); i++) {
-		if (!run_with(store, tables[i], run, 0))
+		if (!run_with(store, tables[i], run))
 			return false;
 	}
 	return true;
@@ -62,25 +60,22 @@ forget_run(struct store *store, int64_t run)
 static bool
 forget_oldest_run(struct store *store, wall_us before, bool *is_done)
 {
-	sqlite3_stmt *row = store_prepare(store,
+	struct statement *statement = store_prepare(store,
 	    "SELECT run FROM run WHERE seen < ?1 AND run <> ?2"
 	    " ORDER BY run LIMIT 1");
-	struct binder binder = {row, 0};
+	struct binder binder = {store, statement, 0};
+	struct reader row = {store, statement};
 	int64_t run = 0;
-	int result;
+	enum row found;
 
-	if (row == NULL)
-		return false;
 	store_bind_number(&binder, before);
 	store_bind_number(&binder, store->run);
-	result = sqlite3_step(row);
-	if (result == SQLITE_ROW)
-		run = sqlite3_column_int64(row, 0);
-	else if (result != SQLITE_DONE)
-		store_complain(store);
-	sqlite3_finalize(row);
-	*is_done = result == SQLITE_DONE;
-	return *is_done || (result == SQLITE_ROW && forget_run(store, run));
+	found = store_next(store, statement);
+	if (found == ROW_READ)
+		run = store_number(&row, 0);
+	store_free(store, statement);
+	*is_done = found == ROW_END;
+	return *is_done || (found == ROW_READ && forget_run(store, run));
 }
 
 /* Kinds that nothing refers to any more. */
@@ -102,9 +97,9 @@ forget_old(struct store *store, wall_us before)
 	bool is_done = false;
 	bool is_good =
 	    run_with(
-		store, "DELETE FROM exchange WHERE began_at < ?1", before, 0) &&
-	    run_with(store, "DELETE FROM mark WHERE at < ?1", before, 0) &&
-	    run_with(store, "DELETE FROM timeline WHERE at < ?1", before, 0);
+		store, "DELETE FROM exchange WHERE began_at < ?1", before) &&
+	    run_with(store, "DELETE FROM mark WHERE at < ?1", before) &&
+	    run_with(store, "DELETE FROM timeline WHERE at < ?1", before);
 
 	while (is_good && !is_done)
 		is_good = forget_oldest_run(store, before, &is_done);
@@ -169,9 +164,9 @@ cut_slice(struct store *store, const char *sql, int64_t max_bytes, bool *fits)
 		*fits = bytes <= max_bytes;
 		if (*fits)
 			return true;
-		if (!run_with(store, sql, store->run, 0))
+		if (!run_with(store, sql, store->run))
 			return false;
-		if (sqlite3_changes(store->db) == 0)
+		if (store_changes(store) == 0)
 			return true;
 	}
 }
@@ -219,11 +214,28 @@ prune(struct store *store, const struct store_bounds *bounds, wall_us now)
 	return cut(store, bounds->max_bytes);
 }
 
+/* Within the transaction, so that nothing is sent on meanwhile. */
+static bool
+prune_and_count(
+    struct store *store, const struct store_bounds *bounds, wall_us now)
+{
+	int64_t before;
+	int64_t after;
+
+	if (bounds->unshipped == NULL)
+		return prune(store, bounds, now);
+	if (!ship_count_waiting(store, &before) || !prune(store, bounds, now) ||
+	    !ship_count_waiting(store, &after))
+		return false;
+	*bounds->unshipped += (uint64_t)(before - after);
+	return true;
+}
+
 bool
 store_prune(struct store *store, const struct store_bounds *bounds, wall_us now)
 {
 	if (!store_begin(store) ||
-	    !store_finish(store, prune(store, bounds, now)))
+	    !store_finish(store, prune_and_count(store, bounds, now)))
 		return false;
 	/* Gives free pages back to the file system. */
 	return store_run_sql(store, "PRAGMA incremental_vacuum");

@@ -1,191 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Runs as they were: listed, reported, compared.
+ * Runs as they were: reported, compared.
  */
 
-#include "accounting/store_parts.h"
-
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "accounting/store_parts.h"
 
-#define VERSIONS_SHOWN_MAX 8
 #define OTHER "other" /* what groups.c counts under when it is full */
 
-/* ---- runs ---- */
-
-void
-store_run_fini(struct store_run *run)
-{
-	free(run->name);
-	free(run->host);
-	free(run->program);
-	free(run->versions);
-	*run = (struct store_run){0};
-}
-
-#define RUN_COLUMNS                                                        \
-	"SELECT run, name, host, program, started, seen, ended,"           \
-	" (SELECT value FROM count c WHERE c.run = r.run"                  \
-	"   AND what = 'connections'),"                                    \
-	" (SELECT value FROM count c WHERE c.run = r.run"                  \
-	"   AND what = 'exchanges'),"                                      \
-	" (SELECT value FROM count c WHERE c.run = r.run"                  \
-	"   AND what = 'undrained'),"                                      \
-	" (SELECT count(*) FROM leak l WHERE l.run = r.run"                \
-	"   AND undrained > 0),"                                           \
-	" (SELECT group_concat(version, ', ') FROM (SELECT DISTINCT"       \
-	"   version FROM exposure e JOIN kind k ON k.kind = e.kind"        \
-	"   WHERE e.run = r.run AND version IS NOT NULL ORDER BY 1 LIMIT " \
-	"   8)) FROM run r "
-
-static void
-read_run(sqlite3_stmt *row, struct store_run *run)
-{
-	*run = (struct store_run){
-	    .id = sqlite3_column_int64(row, 0),
-	    .name = store_column_text(row, 1),
-	    .host = store_column_text(row, 2),
-	    .program = store_column_text(row, 3),
-	    .started = sqlite3_column_int64(row, 4),
-	    .seen = sqlite3_column_int64(row, 5),
-	    .ended = sqlite3_column_int64(row, 6),
-	    .connections = (uint64_t)sqlite3_column_int64(row, 7),
-	    .exchanges = (uint64_t)sqlite3_column_int64(row, 8),
-	    .undrained = (uint64_t)sqlite3_column_int64(row, 9),
-	    .leaks = (uint64_t)sqlite3_column_int64(row, 10),
-	    .versions = store_column_text(row, 11),
-	};
-}
-
-struct store_run *
-store_list_runs(struct store *store, size_t *count)
-{
-	sqlite3_stmt *rows = store_prepare(store, RUN_COLUMNS "ORDER BY run");
-	struct store_run *runs = xcalloc(1, sizeof(*runs));
-	int result;
-
-	*count = 0;
-	while (rows != NULL && (result = sqlite3_step(rows)) == SQLITE_ROW) {
-		runs = xreallocarray(runs, *count + 1, sizeof(*runs));
-		read_run(rows, &runs[(*count)++]);
-	}
-	if (rows != NULL && result == SQLITE_DONE) {
-		sqlite3_finalize(rows);
-		return runs;
-	}
-	if (rows != NULL)
-		store_complain(store);
-	sqlite3_finalize(rows);
-	while (*count > 0)
-		store_run_fini(&runs[--*count]);
-	free(runs);
-	return NULL;
-}
-
-static bool
-is_number(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	return digits > 0 && digits < 18 && text[digits] == '\0';
-}
-
-static const char *
-condition_of(const char *name)
-{
-	if (strcmp(name, "last") == 0)
-		return RUN_COLUMNS "ORDER BY run DESC LIMIT 1";
-	if (is_number(name))
-		return RUN_COLUMNS "WHERE run = CAST(?1 AS INTEGER)";
-	return RUN_COLUMNS "WHERE name = ?1 ORDER BY run DESC LIMIT 1";
-}
-
-static bool
-find_run(struct store *store, const char *name, struct store_run *run)
-{
-	sqlite3_stmt *row = store_prepare(store, condition_of(name));
-	struct binder binder = {row, 0};
-	int result;
-
-	if (row == NULL)
-		return false;
-	if (sqlite3_bind_parameter_count(row) > 0)
-		store_bind_text(&binder, name);
-	result = sqlite3_step(row);
-	if (result == SQLITE_ROW)
-		read_run(row, run);
-	else if (result == SQLITE_DONE)
-		store_refuse(store, STORE_ABSENT,
-		    "has no run \"%.60s\": leakproxy runs lists those there "
-		    "are",
-		    name);
-	else
-		store_complain(store);
-	sqlite3_finalize(row);
-	return result == SQLITE_ROW;
-}
+/* Of each leak, for its callers and the example. */
+#define EXCHANGES_READ_MAX "1000"
 
 bool
-store_find_run(struct store *store, const char *reference,
-    struct store_run *run, char **version)
+store_read_tags(struct store *store, int64_t kind, struct tags *tags)
 {
-	const char *at = strchr(reference, '@');
-	char *name = xstrndup(reference,
-	    at == NULL ? strlen(reference) : (size_t)(at - reference));
-	bool is_found = find_run(store, name, run);
+	struct statement *rows = store_prepare(
+	    store, "SELECT name, value FROM kind_tag WHERE kind = ?1");
+	struct binder binder = {store, rows, 0};
+	struct reader row = {store, rows};
+	enum row found;
 
-	free(name);
-	*version = is_found && at != NULL ? xstrdup(at + 1) : NULL;
-	return is_found;
-}
-
-/* ---- rows of one run and version ---- */
-
-/* What the statements below take: ?1 the run, ?2 the version or NULL. */
-static sqlite3_stmt *
-prepare_for(
-    struct store *store, const char *sql, int64_t run, const char *version)
-{
-	sqlite3_stmt *rows = store_prepare(store, sql);
-	struct binder binder = {rows, 0};
-
-	if (rows == NULL)
-		return NULL;
-	store_bind_number(&binder, run);
-	if (sqlite3_bind_parameter_count(rows) > 1)
-		store_bind_text(&binder, version);
-	return rows;
-}
-
-static bool
-finish_rows(struct store *store, sqlite3_stmt *rows, int result)
-{
-	if (rows != NULL && result != SQLITE_DONE)
-		store_complain(store);
-	sqlite3_finalize(rows);
-	return rows != NULL && result == SQLITE_DONE;
-}
-
-static bool
-read_tags(struct store *store, int64_t kind, struct tags *tags)
-{
-	sqlite3_stmt *rows = prepare_for(store,
-	    "SELECT name, value FROM kind_tag WHERE kind = ?1", kind, NULL);
-	int result = SQLITE_ERROR;
-
-	while (rows != NULL && (result = sqlite3_step(rows)) == SQLITE_ROW) {
-		const char *value = (const char *)sqlite3_column_text(rows, 1);
+	store_bind_number(&binder, kind);
+	while ((found = store_next(store, rows)) == ROW_READ) {
+		const char *value = store_text(&row, 1);
 
 		/* What does not fit was no tag of ours. */
-		(void)!tags_set(tags,
-		    (const char *)sqlite3_column_text(rows, 0), value,
-		    strlen(value));
+		(void)!tags_set(
+		    tags, store_text(&row, 0), value, strlen(value));
 	}
-	return finish_rows(store, rows, result);
+	store_free(store, rows);
+	return found == ROW_END;
 }
 
 /* ---- a snapshot ---- */
@@ -206,16 +54,19 @@ read_count(struct totals *totals, const char *what, uint64_t value)
 }
 
 static bool
-read_totals(struct store *store, int64_t run, struct totals *totals)
+read_totals(const struct picked *picked, struct totals *totals)
 {
-	sqlite3_stmt *rows = prepare_for(
-	    store, "SELECT what, value FROM count WHERE run = ?1", run, NULL);
-	int result = SQLITE_ERROR;
+	struct binder binder = store_prepare_picked(picked,
+	    "SELECT what, sum(value) FROM count WHERE %s GROUP BY what");
+	struct reader row = {picked->store, binder.statement};
+	enum row found;
 
-	while (rows != NULL && (result = sqlite3_step(rows)) == SQLITE_ROW)
-		read_count(totals, (const char *)sqlite3_column_text(rows, 0),
-		    (uint64_t)sqlite3_column_int64(rows, 1));
-	return finish_rows(store, rows, result);
+	while (
+	    (found = store_next(picked->store, binder.statement)) == ROW_READ)
+		read_count(totals, store_text(&row, 0),
+		    (uint64_t)store_number(&row, 1));
+	store_free(picked->store, binder.statement);
+	return found == ROW_END;
 }
 
 static enum evidence
@@ -229,59 +80,77 @@ evidence_of(const char *word)
 }
 
 static bool
-read_evidence(struct store *store, int64_t run, int64_t kind, struct leak *leak)
+read_evidence(const struct picked *picked, int64_t kind, struct leak *leak)
 {
-	sqlite3_stmt *rows = store_prepare(store,
-	    "SELECT word, value FROM evidence WHERE run = ?1 AND kind = ?2");
-	struct binder binder = {rows, 0};
-	int result = SQLITE_ERROR;
+	struct binder binder = store_prepare_picked(picked,
+	    "SELECT word, sum(value) FROM evidence WHERE %s AND kind = ?3"
+	    " GROUP BY word");
+	struct reader row = {picked->store, binder.statement};
+	enum row found;
 
-	if (rows == NULL)
-		return false;
-	store_bind_number(&binder, run);
 	store_bind_number(&binder, kind);
-	while ((result = sqlite3_step(rows)) == SQLITE_ROW) {
-		const char *word = (const char *)sqlite3_column_text(rows, 0);
+	while (
+	    (found = store_next(picked->store, binder.statement)) == ROW_READ)
+		leak->by_evidence[evidence_of(store_text(&row, 0))] +=
+		    (uint64_t)store_number(&row, 1);
+	store_free(picked->store, binder.statement);
+	return found == ROW_END;
+}
 
-		leak->by_evidence[evidence_of(word)] +=
-		    (uint64_t)sqlite3_column_int64(rows, 1);
+/* What was held when it was last written. */
+static bool
+read_held(const struct picked *picked, int64_t kind, struct leak *leak)
+{
+	struct binder binder = store_prepare_picked(picked,
+	    "SELECT count(*), sum(coalesce(body_bytes, -1) -"
+	    " coalesce(delivered_bytes, -1) + coalesce(unread_bytes, 0))"
+	    " FROM exchange WHERE %s AND kind = ?3 AND held <> 0"
+	    " AND verdict IN ('undrained', 'suspected')");
+	struct reader row = {picked->store, binder.statement};
+	bool is_good;
+
+	store_bind_number(&binder, kind);
+	is_good = store_next(picked->store, binder.statement) == ROW_READ;
+	if (is_good) {
+		leak->held_now = (uint64_t)store_number(&row, 0);
+		leak->held_bytes = store_number(&row, 1);
 	}
-	return finish_rows(store, rows, result);
+	store_free(picked->store, binder.statement);
+	return is_good;
 }
 
 static void
-read_exchange(sqlite3_stmt *row, const struct leak *leak,
+read_exchange(const struct reader *row, const struct leak *leak,
     struct exchange_record *exchange)
 {
 	*exchange = (struct exchange_record){
-	    .conn_id = (uint64_t)sqlite3_column_int64(row, 0),
-	    .ordinal = (uint32_t)sqlite3_column_int64(row, 1),
-	    .is_held = sqlite3_column_int64(row, 3) != 0,
-	    .url = store_column_text(row, 4),
-	    .user_agent = store_column_text(row, 5),
-	    .client_address = store_column_text(row, 6),
-	    .owner = {.pid = (pid_t)store_column_known(row, 7),
-		.fd = (int)store_column_known(row, 8),
+	    .conn_id = (uint64_t)store_number(row, 0),
+	    .ordinal = (uint32_t)store_number(row, 1),
+	    .is_held = store_number(row, 3) != 0,
+	    .url = store_copy(row, 4),
+	    .user_agent = store_copy(row, 5),
+	    .client_address = store_copy(row, 6),
+	    .owner = {.pid = (pid_t)store_known(row, 7),
+		.fd = (int)store_known(row, 8),
 		.uid = -1,
-		.command = store_column_text(row, 9),
-		.command_line = store_column_text(row, 14)},
-	    .body_bytes = store_column_known(row, 10),
-	    .delivered_bytes = store_column_known(row, 11),
-	    .facts.unread_bytes = store_column_known(row, 12),
-	    .began_at = sqlite3_column_int64(row, 13),
+		.command = store_copy(row, 9),
+		.command_line = store_copy(row, 14)},
+	    .body_bytes = store_known(row, 10),
+	    .delivered_bytes = store_known(row, 11),
+	    .facts.unread_bytes = store_known(row, 12),
+	    .began_at = store_number(row, 13),
 	    .status = leak->status,
 	    .method = xstrdup(leak->method),
 	    .origin = xstrdup(leak->origin),
 	    .route = xstrdup(leak->route),
 	};
 	tags_copy(&exchange->tags, &leak->tags);
-	if (sqlite3_column_type(row, 15) != SQLITE_NULL)
-		strncpy(exchange->owner.container,
-		    (const char *)sqlite3_column_text(row, 15),
+	if (store_text(row, 15) != NULL)
+		strncpy(exchange->owner.container, store_text(row, 15),
 		    sizeof(exchange->owner.container) - 1);
 	/* The query asks for known words alone. */
-	if (!verdict_from_word((const char *)sqlite3_column_text(row, 2),
-		&exchange->judgement.verdict))
+	if (!verdict_from_word(
+		store_text(row, 2), &exchange->judgement.verdict))
 		exchange->judgement.verdict = VERDICT_SUSPECTED;
 }
 
@@ -292,13 +161,6 @@ illustrate(struct leak *leak, struct exchange_record *exchange)
 	if (exchange->client_address == NULL)
 		exchange->client_address = xstrdup("?");
 	leak_add_caller(leak, exchange);
-	if (exchange->is_held) {
-		leak->held_now++;
-		leak->held_bytes +=
-		    exchange->body_bytes - exchange->delivered_bytes;
-		if (exchange->facts.unread_bytes > 0)
-			leak->held_bytes += exchange->facts.unread_bytes;
-	}
 	if (leak->example != NULL) {
 		record_fini_exchange(exchange);
 		return;
@@ -307,98 +169,94 @@ illustrate(struct leak *leak, struct exchange_record *exchange)
 	*leak->example = *exchange;
 }
 
-/* Adds callers, what was held, and the example: an undrained one, where there
- * is one. */
+/* Adds callers and the example: an undrained one, where there is one. */
 static bool
-read_exchanges(
-    struct store *store, int64_t run, int64_t kind, struct leak *leak)
+read_exchanges(const struct picked *picked, int64_t kind, struct leak *leak)
 {
-	sqlite3_stmt *rows = store_prepare(store,
+	struct binder binder = store_prepare_picked(picked,
 	    "SELECT conn, ordinal, verdict, held, url, user_agent,"
 	    " client_address, pid, fd, command, body_bytes, delivered_bytes,"
 	    " unread_bytes, began_at, command_line, container FROM exchange "
-	    "WHERE run = ?1 AND"
-	    " kind = ?2 AND verdict IN ('undrained', 'suspected')"
-	    " ORDER BY verdict DESC, began_at");
-	struct binder binder = {rows, 0};
+	    "WHERE %s AND"
+	    " kind = ?3 AND verdict IN ('undrained', 'suspected')"
+	    " ORDER BY verdict DESC, began_at LIMIT " EXCHANGES_READ_MAX);
+	struct reader row = {picked->store, binder.statement};
 	struct exchange_record exchange;
-	int result = SQLITE_ERROR;
+	enum row found;
 
-	if (rows == NULL)
-		return false;
-	store_bind_number(&binder, run);
 	store_bind_number(&binder, kind);
-	while ((result = sqlite3_step(rows)) == SQLITE_ROW) {
-		read_exchange(rows, leak, &exchange);
+	while (
+	    (found = store_next(picked->store, binder.statement)) == ROW_READ) {
+		read_exchange(&row, leak, &exchange);
 		illustrate(leak, &exchange);
 	}
-	return finish_rows(store, rows, result);
+	store_free(picked->store, binder.statement);
+	return found == ROW_END;
 }
 
 static bool
 read_leak(
-    struct store *store, int64_t run, sqlite3_stmt *row, struct leak *leak)
+    const struct picked *picked, const struct reader *row, struct leak *leak)
 {
-	int64_t kind = sqlite3_column_int64(row, 0);
+	int64_t kind = store_number(row, 0);
 
 	*leak = (struct leak){
-	    .origin = store_column_text(row, 2),
-	    .method = store_column_text(row, 3),
-	    .route = store_column_text(row, 4),
-	    .status = (int)sqlite3_column_int64(row, 5),
-	    .undrained = (uint64_t)sqlite3_column_int64(row, 6),
-	    .suspected = (uint64_t)sqlite3_column_int64(row, 7),
-	    .held_to_exit = (uint64_t)sqlite3_column_int64(row, 8),
-	    .releases = {(uint64_t)sqlite3_column_int64(row, 9),
-		sqlite3_column_double(row, 10), sqlite3_column_double(row, 11)},
-	    .first_seen = sqlite3_column_int64(row, 12),
-	    .last_seen = sqlite3_column_int64(row, 13),
+	    .origin = store_copy(row, 2),
+	    .method = store_copy(row, 3),
+	    .route = store_copy(row, 4),
+	    .status = (int)store_number(row, 5),
+	    .undrained = (uint64_t)store_number(row, 6),
+	    .suspected = (uint64_t)store_number(row, 7),
+	    .held_to_exit = (uint64_t)store_number(row, 8),
+	    .releases = {(uint64_t)store_number(row, 9), store_real(row, 10),
+		store_real(row, 11)},
+	    .first_seen = store_number(row, 12),
+	    .last_seen = store_number(row, 13),
 	};
-	strncpy(leak->id, (const char *)sqlite3_column_text(row, 1),
-	    sizeof(leak->id) - 1);
-	return read_tags(store, kind, &leak->tags) &&
-	    read_evidence(store, run, kind, leak) &&
-	    read_exchanges(store, run, kind, leak);
+	strncpy(leak->id, store_text(row, 1), sizeof(leak->id) - 1);
+	return store_read_tags(picked->store, kind, &leak->tags) &&
+	    read_evidence(picked, kind, leak) &&
+	    read_held(picked, kind, leak) && read_exchanges(picked, kind, leak);
 }
 
 static bool
-read_leaks(struct store *store, int64_t run, const char *version,
-    struct snapshot *snapshot)
+read_leaks(const struct picked *picked, struct snapshot *snapshot)
 {
-	sqlite3_stmt *rows = prepare_for(store,
+	struct binder binder = store_prepare_picked(picked,
 	    "SELECT k.kind, leak_id, origin, method, route, status,"
-	    " undrained, suspected, held_to_exit, released, released_s,"
-	    " released_squares_s, first_seen, last_seen"
-	    " FROM leak l JOIN kind k ON k.kind = l.kind"
-	    " WHERE run = ?1 AND (undrained > 0 OR suspected > 0)"
-	    " AND (?2 IS NULL OR version = ?2)",
-	    run, version);
-	bool is_good = rows != NULL;
-	int result = SQLITE_ERROR;
+	    " sum(undrained), sum(suspected), sum(held_to_exit),"
+	    " sum(released), sum(released_s), sum(released_squares_s),"
+	    " min(first_seen), max(last_seen)"
+	    " FROM leak l JOIN kind k ON k.kind = l.kind WHERE l.%s"
+	    " AND (undrained > 0 OR suspected > 0)" STORE_OF_VERSION
+	    " GROUP BY k.kind, leak_id, origin, method, route, status");
+	struct reader row = {picked->store, binder.statement};
+	enum row found = ROW_FAILED;
+	bool is_good = true;
 
-	while (is_good && (result = sqlite3_step(rows)) == SQLITE_ROW) {
+	while (is_good &&
+	    (found = store_next(picked->store, binder.statement)) == ROW_READ) {
 		snapshot->leaks = xreallocarray(snapshot->leaks,
 		    snapshot->leak_count + 1, sizeof(*snapshot->leaks));
 		is_good = read_leak(
-		    store, run, rows, &snapshot->leaks[snapshot->leak_count++]);
+		    picked, &row, &snapshot->leaks[snapshot->leak_count++]);
 	}
-	if (is_good)
-		return finish_rows(store, rows, result);
-	sqlite3_finalize(rows);
-	return false;
+	store_free(picked->store, binder.statement);
+	return is_good && found == ROW_END;
 }
 
 struct snapshot *
 store_read_snapshot(
     struct store *store, const struct store_run *run, const char *version)
 {
+	struct picked picked = {store, run, version};
 	struct snapshot *snapshot = snapshot_new();
 
 	snapshot->taken_at = run->seen;
 	snapshot->since = run->started;
 	snapshot->seconds_us = run->seen - run->started;
-	if (!read_totals(store, run->id, &snapshot->totals) ||
-	    !read_leaks(store, run->id, version, snapshot)) {
+	if (!read_totals(&picked, &snapshot->totals) ||
+	    !read_leaks(&picked, snapshot)) {
 		snapshot_free(snapshot);
 		return NULL;
 	}
@@ -411,84 +269,87 @@ store_read_snapshot(
 /* ---- what is compared ---- */
 
 static bool
-read_kind(struct store *store, sqlite3_stmt *row, bool counts_exposure,
+read_kind(struct store *store, const struct reader *row, bool counts_exposure,
     struct compare_kind *kind)
 {
 	*kind = (struct compare_kind){
-	    .origin = store_column_text(row, 1),
-	    .method = store_column_text(row, 2),
-	    .route = store_column_text(row, 3),
-	    .status = (int)sqlite3_column_int64(row, 4),
-	    .side = {.undrained = (uint64_t)sqlite3_column_int64(row, 5),
-		.suspected = (uint64_t)sqlite3_column_int64(row, 6),
-		.settled = sqlite3_column_int64(row, 7)},
-	    .first_seen = sqlite3_column_int64(row, 8),
-	    .last_seen = sqlite3_column_int64(row, 9),
+	    .origin = store_copy(row, 1),
+	    .method = store_copy(row, 2),
+	    .route = store_copy(row, 3),
+	    .status = (int)store_number(row, 4),
+	    .side = {.undrained = (uint64_t)store_number(row, 5),
+		.suspected = (uint64_t)store_number(row, 6),
+		.settled = store_number(row, 7)},
+	    .first_seen = store_number(row, 8),
+	    .last_seen = store_number(row, 9),
 	};
 	if (!counts_exposure || strcmp(kind->origin, OTHER) == 0)
 		kind->side.settled = -1;
-	return read_tags(store, sqlite3_column_int64(row, 0), &kind->tags);
+	return store_read_tags(store, store_number(row, 0), &kind->tags);
 }
 
-/* How long the run lasted; or the version, from its first response on. */
+/* How long the runs lasted; or the version, from its first response on in
+ * each. */
 static bool
-read_hours(struct store *store, const struct store_run *run,
-    const char *version, struct compare_run *kinds)
+read_hours(const struct picked *picked, struct compare_run *kinds)
 {
-	sqlite3_stmt *row = prepare_for(store,
-	    "SELECT count(*), min(first_seen), max(last_seen) FROM exposure e"
-	    " JOIN kind k ON k.kind = e.kind"
-	    " WHERE run = ?1 AND (?2 IS NULL OR version = ?2)",
-	    run->id, version);
-	wall_us from = run->started;
-	wall_us to = run->seen;
+	struct binder binder = store_prepare_picked(picked,
+	    "SELECT sum(exposures), sum(CASE WHEN ?2 IS NULL THEN lasted ELSE"
+	    " exposed END) FROM (SELECT r.run, r.seen - r.started AS lasted,"
+	    " count(e.run) AS exposures, max(e.last_seen) -"
+	    " min(e.first_seen) AS exposed FROM run r"
+	    " LEFT JOIN (SELECT e.run AS run, first_seen, last_seen FROM"
+	    "  exposure e JOIN kind k ON k.kind = e.kind WHERE "
+	    "e.%s" STORE_OF_VERSION ") AS e ON e.run = r.run WHERE r.%s"
+	    " GROUP BY r.run, r.seen, r.started) AS each_run");
+	struct reader row = {picked->store, binder.statement};
+	bool is_good;
 
-	if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
-		return finish_rows(store, row, SQLITE_ERROR);
-	if (version != NULL) {
-		from = sqlite3_column_int64(row, 1);
-		to = sqlite3_column_int64(row, 2);
+	is_good = store_next(picked->store, binder.statement) == ROW_READ;
+	if (is_good) {
+		kinds->counts_exposure =
+		    store_number(&row, 0) > 0 || picked->run->undrained == 0;
+		kinds->hours =
+		    (double)store_number(&row, 1) / (3600.0 * (double)US_PER_S);
 	}
-	kinds->hours = (double)(to - from) / (3600.0 * (double)US_PER_S);
-	kinds->counts_exposure =
-	    sqlite3_column_int64(row, 0) > 0 || run->undrained == 0;
-	return finish_rows(store, row, SQLITE_DONE);
+	store_free(picked->store, binder.statement);
+	return is_good;
 }
 
 bool
 store_read_kinds(struct store *store, const struct store_run *run,
     const char *version, struct compare_run *kinds)
 {
-	sqlite3_stmt *rows;
-	bool is_good;
-	int result = SQLITE_ERROR;
+	struct picked picked = {store, run, version};
+	struct binder binder;
+	struct reader row = {.store = store};
+	bool is_good = true;
+	enum row found = ROW_FAILED;
 
 	*kinds = (struct compare_run){0};
-	if (!read_hours(store, run, version, kinds))
+	if (!read_hours(&picked, kinds))
 		return false;
-	rows = prepare_for(store,
-	    "SELECT k.kind, origin, method, route, status,"
-	    " ifnull(undrained, 0), ifnull(suspected, 0), ifnull(settled, 0),"
-	    " ifnull(l.first_seen, 0), ifnull(l.last_seen, 0) FROM kind k"
-	    " LEFT JOIN leak l ON l.run = ?1 AND l.kind = k.kind"
-	    " LEFT JOIN exposure e ON e.run = ?1 AND e.kind = k.kind"
-	    " WHERE (undrained > 0 OR suspected > 0 OR settled > 0)"
-	    " AND (?2 IS NULL OR version = ?2)",
-	    run->id, version);
-	is_good = rows != NULL;
-	while (is_good && (result = sqlite3_step(rows)) == SQLITE_ROW) {
+	binder = store_prepare_picked(&picked,
+	    "SELECT k.kind, origin, method, route, status, sum(undrained),"
+	    " sum(suspected), sum(settled), min(first_seen), max(last_seen)"
+	    " FROM (SELECT run, kind, undrained, suspected, 0 AS settled,"
+	    " first_seen, last_seen FROM leak WHERE %s UNION ALL"
+	    " SELECT run, kind, 0, 0, settled, NULL, NULL FROM exposure"
+	    " WHERE %s) AS x JOIN kind k ON k.kind = x.kind"
+	    " WHERE (undrained > 0 OR suspected > 0 OR settled > "
+	    "0)" STORE_OF_VERSION
+	    " GROUP BY k.kind, origin, method, route, status");
+	row.statement = binder.statement;
+	while (is_good &&
+	    (found = store_next(store, binder.statement)) == ROW_READ) {
 		kinds->kinds = xreallocarray(
 		    kinds->kinds, kinds->count + 1, sizeof(*kinds->kinds));
-		is_good = read_kind(store, rows, kinds->counts_exposure,
+		is_good = read_kind(store, &row, kinds->counts_exposure,
 		    &kinds->kinds[kinds->count++]);
 	}
-	if (!is_good)
-		sqlite3_finalize(rows);
-	else
-		is_good = finish_rows(store, rows, result);
-	if (!is_good)
-		compare_run_fini(kinds);
-	return is_good;
+	store_free(store, binder.statement);
+	if (is_good && found == ROW_END)
+		return true;
+	compare_run_fini(kinds);
+	return false;
 }
-
-/* ---- marks and timeline ---- */

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The schema, as steps from each version to the next: PRAGMA user_version is
- * how many have been taken.  A step that was released is never changed.
+ * The schema, as steps from each version to the next; how many have been taken
+ * is PRAGMA user_version in SQLite, and a row of the table `store` in
+ * PostgreSQL, which takes the same steps.  One that was released is never
+ * changed.
  *
  *      run ──< leak >── kind ──< kind_tag        kind: origin, method, route,
  *       │ ──< exposure >──┤                            status, tags
  *       │ ──< exchange >──┘
  *       └──< count, evidence, mark, timeline
  *
- * Verdicts and evidence are words, so that a new one is no new version.
+ * Verdicts and evidence are words, so that a new one is no new version.  `rev`
+ * is the batch that wrote the row last; that of a run, how many there were:
+ * what a copy of the run has not yet is what has a higher one (ship.h).
  */
 
 #include "accounting/store_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 /* "LKPX": what file(1) and we know the file by. */
 #define APPLICATION_ID INT64_C(0x4c4b5058)
@@ -69,7 +76,32 @@ static const char *const steps[STORE_SCHEMA] = {
     "CREATE TABLE timeline("
     " run INTEGER NOT NULL, at INTEGER NOT NULL, requests INTEGER NOT NULL,"
     " undrained INTEGER NOT NULL, PRIMARY KEY(run, at)) WITHOUT ROWID;",
+    /* 3: what it takes to send it all elsewhere: runs by a name that no other
+     * has, and what is newer than what was sent; runs by service. */
+    "ALTER TABLE run ADD COLUMN uuid TEXT;"
+    "ALTER TABLE run ADD COLUMN service TEXT;"
+    "ALTER TABLE run ADD COLUMN version TEXT;"
+    "ALTER TABLE run ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE count ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE leak ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE evidence ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE exchange ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE exposure ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE mark ADD COLUMN rev INTEGER NOT NULL DEFAULT 0;"
+    "CREATE UNIQUE INDEX run_uuid ON run(uuid);"
+    "CREATE INDEX run_service ON run(service);"
+    "CREATE INDEX exchange_rev ON exchange(run, rev);"
+    "CREATE INDEX mark_rev ON mark(run, rev);"
+    "CREATE TABLE shipped("
+    " run INTEGER NOT NULL, store TEXT NOT NULL, rev INTEGER NOT NULL,"
+    " PRIMARY KEY(run));",
 };
+
+const char *
+store_schema_step(int version)
+{
+	return steps[version];
+}
 
 /* Refuses what we must not touch. */
 static bool
@@ -109,14 +141,14 @@ take_steps(struct store *store)
 		if (!store_run_sql(store, steps[version]))
 			return false;
 	}
-	sqlite3_snprintf(sizeof(sql), sql,
-	    "PRAGMA application_id=%lld; PRAGMA user_version=%d",
-	    (long long)APPLICATION_ID, STORE_SCHEMA);
+	snprintf(sql, sizeof(sql),
+	    "PRAGMA application_id=%" PRId64 "; PRAGMA user_version=%d",
+	    APPLICATION_ID, STORE_SCHEMA);
 	return store_run_sql(store, sql);
 }
 
 bool
-store_migrate(struct store *store)
+store_migrate_sqlite(struct store *store)
 {
 	int64_t version;
 

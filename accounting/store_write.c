@@ -16,51 +16,69 @@
 
 #include "accounting/memory.h"
 
-bool
-store_begin_run(struct store *store, const struct store_run_facts *facts)
+/* Runs an INSERT that returns the row's number. */
+static bool
+read_id(struct store *store, struct statement *statement, int64_t *id)
 {
-	sqlite3_stmt *statement = store_prepare(store,
-	    "INSERT INTO run(started, seen, name, host, program, pid)"
-	    " VALUES(?1, ?1, ?2, ?3, ?4, ?5)");
-	struct binder binder = {statement, 0};
-	bool is_good = statement != NULL;
+	struct reader row = {store, statement};
+	bool is_good = store_next(store, statement) == ROW_READ;
 
 	if (is_good) {
-		store_bind_number(&binder, facts->started);
-		store_bind_text(&binder, facts->name);
-		store_bind_text(&binder, facts->host);
-		store_bind_text(&binder, facts->program);
-		store_bind_number(&binder, facts->pid);
-		is_good = store_step(store, statement);
+		*id = store_number(&row, 0);
+		/* It is done once it has been stepped to its end. */
+		is_good = store_next(store, statement) == ROW_END;
 	}
-	if (is_good)
-		store->run = sqlite3_last_insert_rowid(store->db);
-	sqlite3_finalize(statement);
+	if (statement != NULL)
+		store->engine->reset(statement);
 	return is_good;
 }
 
-/* Sets one column of the run to a time. */
+bool
+store_begin_run(struct store *store, const struct store_run_facts *facts)
+{
+	struct statement *statement = store_prepare(store,
+	    "INSERT INTO run(started, seen, name, host, program, pid, service,"
+	    " version, rev, uuid) VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 1,"
+	    " lower(hex(randomblob(16)))) RETURNING run");
+	struct binder binder = {store, statement, 0};
+	bool is_good;
+
+	store_bind_number(&binder, facts->started);
+	store_bind_text(&binder, facts->name);
+	store_bind_text(&binder, facts->host);
+	store_bind_text(&binder, facts->program);
+	store_bind_number(&binder, facts->pid);
+	store_bind_text(&binder, facts->service);
+	store_bind_text(&binder, facts->version);
+	is_good = read_id(store, statement, &store->run);
+	store->rev = 1;
+	store_free(store, statement);
+	return is_good;
+}
+
+/* Sets one column of the run, to a time, and counts that change. */
 static bool
 set_time(struct store *store, const char *sql, wall_us at)
 {
-	sqlite3_stmt *statement = store_prepare(store, sql);
-	struct binder binder = {statement, 0};
-	bool is_good = statement != NULL;
+	struct statement *statement = store_prepare(store, sql);
+	struct binder binder = {store, statement, 0};
+	bool is_good;
 
-	if (is_good) {
-		store_bind_number(&binder, store->run);
-		store_bind_number(&binder, at);
-		is_good = store_step(store, statement);
-	}
-	sqlite3_finalize(statement);
+	store_bind_number(&binder, store->run);
+	store_bind_number(&binder, at);
+	store_bind_number(&binder, store->rev);
+	is_good = store_step(store, statement);
+	store_free(store, statement);
 	return is_good;
 }
 
 bool
 store_end_run(struct store *store, wall_us ended)
 {
+	store->rev++;
 	return set_time(store,
-	    "UPDATE run SET ended = ?2, seen = max(seen, ?2) WHERE run = ?1",
+	    "UPDATE run SET ended = ?2, seen = max(seen, ?2), rev = ?3"
+	    " WHERE run = ?1",
 	    ended);
 }
 
@@ -70,9 +88,9 @@ store_end_run(struct store *store, wall_us ended)
 struct writing {
 	struct store *store; /* borrowed */
 	/* owned */
-	sqlite3_stmt *find_kind;
-	sqlite3_stmt *add_kind;
-	sqlite3_stmt *add_tag;
+	struct statement *find_kind;
+	struct statement *add_kind;
+	struct statement *add_tag;
 };
 
 static bool
@@ -83,7 +101,7 @@ open_writing(struct writing *writing, struct store *store)
 	    store_prepare(store, "SELECT kind FROM kind WHERE leak_id = ?1");
 	writing->add_kind = store_prepare(store,
 	    "INSERT INTO kind(leak_id, origin, method, route, status, version)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6) RETURNING kind");
 	writing->add_tag = store_prepare(store,
 	    "INSERT OR REPLACE INTO kind_tag(kind, name, value)"
 	    " VALUES(?1, ?2, ?3)");
@@ -94,9 +112,9 @@ open_writing(struct writing *writing, struct store *store)
 static void
 close_writing(struct writing *writing)
 {
-	sqlite3_finalize(writing->find_kind);
-	sqlite3_finalize(writing->add_kind);
-	sqlite3_finalize(writing->add_tag);
+	store_free(writing->store, writing->find_kind);
+	store_free(writing->store, writing->add_kind);
+	store_free(writing->store, writing->add_tag);
 }
 
 /* What is told apart; borrows everything. */
@@ -113,7 +131,7 @@ static bool
 add_tags(struct writing *writing, int64_t id, const struct tags *tags)
 {
 	for (size_t i = 0; i < tags->count; i++) {
-		struct binder binder = {writing->add_tag, 0};
+		struct binder binder = {writing->store, writing->add_tag, 0};
 
 		store_bind_number(&binder, id);
 		store_bind_text(&binder, tags->items[i].key);
@@ -127,7 +145,7 @@ add_tags(struct writing *writing, int64_t id, const struct tags *tags)
 static bool
 add_kind(struct writing *writing, const struct kind *kind, int64_t *id)
 {
-	struct binder binder = {writing->add_kind, 0};
+	struct binder binder = {writing->store, writing->add_kind, 0};
 
 	store_bind_text(&binder, kind->leak_id);
 	store_bind_text(&binder, kind->origin);
@@ -135,52 +153,53 @@ add_kind(struct writing *writing, const struct kind *kind, int64_t *id)
 	store_bind_text(&binder, kind->route);
 	store_bind_number(&binder, kind->status);
 	store_bind_text(&binder, tags_get(kind->tags, STORE_VERSION_TAG));
-	if (!store_step(writing->store, writing->add_kind))
+	if (!read_id(writing->store, writing->add_kind, id))
 		return false;
-	*id = sqlite3_last_insert_rowid(writing->store->db);
 	return add_tags(writing, *id, kind->tags);
 }
 
 static bool
 find_kind(struct writing *writing, const struct kind *kind, int64_t *id)
 {
-	struct binder binder = {writing->find_kind, 0};
-	int result;
+	struct store *store = writing->store;
+	struct binder binder = {store, writing->find_kind, 0};
+	struct reader row = {store, writing->find_kind};
+	enum row found;
 
 	store_bind_text(&binder, kind->leak_id);
-	result = sqlite3_step(writing->find_kind);
-	if (result == SQLITE_ROW)
-		*id = sqlite3_column_int64(writing->find_kind, 0);
-	else if (result != SQLITE_DONE)
-		store_complain(writing->store);
-	sqlite3_reset(writing->find_kind);
-	if (result == SQLITE_DONE)
+	found = store_next(store, writing->find_kind);
+	if (found == ROW_READ)
+		*id = store_number(&row, 0);
+	store->engine->reset(writing->find_kind);
+	if (found == ROW_END)
 		return add_kind(writing, kind, id);
-	return result == SQLITE_ROW;
+	return found == ROW_READ;
 }
 
 /* ---- the parts of a batch ---- */
 
 static bool
-write_count(
-    struct store *store, sqlite3_stmt *statement, const char *what, uint64_t by)
+write_count(struct store *store, struct statement *statement, const char *what,
+    uint64_t by)
 {
-	struct binder binder = {statement, 0};
+	struct binder binder = {store, statement, 0};
 
 	if (by == 0)
 		return true;
 	store_bind_number(&binder, store->run);
 	store_bind_text(&binder, what);
 	store_bind_number(&binder, (int64_t)by);
+	store_bind_number(&binder, store->rev);
 	return store_step(store, statement);
 }
 
 static bool
 write_totals(struct store *store, const struct totals *totals)
 {
-	sqlite3_stmt *statement = store_prepare(store,
-	    "INSERT INTO count(run, what, value) VALUES(?1, ?2, ?3)"
-	    " ON CONFLICT DO UPDATE SET value = value + excluded.value");
+	struct statement *statement = store_prepare(store,
+	    "INSERT INTO count(run, what, value, rev) VALUES(?1, ?2, ?3, ?4)"
+	    " ON CONFLICT DO UPDATE SET value = value + excluded.value,"
+	    " rev = excluded.rev");
 	bool is_good = statement != NULL &&
 	    write_count(store, statement, "connections", totals->connections) &&
 	    write_count(store, statement, "exchanges", totals->exchanges) &&
@@ -189,7 +208,7 @@ write_totals(struct store *store, const struct totals *totals)
 	for (size_t i = 0; i < VERDICT_COUNT && is_good; i++)
 		is_good = write_count(store, statement,
 		    verdict_word((enum verdict)i), totals->by_verdict[i]);
-	sqlite3_finalize(statement);
+	store_free(store, statement);
 	return is_good;
 }
 
@@ -198,7 +217,7 @@ write_timeline(struct store *store, const struct batch *batch)
 {
 	uint64_t requests = batch->totals.exchanges;
 	uint64_t undrained = batch->totals.by_verdict[VERDICT_UNDRAINED];
-	sqlite3_stmt *statement;
+	struct statement *statement;
 	struct binder binder;
 	bool is_good;
 
@@ -211,7 +230,7 @@ write_timeline(struct store *store, const struct batch *batch)
 	    " undrained = undrained + excluded.undrained");
 	is_good = statement != NULL;
 	if (is_good) {
-		binder = (struct binder){statement, 0};
+		binder = (struct binder){store, statement, 0};
 		store_bind_number(&binder, store->run);
 		store_bind_number(
 		    &binder, batch->taken_at - batch->taken_at % STORE_BIN_US);
@@ -219,16 +238,16 @@ write_timeline(struct store *store, const struct batch *batch)
 		store_bind_number(&binder, (int64_t)undrained);
 		is_good = store_step(store, statement);
 	}
-	sqlite3_finalize(statement);
+	store_free(store, statement);
 	return is_good;
 }
 
 static bool
-write_evidence(struct store *store, sqlite3_stmt *statement,
+write_evidence(struct store *store, struct statement *statement,
     const struct leak *leak, int64_t kind)
 {
 	for (size_t i = 0; i < EVIDENCE_COUNT; i++) {
-		struct binder binder = {statement, 0};
+		struct binder binder = {store, statement, 0};
 
 		if (leak->by_evidence[i] == 0)
 			continue;
@@ -237,6 +256,7 @@ write_evidence(struct store *store, sqlite3_stmt *statement,
 		store_bind_text(
 		    &binder, verdict_evidence_word((enum evidence)i));
 		store_bind_number(&binder, (int64_t)leak->by_evidence[i]);
+		store_bind_number(&binder, store->rev);
 		if (!store_step(store, statement))
 			return false;
 	}
@@ -244,10 +264,10 @@ write_evidence(struct store *store, sqlite3_stmt *statement,
 }
 
 static bool
-write_leak(struct store *store, sqlite3_stmt *statement,
+write_leak(struct store *store, struct statement *statement,
     const struct leak *leak, int64_t kind)
 {
-	struct binder binder = {statement, 0};
+	struct binder binder = {store, statement, 0};
 
 	store_bind_number(&binder, store->run);
 	store_bind_number(&binder, kind);
@@ -259,6 +279,7 @@ write_leak(struct store *store, sqlite3_stmt *statement,
 	store_bind_real(&binder, leak->releases.sum_squares_s);
 	store_bind_number(&binder, leak->first_seen);
 	store_bind_number(&binder, leak->last_seen);
+	store_bind_number(&binder, store->rev);
 	return store_step(store, statement);
 }
 
@@ -266,8 +287,9 @@ static bool
 write_leaks(struct writing *writing, const struct batch *batch)
 {
 	struct store *store = writing->store;
-	sqlite3_stmt *add_leak = store_prepare(store,
-	    "INSERT INTO leak VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+	struct statement *add_leak = store_prepare(store,
+	    "INSERT INTO leak VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+	    " ?11)"
 	    " ON CONFLICT DO UPDATE SET"
 	    " undrained = undrained + excluded.undrained,"
 	    " suspected = suspected + excluded.suspected,"
@@ -277,10 +299,12 @@ write_leaks(struct writing *writing, const struct batch *batch)
 	    " released_squares_s ="
 	    "  released_squares_s + excluded.released_squares_s,"
 	    " first_seen = min(first_seen, excluded.first_seen),"
-	    " last_seen = max(last_seen, excluded.last_seen)");
-	sqlite3_stmt *add_evidence = store_prepare(store,
-	    "INSERT INTO evidence VALUES(?1, ?2, ?3, ?4)"
-	    " ON CONFLICT DO UPDATE SET value = value + excluded.value");
+	    " last_seen = max(last_seen, excluded.last_seen),"
+	    " rev = excluded.rev");
+	struct statement *add_evidence = store_prepare(store,
+	    "INSERT INTO evidence VALUES(?1, ?2, ?3, ?4, ?5)"
+	    " ON CONFLICT DO UPDATE SET value = value + excluded.value,"
+	    " rev = excluded.rev");
 	bool is_good = add_leak != NULL && add_evidence != NULL;
 
 	for (size_t i = 0; i < batch->leak_count && is_good; i++) {
@@ -293,16 +317,16 @@ write_leaks(struct writing *writing, const struct batch *batch)
 		    write_leak(store, add_leak, leak, id) &&
 		    write_evidence(store, add_evidence, leak, id);
 	}
-	sqlite3_finalize(add_leak);
-	sqlite3_finalize(add_evidence);
+	store_free(store, add_leak);
+	store_free(store, add_evidence);
 	return is_good;
 }
 
 static bool
-write_exposure(struct writing *writing, sqlite3_stmt *statement,
+write_exposure(struct writing *writing, struct statement *statement,
     const struct exposure *exposure)
 {
-	struct binder binder = {statement, 0};
+	struct binder binder = {writing->store, statement, 0};
 	char text[LEAK_ID_BYTES];
 	struct kind kind = {text, exposure->origin, exposure->method,
 	    exposure->route, &exposure->tags, exposure->status};
@@ -316,24 +340,26 @@ write_exposure(struct writing *writing, sqlite3_stmt *statement,
 	store_bind_number(&binder, (int64_t)exposure->settled);
 	store_bind_number(&binder, exposure->first_seen);
 	store_bind_number(&binder, exposure->last_seen);
+	store_bind_number(&binder, writing->store->rev);
 	return store_step(writing->store, statement);
 }
 
 static bool
 write_exposures(struct writing *writing, const struct batch *batch)
 {
-	sqlite3_stmt *statement = store_prepare(writing->store,
-	    "INSERT INTO exposure VALUES(?1, ?2, ?3, ?4, ?5)"
+	struct statement *statement = store_prepare(writing->store,
+	    "INSERT INTO exposure VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
 	    " ON CONFLICT DO UPDATE SET"
 	    " settled = settled + excluded.settled,"
 	    " first_seen = min(first_seen, excluded.first_seen),"
-	    " last_seen = max(last_seen, excluded.last_seen)");
+	    " last_seen = max(last_seen, excluded.last_seen),"
+	    " rev = excluded.rev");
 	bool is_good = statement != NULL;
 	const struct exposure *exposure = batch->exposures.table;
 
 	for (; exposure != NULL && is_good; exposure = exposure->hh.next)
 		is_good = write_exposure(writing, statement, exposure);
-	sqlite3_finalize(statement);
+	store_free(writing->store, statement);
 	return is_good;
 }
 
@@ -367,21 +393,22 @@ bind_exchange(
 	store_bind_text(binder, x->owner.command_line);
 	store_bind_text(
 	    binder, x->owner.container[0] == '\0' ? NULL : x->owner.container);
+	store_bind_number(binder, binder->store->rev);
 }
 
 static bool
 write_exchanges(struct writing *writing, const struct batch *batch)
 {
 	struct store *store = writing->store;
-	sqlite3_stmt *statement = store_prepare(store,
+	struct statement *statement = store_prepare(store,
 	    "INSERT OR REPLACE INTO exchange VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
 	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
-	    " ?20, ?21, ?22, ?23, ?24, ?25, ?26)");
+	    " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)");
 	bool is_good = statement != NULL;
 
 	for (size_t i = 0; i < batch->exchange_count && is_good; i++) {
 		const struct exchange_record *x = &batch->exchanges[i];
-		struct binder binder = {statement, 0};
+		struct binder binder = {store, statement, 0};
 		char text[LEAK_ID_BYTES];
 		struct kind kind = {
 		    text, x->origin, x->method, x->route, &x->tags, x->status};
@@ -395,28 +422,29 @@ write_exchanges(struct writing *writing, const struct batch *batch)
 		bind_exchange(&binder, x, id);
 		is_good = store_step(store, statement);
 	}
-	sqlite3_finalize(statement);
+	store_free(store, statement);
 	return is_good;
 }
 
 static bool
 write_marks(struct store *store, const struct batch *batch)
 {
-	sqlite3_stmt *statement = store_prepare(store,
-	    "INSERT INTO mark(run, at, name, phase) VALUES(?1, ?2, ?3, ?4)");
+	struct statement *statement =
+	    store_prepare(store, "INSERT INTO mark VALUES(?1, ?2, ?3, ?4, ?5)");
 	bool is_good = statement != NULL;
 
 	for (size_t i = 0; i < batch->mark_count && is_good; i++) {
 		const struct batch_mark *mark = &batch->marks[i];
-		struct binder binder = {statement, 0};
+		struct binder binder = {store, statement, 0};
 
 		store_bind_number(&binder, store->run);
 		store_bind_number(&binder, mark->at);
 		store_bind_text(&binder, mark->name);
 		store_bind_text(&binder, mark->phase);
+		store_bind_number(&binder, store->rev);
 		is_good = store_step(store, statement);
 	}
-	sqlite3_finalize(statement);
+	store_free(store, statement);
 	return is_good;
 }
 
@@ -426,7 +454,7 @@ write_all(struct store *store, const struct batch *batch)
 	struct writing writing = {0};
 	bool is_good = open_writing(&writing, store) &&
 	    set_time(store,
-		"UPDATE run SET seen = max(seen, ?2) WHERE run = ?1",
+		"UPDATE run SET seen = max(seen, ?2), rev = ?3 WHERE run = ?1",
 		batch->taken_at) &&
 	    write_totals(store, &batch->totals) &&
 	    write_timeline(store, batch) && write_leaks(&writing, batch) &&
@@ -440,6 +468,7 @@ write_all(struct store *store, const struct batch *batch)
 bool
 store_write(struct store *store, const struct batch *batch)
 {
+	store->rev++; /* also of one that fails: it need not be dense */
 	return store_begin(store) &&
 	    store_finish(store, write_all(store, batch));
 }

@@ -105,6 +105,26 @@ failures_json(const struct snapshot *snapshot)
 	return json;
 }
 
+static json_t *
+shipping_json(const struct shipping *shipping)
+{
+	json_t *json;
+
+	if (shipping->state == SHIPPING_OFF)
+		return json_null();
+	json = json_object();
+	json_object_set_new(
+	    json, "up", json_boolean(shipping->state == SHIPPING_WELL));
+	member_text(
+	    json, "error", shipping->error[0] == '\0' ? NULL : shipping->error);
+	member_time(json, "last_shipped", shipping->last_at);
+	member_number(json, "waiting_rows", shipping->waiting);
+	member_number(json, "shipped_rows", shipping->rows);
+	member_number(json, "errors", shipping->errors);
+	member_number(json, "lost_rows", shipping->lost);
+	return json;
+}
+
 char *
 api_health(const struct snapshot *snapshot)
 {
@@ -113,6 +133,8 @@ api_health(const struct snapshot *snapshot)
 	json_object_set_new(json, "connections", api_gauges(&snapshot->gauges));
 	json_object_set_new(
 	    json, "counters", counters_json(&snapshot->counters));
+	json_object_set_new(
+	    json, "shared_store", shipping_json(&snapshot->shipping));
 	json_object_set_new(json, "trust_refused", distrust_json(snapshot));
 	json_object_set_new(json, "errors", failures_json(snapshot));
 	return member_finish(json);

@@ -89,12 +89,69 @@ metrics_content_type(enum metrics_format format)
 /* ---- families ---- */
 
 static void
-put_build_info(struct exposition *exposition)
+put_label(FILE *out, const char *name, const char *value)
 {
+	if (value == NULL)
+		return;
+	fprintf(out, ",%s=\"", name);
+	exposition_put_label_value(out, value);
+	fputc('"', out);
+}
+
+/* To be joined with other series by instance and job. */
+static void
+put_build_info(struct exposition *exposition, const struct snapshot *snapshot)
+{
+	char *labels;
+	size_t length;
+	FILE *out = open_memstream(&labels, &length);
+
+	if (out == NULL)
+		abort();
+	fputs("{version=\"" LEAKPROXY_VERSION "\"", out);
+	put_label(out, "service", snapshot->service);
+	put_label(out, "service_version", snapshot->service_version);
+	fputs("}", out);
+	fclose(out);
 	exposition_info(exposition, "leakproxy_build_info",
-	    "The version of leakproxy, as a label.");
-	exposition_count(exposition, "leakproxy_build_info",
-	    "{version=\"" LEAKPROXY_VERSION "\"}", 1);
+	    "The version of leakproxy, and the service that it watches "
+	    "(--service), as labels.");
+	exposition_count(exposition, "leakproxy_build_info", labels, 1);
+	free(labels);
+}
+
+static void
+put_shipping(struct exposition *exposition, const struct shipping *shipping)
+{
+	if (shipping->state == SHIPPING_OFF)
+		return;
+	exposition_gauge(exposition, "leakproxy_shared_store_up",
+	    "Whether the last attempt to reach the shared store went well.");
+	exposition_count(exposition, "leakproxy_shared_store_up", "",
+	    shipping->state == SHIPPING_WELL);
+	exposition_gauge(exposition, "leakproxy_shared_store_waiting_rows",
+	    "Rows of evidence in leakproxy.db that the shared store has not.");
+	exposition_count(exposition, "leakproxy_shared_store_waiting_rows", "",
+	    shipping->waiting);
+	exposition_gauge(exposition,
+	    "leakproxy_shared_store_last_shipped_timestamp_seconds",
+	    "When the shared store had all that there was; 0: never yet.");
+	exposition_real(exposition,
+	    "leakproxy_shared_store_last_shipped_timestamp_seconds",
+	    (double)shipping->last_at / (double)US_PER_S);
+	exposition_counter(exposition, "leakproxy_shared_store_rows_total",
+	    "Rows sent to the shared store.");
+	exposition_count(exposition, "leakproxy_shared_store_rows_total", "",
+	    shipping->rows);
+	exposition_counter(exposition, "leakproxy_shared_store_errors_total",
+	    "Attempts to reach the shared store that failed.");
+	exposition_count(exposition, "leakproxy_shared_store_errors_total", "",
+	    shipping->errors);
+	exposition_counter(exposition, "leakproxy_shared_store_lost_rows_total",
+	    "Rows that left leakproxy.db, by its bounds, before they were "
+	    "sent.");
+	exposition_count(exposition, "leakproxy_shared_store_lost_rows_total",
+	    "", shipping->lost);
 }
 
 /* The list has the samples of a family in a row. */
@@ -223,10 +280,11 @@ metrics_text(const struct snapshot *snapshot, enum metrics_format format)
 
 	if (out == NULL)
 		abort();
-	put_build_info(&exposition);
+	put_build_info(&exposition, snapshot);
 	put_counters(&exposition, &snapshot->counters);
 	put_connections(&exposition, &snapshot->gauges);
 	put_connection_limit(&exposition, snapshot->max_connections);
+	put_shipping(&exposition, &snapshot->shipping);
 	put_exchanges(&exposition, &snapshot->totals);
 	held_put(&exposition, snapshot);
 	process_put(&exposition);

@@ -26,31 +26,64 @@
 /* ---- the list ---- */
 
 static void
-print_run(FILE *out, const struct store_run *run, int name_columns)
+put_behind(FILE *out, const char *before, const char *text)
+{
+	char *visible = text_visible(text == NULL ? "" : text);
+
+	if (*visible != '\0')
+		fprintf(out, "%s%s", before, visible);
+	free(visible);
+}
+
+/* How wide, and what of each. */
+struct list {
+	int name_columns;
+	bool has_hosts; /* more than one */
+	bool has_open;
+};
+
+static void
+print_run(FILE *out, const struct store_run *run, const struct list *list)
 {
 	char started[TEXT_NUMBER_BYTES];
 	char lasted[TEXT_NUMBER_BYTES];
 	char *name = text_visible(run->name);
-	char *versions =
-	    text_visible(run->versions == NULL ? "" : run->versions);
 
 	text_timestamp(run->started, started);
 	text_duration(run->seen - run->started, lasted);
 	fprintf(out,
-	    "%5" PRId64 "  %-*s  %.10s %.8sZ  %8s%s  %9" PRIu64 "  %5" PRIu64
-	    "%s%s\n",
-	    run->id, name_columns, *name == '\0' ? "-" : name, started,
+	    "%5" PRId64 "  %-*s  %.10s %.8sZ  %8s%s  %9" PRIu64 "  %5" PRIu64,
+	    run->id, list->name_columns, *name == '\0' ? "-" : name, started,
 	    started + 11, lasted, run->ended == 0 ? "+" : " ", run->exchanges,
-	    run->leaks, *versions == '\0' ? "" : "  ", versions);
-	free(versions);
+	    run->leaks);
+	put_behind(out, "  ", run->versions);
+	put_behind(out, run->versions == NULL ? "  of " : " of ", run->service);
+	if (list->has_hosts)
+		put_behind(out, "  on ", run->host);
+	fputs("\n", out);
 	free(name);
+}
+
+static struct list
+look_through(const struct store_run *runs, size_t count)
+{
+	struct list list = {.name_columns = MIN_NAME_COLUMNS};
+
+	for (size_t i = 0; i < count; i++) {
+		int columns = (int)strlen(runs[i].name);
+
+		if (columns > list.name_columns)
+			list.name_columns = columns;
+		list.has_open |= runs[i].ended == 0;
+		list.has_hosts |= strcmp(runs[i].host, runs[0].host) != 0;
+	}
+	return list;
 }
 
 char *
 runs_text(const struct store_run *runs, size_t count)
 {
-	int name_columns = MIN_NAME_COLUMNS;
-	bool has_open = false;
+	struct list list = look_through(runs, count);
 	char *text;
 	size_t length;
 	FILE *out;
@@ -60,19 +93,12 @@ runs_text(const struct store_run *runs, size_t count)
 	out = open_memstream(&text, &length);
 	if (out == NULL)
 		abort();
-	for (size_t i = 0; i < count; i++) {
-		int columns = (int)strlen(runs[i].name);
-
-		if (columns > name_columns)
-			name_columns = columns;
-		has_open |= runs[i].ended == 0;
-	}
 	fprintf(out, "%5s  %-*s  %-20s  %8s   %9s  %5s  %s\n", "run",
-	    name_columns, "name", "started", "lasted", "exchanges", "leaks",
-	    "version");
+	    list.name_columns, "name", "started", "lasted", "exchanges",
+	    "leaks", "version");
 	for (size_t i = 0; i < count; i++)
-		print_run(out, &runs[i], name_columns);
-	if (has_open)
+		print_run(out, &runs[i], &list);
+	if (list.has_open)
 		fputs("+ it still runs, or was killed\n", out);
 	fclose(out);
 	return text;
@@ -89,9 +115,15 @@ put_run(struct page *page, const char *gap, const struct store_run *run,
 
 	text_timestamp(run->started, started);
 	text_duration(run->seen - run->started, lasted);
-	page_printf(page, gap, "run %" PRId64, run->id);
-	if (run->name[0] != '\0')
+	if (run->pick == STORE_PICK_RUN)
+		page_printf(page, gap, "run %" PRId64, run->id);
+	else
+		page_printf(page, gap, "%zu run%s", run->runs,
+		    run->runs == 1 ? "" : "s");
+	if (run->name != NULL && run->name[0] != '\0')
 		page_printf(page, " ", "\"%s\"", run->name);
+	if (run->service != NULL)
+		page_printf(page, " ", "of service %s", run->service);
 	if (version != NULL)
 		page_printf(page, ", ", "version %s", version);
 	page_printf(page, ", ", "%.10s %.8sZ", started, started + 11);
@@ -105,11 +137,21 @@ runs_heading(const struct store_run *run, const char *version, unsigned columns)
 
 	page_begin(page, "stored  ", 8);
 	put_run(page, "", run, version);
-	page_printf(page, ", ", "on %s", run->host);
-	page_words(page, "; ",
-	    run->ended != 0
-		? "it has ended: \"held now\" is what it held then."
-		: "it still runs, or was killed: this is what it wrote last.");
+	if (run->pick == STORE_PICK_RUN) {
+		page_printf(page, ", ", "on %s", run->host);
+		page_words(page, "; ",
+		    run->ended != 0
+			? "it has ended: \"held now\" is what it held then."
+			: "it still runs, or was killed: this is what it "
+			  "wrote last.");
+	} else {
+		page_printf(page, ", ", "on %zu host%s", run->hosts,
+		    run->hosts == 1 ? "" : "s");
+		page_printf(page, "; ",
+		    "%zu not ended (running, or killed):", run->open);
+		page_words(page, " ",
+		    "\"held now\" is what each held when it wrote last.");
+	}
 	page_end(page);
 	page_blank(page);
 	return page_finish(&page);

@@ -68,9 +68,10 @@ real_or_null(double number)
 static json_t *
 run_json(const struct store_run *run)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, "
-			 "s:I, s:I, s:I}",
-	    "run", (json_int_t)run->id, "name", text_or_null(run->name),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, "
+			 "s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	    "run", run->id == 0 ? json_null() : json_integer(run->id), "name",
+	    text_or_null(run->name), "service", text_or_null(run->service),
 	    "versions", text_or_null(run->versions), "host",
 	    text_or_null(run->host), "leakproxy", text_or_null(run->program),
 	    "started", time_or_null(run->started), "seen",
@@ -78,7 +79,8 @@ run_json(const struct store_run *run)
 	    "seconds", (double)(run->seen - run->started) / (double)US_PER_S,
 	    "connections", (json_int_t)run->connections, "exchanges",
 	    (json_int_t)run->exchanges, "undrained", (json_int_t)run->undrained,
-	    "leaks", (json_int_t)run->leaks);
+	    "leaks", (json_int_t)run->leaks, "runs", (json_int_t)run->runs,
+	    "hosts", (json_int_t)run->hosts, "open", (json_int_t)run->open);
 }
 
 char *

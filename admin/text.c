@@ -18,47 +18,12 @@
 #include <time.h>
 
 #include "accounting/memory.h"
+#include "accounting/utf8.h"
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-#define ELLIPSIS "\xe2\x80\xa6"    /* U+2026 */
+#define ELLIPSIS "\xe2\x80\xa6" /* U+2026 */
 
 /* An escape is the longest thing that a byte can become. */
 #define ESCAPE_BYTES sizeof("\\u202e")
-
-/*
- * Reads the character at `at`.  Returns its length in bytes, or 0 where the
- * bytes are not well-formed UTF-8 (Unicode 15, table 3-7): overlong forms,
- * surrogates and what lies above U+10FFFF are not.
- */
-static size_t
-decode(const char *at, uint32_t *point)
-{
-	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char first = (unsigned char)at[0];
-	uint32_t value;
-	size_t length;
-
-	if (first < 0x80) {
-		*point = first;
-		return 1;
-	}
-	if (first < 0xc2 || first > 0xf4)
-		return 0;
-	length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	value = first & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		unsigned char next = (unsigned char)at[i];
-
-		if ((next & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (next & 0x3fu);
-	}
-	if (value < smallest[length] || value > 0x10ffff ||
-	    (value >= 0xd800 && value <= 0xdfff))
-		return 0;
-	*point = value;
-	return length;
-}
 
 /* Characters that move the cursor, end the line or turn the text around. */
 static bool
@@ -77,24 +42,28 @@ put_escape(char *to, uint32_t point)
 	    point < 0x100 ? "\\x%02" PRIx32 : "\\u%04" PRIx32, point);
 }
 
-enum care { CARE_VALID, CARE_VISIBLE };
+char *
+text_utf8(const char *bytes)
+{
+	return utf8_copy(bytes);
+}
 
-static char *
-repair(const char *bytes, enum care care)
+char *
+text_visible(const char *bytes)
 {
 	char *text = xcalloc(strlen(bytes) + 1, ESCAPE_BYTES);
 	char *end = text;
 
 	while (*bytes != '\0') {
 		uint32_t point = 0;
-		size_t length = decode(bytes, &point);
+		size_t length = utf8_decode(bytes, &point);
 
 		if (length == 0) {
-			end = stpcpy(end, REPLACEMENT);
+			end = stpcpy(end, UTF8_REPLACEMENT);
 			bytes++;
 			continue;
 		}
-		if (care == CARE_VISIBLE && is_unruly(point))
+		if (is_unruly(point))
 			end += put_escape(end, point);
 		else
 			end = mempcpy(end, bytes, length);
@@ -102,18 +71,6 @@ repair(const char *bytes, enum care care)
 	}
 	*end++ = '\0';
 	return xreallocarray(text, (size_t)(end - text), 1);
-}
-
-char *
-text_utf8(const char *bytes)
-{
-	return repair(bytes, CARE_VALID);
-}
-
-char *
-text_visible(const char *bytes)
-{
-	return repair(bytes, CARE_VISIBLE);
 }
 
 static bool

@@ -114,12 +114,21 @@ ask_store(const struct options *options, struct store *store, unsigned *found)
 	return stored_leaks(options, store, &form);
 }
 
+static struct store *
+open_store(const struct options *options, struct store_error *error)
+{
+	if (options->store_url == NULL)
+		return store_open(options->state_dir, STORE_READ, error);
+	if (!store_check_shared(options->store_url, error->text))
+		return NULL;
+	return store_open_shared(options->store_url, STORE_READ, error);
+}
+
 static int
 read_store(const struct options *options)
 {
 	struct store_error error;
-	struct store *store =
-	    store_open(options->state_dir, STORE_READ, &error);
+	struct store *store = open_store(options, &error);
 	unsigned found = 0;
 	int status = STATUS_MISTAKE;
 	char *text;

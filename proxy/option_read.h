@@ -87,6 +87,9 @@ option_reader option_read_fail_on;
 
 /* serve, exec: a name for a run; report: what a run is called. */
 option_reader option_read_run;
+option_reader option_read_service;
+/* on, off, or where a shared one is. */
+option_reader option_read_store;
 option_reader option_read_store_size;
 
 #endif

@@ -541,6 +541,9 @@ options_free(struct options *options)
 	free(options->har_paths);
 	filter_free(options->capture);
 	free(options->run);
+	free(options->store_url);
+	free(options->service);
+	free(options->service_version);
 	free(options->ca_export);
 	free(options);
 }

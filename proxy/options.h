@@ -92,6 +92,9 @@ struct options {
 	struct secrets *secrets; /* --redact */
 
 	bool keeps_store; /* --store */
+	char *store_url;  /* of a shared one, besides; NULL: none */
+	char *service;    /* --service, without its version; NULL: not said */
+	char *service_version; /* NULL: not said */
 	mono_us store_max_age_us;
 	size_t store_max_bytes;
 	char *run; /* serve, exec: its name, NULL none; report: which one, NULL

@@ -26,6 +26,7 @@
 #include "accounting/store.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/shipper.h"
 
 /* Twice in the second that may be lost: the writing takes time too. */
 #define WRITE_EVERY_MS 500
@@ -46,6 +47,7 @@ struct recorder {
 	struct event *timer;
 	struct store *store; /* NULL: not opened yet */
 	struct batch *pending;
+	struct shipper *shipper; /* NULL: no shared store */
 	/* borrowed */
 	struct service *service;
 	const struct options *options;
@@ -124,6 +126,8 @@ begin_run(struct recorder *recorder)
 	    .host = recorder->host,
 	    .program = LEAKPROXY_VERSION,
 	    .pid = getpid(),
+	    .service = options->service,
+	    .version = options->service_version,
 	};
 
 	if (!recorder->has_run)
@@ -136,13 +140,19 @@ static void
 prune(struct recorder *recorder)
 {
 	const struct options *options = recorder->options;
+	uint64_t unshipped = 0;
 	struct store_bounds bounds = {
-	    options->store_max_age_us, (int64_t)options->store_max_bytes};
+	    .max_age_us = options->store_max_age_us,
+	    .max_bytes = (int64_t)options->store_max_bytes,
+	    .unshipped = recorder->shipper == NULL ? NULL : &unshipped,
+	};
 
 	recorder->pruned_at = clock_mono();
 	recorder->written = 0;
 	if (!store_prune(recorder->store, &bounds, clock_wall()))
 		note_trouble(recorder, store_error(recorder->store));
+	else if (unshipped > 0)
+		shipper_note_lost(recorder->shipper, unshipped);
 }
 
 static bool
@@ -319,6 +329,8 @@ on_collected(struct recorder *recorder, void *arg)
 	answer->snapshot->counters.store_errors += recorder->errors;
 	answer->snapshot->counters.store_dropped +=
 	    recorder->dropped + recorder->pending->dropped;
+	if (recorder->shipper != NULL)
+		shipper_look(recorder->shipper, &answer->snapshot->shipping);
 	loop_post(answer->asker, deliver, answer);
 }
 
@@ -379,6 +391,8 @@ recorder_new(struct service *service, const struct options *options)
 	recorder->started = clock_wall();
 	recorder->pending = batch_new();
 	recorder->loop = loop_new();
+	if (options->store_url != NULL)
+		recorder->shipper = shipper_new(options);
 	if (gethostname(recorder->host, sizeof(recorder->host) - 1) != 0)
 		strcpy(recorder->host, "?");
 	recorder->timer = event_new(
@@ -394,6 +408,8 @@ recorder_open(struct recorder *recorder)
 	recorder->is_opened = true;
 	if (is_open(recorder) && !begin_run(recorder))
 		note_trouble(recorder, store_error(recorder->store));
+	if (recorder->shipper != NULL)
+		shipper_open(recorder->shipper);
 }
 
 bool
@@ -401,7 +417,8 @@ recorder_start(struct recorder *recorder)
 {
 	recorder->is_running =
 	    pthread_create(&recorder->thread, NULL, run, recorder) == 0;
-	return recorder->is_running;
+	return recorder->is_running &&
+	    (recorder->shipper == NULL || shipper_start(recorder->shipper));
 }
 
 static void
@@ -455,5 +472,7 @@ recorder_finish(struct recorder *recorder)
 	loop_free(recorder->loop);
 	batch_free(recorder->pending);
 	store_close(recorder->store);
+	if (recorder->shipper != NULL)
+		shipper_finish(recorder->shipper);
 	free(recorder);
 }

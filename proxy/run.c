@@ -243,6 +243,18 @@ start_archive(struct run *run)
 	    complain(error);
 }
 
+static bool
+check_store(const struct options *options)
+{
+	char error[STORE_ERROR_BYTES];
+
+	if (options->store_url == NULL ||
+	    store_check_shared(options->store_url, error))
+		return true;
+	fprintf(stderr, "leakproxy: --store: %s\n", error);
+	return false;
+}
+
 /* Whatever root alone may read or bind. */
 static bool
 open_service(struct run *run)
@@ -251,7 +263,7 @@ open_service(struct run *run)
 	struct address admin;
 	bool has_admin;
 
-	if (!check_user(run->options))
+	if (!check_user(run->options) || !check_store(run->options))
 		return false;
 	run->service = service_open(run->options, error);
 	if (run->service == NULL)

@@ -413,6 +413,8 @@ seal(struct service *service, struct snapshot *whole,
 {
 	if (query->wants_rhythm || query->wants_marks)
 		whole->marks = marks_copy(service->marks, &whole->mark_count);
+	whole->service = service->options->service;
+	whole->service_version = service->options->service_version;
 	if (service->house.max_connections != UINT_MAX)
 		whole->max_connections = service->house.max_connections;
 	snapshot_seal(whole, query);

@@ -130,9 +130,11 @@ class Contained:
 
 def test_it_serves_and_is_found_healthy(buildah, container, tmp_path, origin):
     """As uid 65532, with a volume for its state; its health check runs in the
-    same container, and SIGTERM ends it with status 0."""
+    same container, and SIGTERM ends it with status 0.  It has libpq, which
+    finds nobody."""
     proxy = Contained(buildah, container, tmp_path, "--resolve",
-                      f"{HOST}:80:127.0.0.1:{origin.port}")
+                      f"{HOST}:80:127.0.0.1:{origin.port}",
+                      "--store", "postgresql://me@127.0.0.1:1/fleet")
     try:
         with open(f"/proc/{proxy.pid}/status") as status:
             assert f"\nUid:\t{USER}\t{USER}\t{USER}\t{USER}\n" in status.read()
@@ -142,6 +144,8 @@ def test_it_serves_and_is_found_healthy(buildah, container, tmp_path, origin):
                   "/usr/bin/leakproxy", "report", "--json", "--report-file",
                   "/dev/null", "--admin"]
         output_of(*health, proxy.admin)
+        wait_until(lambda: "cannot be reached: Connection refused" in
+                   proxy.log, "libpq is loaded")
     finally:
         status = proxy.end()
     assert status == 0, proxy.log

@@ -38,8 +38,9 @@ PROMISED = {
 
 
 @pytest.fixture
-def leaking(proxy):
-    """A proxy that holds one response."""
+def leaking(start_proxy):
+    """A proxy that holds one response; nobody takes its evidence."""
+    proxy = start_proxy("--store", "postgresql://127.0.0.1:1/fleet")
     with Caller(proxy) as caller:
         caller.get("/200/later/1000", ("Leakproxy-Tag", "job=imagecheck"))
         proxy.wait_for("/later/1000", "undrained", held=True)

@@ -53,6 +53,13 @@ static const struct mistake mistakes[] = {
 	"--user and the name"},
     {"redirect-rules --uid 4294967295", "--uid: \"4294967295\" is no…"},
     {"redirect-rules 1", "redirect-rules: \"1\" is no option…"},
+    {"serve --store mysql://me:secret@db/fleet",
+	"--store: only PostgreSQL can be shared: write "
+	"postgresql://USER@HOST/DATABASE"},
+    {"serve --service @1.4", "--service: \"@1.4\" is no service…"},
+    {"serve --service a@", "--service: \"a@\" is no service…"},
+    {"serve --run all", "--run: \"all\" is no name for a run…"},
+    {"serve --run service=a", "--run: \"service=a\" is no name for a run…"},
     {"replay --anything", "--anything: there is no such option…"},
     {"serve --capture held",
 	"--capture: it says what --capture-dir writes: name that directory "
@@ -96,7 +103,8 @@ static const struct mistake mistakes[] = {
 	"compare: see leakproxy serve --help"},
     {"serve --run 12",
 	"--run: \"12\" is no name for a run: write up to 64 characters without "
-	"blanks and @, not digits alone, such as before-fix"},
+	"blanks and @, not digits alone, nor last or all, such as "
+	"before-fix"},
     {"exec --run last x", "--run: \"last\" is no name for a run…"},
     {"serve --run a@b", "--run: \"a@b\" is no name for a run…"},
     {"serve --store maybe", "--store: \"maybe\" is neither on nor off…"},

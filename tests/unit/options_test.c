@@ -297,6 +297,22 @@ test_options_of_stored_runs(void **state)
 	parse_good(&result, "exec --store off x");
 	assert_false(result.options->keeps_store);
 	result_fini(&result);
+
+	parse_good(&result,
+	    "serve --store off --store postgresql://me@db/fleet --service "
+	    "checkout@1.4");
+	assert_true(result.options->keeps_store);
+	assert_string_equal(
+	    result.options->store_url, "postgresql://me@db/fleet");
+	assert_string_equal(result.options->service, "checkout");
+	assert_string_equal(result.options->service_version, "1.4");
+	result_fini(&result);
+	parse_good(&result,
+	    "serve --service a@1 --service b --store postgres:// --store on");
+	assert_null(result.options->store_url);
+	assert_string_equal(result.options->service, "b");
+	assert_null(result.options->service_version);
+	result_fini(&result);
 }
 
 /* The files may stand anywhere among the options. */

@@ -74,7 +74,12 @@ static inline void
 desk_begin(struct desk *desk, const char *name, wall_us started)
 {
 	struct store_run_facts facts = {
-	    started, name, "host.test", "0.1.0", 4242};
+	    .started = started,
+	    .name = name,
+	    .host = "host.test",
+	    .program = "0.1.0",
+	    .pid = 4242,
+	};
 
 	assert_stored(desk, store_begin_run(desk->store, &facts));
 }
