@@ -217,6 +217,8 @@ def check_the_fleet(url):
         told = answer("report", "--run", reference, url=url)
         assert len(told["leaks"]) == leaks, reference
 
+    assert 'no run of version "9"' in one_line("report", "--run", "all@9",
+                                               url=url)
     done = run("compare", "--store", url, "service=checkout@1.4",
                "service=checkout@1.5")
     assert done.returncode == 0, done.stderr
