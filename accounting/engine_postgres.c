@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #include "accounting/store_parts.h"
 #include "accounting/utf8.h"
 
-#define PATIENCE_MS 10000 /* for an answer, without a byte of it */
+#define GLANCE_MS 100
 #define WINDOW 64
 #define PARAMS_MAX 32
 #define NUMBER_BYTES 32
@@ -33,7 +34,8 @@
 #define OID_FLOAT8 701
 
 struct server {
-	PGconn *conn; /* owned */
+	PGconn *conn;                      /* owned */
+	const store_patience *patience_ms; /* borrowed */
 	unsigned queued;
 	bool is_piping;
 	bool is_lost; /* no use to ask it any more */
@@ -83,7 +85,22 @@ lose(struct store *store)
 	    *line == '\0' ? "it has closed the connection" : line);
 }
 
-/* By SQLSTATE (PostgreSQL's appendix A). */
+/* Beginnings of SQLSTATEs (PostgreSQL's appendix A): conflicts with others,
+ * and a schema that two were making; and what ends a connection. */
+static const char *const conflicts[] = {
+    "40", "55P03", "57014", "23505", "42P07", "42P06", NULL};
+static const char *const losses[] = {"57P", "08", "25P0", NULL};
+
+static bool
+is_one_of(const char *state, const char *const beginnings[])
+{
+	for (; *beginnings != NULL; beginnings++) {
+		if (strncmp(state, *beginnings, strlen(*beginnings)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 complain(struct store *store, const PGresult *result)
 {
@@ -100,15 +117,18 @@ complain(struct store *store, const PGresult *result)
 		    "refuses: %s: grant this user the right, or name another "
 		    "in --store",
 		    line);
+	if (strcmp(state, "25006") == 0)
+		return store_refuse(store, STORE_DENIED,
+		    "is a copy that may only be read: %s: name the primary, or "
+		    "add target_session_attrs=read-write to --store",
+		    line);
 	if (strncmp(state, "53", 2) == 0)
 		return store_refuse(
 		    store, STORE_FULL, "has no room: %s: give it some", line);
-	/* Conflicts with others, and a schema that two were making. */
-	if (strncmp(state, "40", 2) == 0 || strcmp(state, "23505") == 0 ||
-	    strcmp(state, "42P07") == 0 || strcmp(state, "42P06") == 0)
+	if (is_one_of(state, conflicts))
 		return store_refuse(store, STORE_BUSY,
 		    "is written by others too: %s: that passes", line);
-	if (strncmp(state, "57P", 3) == 0)
+	if (is_one_of(state, losses))
 		return store_refuse(store, STORE_AWAY,
 		    "is lost: %s: check that the server runs", line);
 	return store_refuse(store, STORE_FAILED,
@@ -119,23 +139,39 @@ complain(struct store *store, const PGresult *result)
 
 /* ---- answers ---- */
 
+/* Waits for the socket; returns false when that took too long.  How long that
+ * is may change meanwhile, so it is looked at now and then. */
+static bool
+wait_for(struct server *server, short events)
+{
+	struct pollfd socket = {
+	    .fd = libpq.socket(server->conn), .events = events};
+	int waited = 0;
+
+	while (poll(&socket, 1, GLANCE_MS) == 0) {
+		waited += GLANCE_MS;
+		if (waited >= atomic_load(server->patience_ms))
+			return false;
+	}
+	return true;
+}
+
 /* Waits until the server has something to say.  Returns false when it is
  * lost. */
 static bool
 await(struct store *store)
 {
 	struct server *server = store->db;
-	struct pollfd socket = {.fd = libpq.socket(server->conn)};
 	int unsent = libpq.flush(server->conn);
 
 	while (unsent >= 0 && libpq.isBusy(server->conn)) {
-		socket.events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0));
-		if (poll(&socket, 1, PATIENCE_MS) == 0) {
+		if (!wait_for(
+			server, (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)))) {
 			server->is_lost = true;
 			return store_refuse(store, STORE_AWAY,
 			    "has not answered for %d s: check that the server "
 			    "is well",
-			    PATIENCE_MS / 1000);
+			    atomic_load(server->patience_ms) / 1000);
 		}
 		if (!libpq.consumeInput(server->conn))
 			return lose(store);
@@ -230,17 +266,19 @@ static bool
 run_sql(struct store *store, const char *sql)
 {
 	struct server *server = store->db;
+	/* A COMMIT behind what failed is answered as if it were well. */
+	bool is_good = settle(store);
 	char *text;
 	int is_sent;
 
-	/* What failed has been said. */
-	(void)settle(store);
 	if (server->is_lost)
 		return false;
 	text = dialect_postgres(sql);
 	is_sent = libpq.sendQuery(server->conn, text);
 	free(text);
-	return is_sent ? take_answers(store, NULL) : lose(store);
+	if (!is_sent)
+		return lose(store);
+	return take_answers(store, NULL) && is_good;
 }
 
 static struct statement *
@@ -366,58 +404,6 @@ ignore_notice(void *arg, const char *message)
 {
 }
 
-/* What may be shown of a URL: no password, nor what is behind "?". */
-static char *
-describe(const char *url)
-{
-	PQconninfoOption *options = libpq.conninfoParse(url, NULL);
-	const char *user = NULL;
-	const char *host = NULL;
-	const char *port = NULL;
-	const char *database = NULL;
-	char *text;
-
-	for (PQconninfoOption *o = options; o != NULL && o->keyword; o++) {
-		if (strcmp(o->keyword, "user") == 0)
-			user = o->val;
-		else if (strcmp(o->keyword, "host") == 0)
-			host = o->val;
-		else if (strcmp(o->keyword, "port") == 0)
-			port = o->val;
-		else if (strcmp(o->keyword, "dbname") == 0)
-			database = o->val;
-	}
-	text = xasprintf("postgresql://%s%s%s%s%s/%s", user ? user : "",
-	    user ? "@" : "", host ? host : "", port ? ":" : "",
-	    port ? port : "", database ? database : "");
-	libpq.conninfoFree(options);
-	return text;
-}
-
-bool
-store_check_shared(const char *url, char error[STORE_ERROR_BYTES])
-{
-	PQconninfoOption *options;
-	char *why = NULL;
-
-	if (!libpq_load()) {
-		snprintf(error, STORE_ERROR_BYTES,
-		    "libpq.so.5 is not there: install libpq5, or take --store "
-		    "on");
-		return false;
-	}
-	options = libpq.conninfoParse(url, &why);
-	if (options == NULL)
-		/* Not libpq's own words: they quote the URL. */
-		snprintf(error, STORE_ERROR_BYTES,
-		    "it is no URL of PostgreSQL's: write "
-		    "postgresql://USER@HOST:5432/DATABASE, and what is no "
-		    "letter or digit in them as %%40");
-	libpq.conninfoFree(options);
-	libpq.freemem(why);
-	return options != NULL;
-}
-
 /* Of libpq's lines, one for each address: what was wrong with the last. */
 static void
 tell_why(const char *message, char line[STORE_ERROR_BYTES])
@@ -449,6 +435,10 @@ refuse_connection(struct store *store)
 	if (strstr(line, "password") != NULL)
 		advice = "give the right one in PGPASSWORD, or the file "
 			 "PGPASSFILE";
+	else if (strstr(line, "certificate") != NULL)
+		advice = "name the server as its certificate does, and its "
+			 "CA by sslrootcert; what lies in $HOME/.postgresql "
+			 "must be readable";
 	else if (strstr(line, "database \"") != NULL)
 		advice = "make it (createdb), or name another in --store";
 	else if (strstr(line, "role \"") != NULL)
@@ -457,6 +447,30 @@ refuse_connection(struct store *store)
 	    store, STORE_AWAY, "cannot be reached: %.300s: %s", line, advice);
 }
 
+/* A URL or an emoji that the database cannot hold would stop all that is
+ * behind it. */
+static bool
+check_encoding(struct store *store)
+{
+	struct server *server = store->db;
+	const char *encoding =
+	    libpq.parameterStatus(server->conn, "server_encoding");
+
+	return encoding == NULL || strcmp(encoding, "UTF8") == 0 ||
+	    strcmp(encoding, "SQL_ASCII") == 0 ||
+	    store_refuse(store, STORE_FAILED,
+		"keeps text as %s: make a database that takes all of it "
+		"(createdb --encoding UTF8 --template template0), and name it "
+		"in --store",
+		encoding);
+}
+
+/* One of us that is stopped within its transaction, or cut off, would have all
+ * others wait who have found the same. */
+#define TAKE_TURNS                                          \
+	"SET idle_in_transaction_session_timeout TO 10000;" \
+	"SET lock_timeout TO 5000"
+
 /* Those before the URL are defaults, which it may overrule. */
 static bool
 connect_to(struct store *store, const char *url)
@@ -464,16 +478,20 @@ connect_to(struct store *store, const char *url)
 	static const char *const names[] = {"connect_timeout",
 	    "tcp_user_timeout", "keepalives_idle", "fallback_application_name",
 	    "dbname", "client_encoding", NULL};
+	struct server *server = store->db;
+	char seconds[NUMBER_BYTES];
 	const char *const values[] = {
-	    "5", "10000", "20", "leakproxy", url, "UTF8", NULL};
-	struct server *server = xcalloc(1, sizeof(*server));
+	    seconds, "10000", "20", "leakproxy", url, "UTF8", NULL};
 
-	store->db = server;
+	snprintf(seconds, sizeof(seconds), "%d",
+	    atomic_load(server->patience_ms) / 2000);
 	server->conn = libpq.connectdbParams(names, values, 1);
 	if (libpq.status(server->conn) != CONNECTION_OK)
 		return refuse_connection(store);
 	libpq.setNoticeProcessor(server->conn, ignore_notice, NULL);
-	return libpq.setnonblocking(server->conn, 1) == 0 || lose(store);
+	if (libpq.setnonblocking(server->conn, 1) != 0)
+		return lose(store);
+	return check_encoding(store) && run_sql(store, TAKE_TURNS);
 }
 
 static void
@@ -486,13 +504,16 @@ close_server(struct store *store)
 }
 
 struct store *
-store_open_shared(
-    const char *url, enum store_access access, struct store_error *error)
+store_open_shared(const char *url, enum store_access access,
+    const store_patience *patience_ms, struct store_error *error)
 {
 	struct store *store = xcalloc(1, sizeof(*store));
+	struct server *server = xcalloc(1, sizeof(*server));
 
+	server->patience_ms = patience_ms;
 	store->engine = &engine_postgres;
-	store->path = describe(url);
+	store->db = server;
+	store->path = store_describe_url(url);
 	if (connect_to(store, url) && store_migrate_postgres(store, access))
 		return store;
 	*error = store->error;

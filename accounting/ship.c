@@ -11,7 +11,7 @@
 #include "accounting/memory.h"
 
 /* The latest runs, that are looked up there at first. */
-#define RUNS_CHECKED_MAX "100"
+#define RUNS_CHECKED_MAX 100
 
 bool
 ship_blame(struct ship *ship, const struct store *store)
@@ -21,6 +21,19 @@ ship_blame(struct ship *ship, const struct store *store)
 }
 
 /* ---- a run ---- */
+
+/* Reads the row of the run that is sent. */
+static bool
+read_own(struct ship *ship, struct statement *statement)
+{
+	enum row found = store_next(ship->from, statement);
+
+	if (found == ROW_END)
+		store_refuse(ship->from, STORE_BUSY,
+		    "has just lost a run that was to be sent, to "
+		    "--store-max-age or --store-max-bytes: that passes");
+	return found == ROW_READ || ship_blame(ship, ship->from);
+}
 
 /* Beside its number and what changes. */
 #define FACTS "uuid, started, name, host, program, pid, service, version"
@@ -74,8 +87,7 @@ lock_run(struct ship *ship, struct part *part)
 	bool is_good;
 
 	store_bind_number(&binder, part->run);
-	is_good = store_next(ship->from, facts) == ROW_READ ||
-	    ship_blame(ship, ship->from);
+	is_good = read_own(ship, facts);
 	if (is_good)
 		is_good = hold_run(ship, &lock_row, facts, part, &is_there);
 	if (is_good && !is_there)
@@ -120,8 +132,7 @@ end_part(struct ship *ship, const struct part *part)
 	bool is_good;
 
 	store_bind_number(&from, part->run);
-	is_good = store_next(ship->from, times) == ROW_READ ||
-	    ship_blame(ship, ship->from);
+	is_good = read_own(ship, times);
 	if (is_good) {
 		struct value seen = ship->from->engine->column(times, 0);
 		struct value ended = ship->from->engine->column(times, 1);
@@ -225,8 +236,15 @@ take_back(struct ship *ship, int64_t run, int64_t rev)
 	return is_good || ship_blame(ship, ship->from);
 }
 
+/* A run, and how far it is thought to be there. */
+struct sent {
+	int64_t run;
+	int64_t rev;
+	char *uuid; /* owned */
+};
+
 static bool
-check_run(struct ship *ship, const struct reader *row)
+check_run(struct ship *ship, const struct sent *sent)
 {
 	struct statement *statement =
 	    store_prepare(ship->to, "SELECT rev FROM run WHERE uuid = ?1");
@@ -235,7 +253,7 @@ check_run(struct ship *ship, const struct reader *row)
 	int64_t rev = INT64_MAX;
 	enum row found;
 
-	store_bind_text(&binder, store_text(row, 1));
+	store_bind_text(&binder, sent->uuid);
 	found = store_next(ship->to, statement);
 	/* One that is not there was deleted there. */
 	if (found == ROW_READ)
@@ -243,8 +261,31 @@ check_run(struct ship *ship, const struct reader *row)
 	store_free(ship->to, statement);
 	if (found == ROW_FAILED)
 		return ship_blame(ship, ship->to);
-	return rev >= store_number(row, 2) ||
-	    take_back(ship, store_number(row, 0), rev);
+	return rev >= sent->rev || take_back(ship, sent->run, rev);
+}
+
+/* Finds the latest run before that one.  Nothing of the spool is held open
+ * while the server is asked: with what another process writes meanwhile, an old
+ * view of it could not be written. */
+static enum row
+find_sent(struct ship *ship, struct sent *sent)
+{
+	struct statement *rows = store_prepare(ship->from,
+	    "SELECT r.run, s.rev, r.uuid FROM run r JOIN shipped s ON s.run ="
+	    " r.run WHERE s.store = ?1 AND r.run < ?2"
+	    " ORDER BY r.run DESC LIMIT 1");
+	struct binder binder = {ship->from, rows, 0};
+	struct reader row = {ship->from, rows};
+	enum row found;
+
+	store_bind_text(&binder, identity_of(ship->to));
+	store_bind_number(&binder, sent->run);
+	found = store_next(ship->from, rows);
+	if (found == ROW_READ)
+		*sent = (struct sent){store_number(&row, 0),
+		    store_number(&row, 1), store_copy(&row, 2)};
+	store_free(ship->from, rows);
+	return found;
 }
 
 /* A server that has crashed, or come back from a backup, may have lost what it
@@ -252,22 +293,20 @@ check_run(struct ship *ship, const struct reader *row)
 static bool
 check_runs(struct ship *ship)
 {
-	struct statement *rows = store_prepare(ship->from,
-	    "SELECT r.run, r.uuid, s.rev FROM run r JOIN shipped s ON s.run ="
-	    " r.run WHERE s.store = ?1 ORDER BY r.run DESC"
-	    " LIMIT " RUNS_CHECKED_MAX);
-	struct binder binder = {ship->from, rows, 0};
-	struct reader row = {ship->from, rows};
-	enum row found = ROW_FAILED;
+	struct sent sent = {.run = INT64_MAX};
+	enum row found = ROW_READ;
 	bool is_good = true;
 
-	store_bind_text(&binder, identity_of(ship->to));
-	while (is_good && (found = store_next(ship->from, rows)) == ROW_READ)
-		is_good = check_run(ship, &row);
-	store_free(ship->from, rows);
-	ship->is_checked = is_good && found == ROW_END;
-	if (is_good && found == ROW_FAILED)
+	for (int i = 0; i < RUNS_CHECKED_MAX && is_good; i++) {
+		found = find_sent(ship, &sent);
+		if (found != ROW_READ)
+			break;
+		is_good = check_run(ship, &sent);
+		free(sent.uuid);
+	}
+	if (found == ROW_FAILED)
 		return ship_blame(ship, ship->from);
+	ship->is_checked = is_good;
 	return is_good;
 }
 

@@ -70,10 +70,17 @@ void store_close(struct store *store);
 bool store_check_shared(
     const char *url, char error[STORE_ERROR_BYTES]) MUST_CHECK;
 
+/* For how many ms a server may be silent before it is lost.  Whoever owns it
+ * may change it at any time, from any thread. */
+typedef _Atomic int store_patience;
+
+#define STORE_PATIENCE_SHARED_MS 10000 /* what is usual */
+
 /* The same as store_open() for a PostgreSQL server, by its URL, that has been
- * checked.  May wait for seconds. */
-struct store *store_open_shared(
-    const char *url, enum store_access access, struct store_error *error);
+ * checked.  May wait for seconds; borrows the patience, for as long as the
+ * store is open. */
+struct store *store_open_shared(const char *url, enum store_access access,
+    const store_patience *patience_ms, struct store_error *error);
 
 /* What it is called, a password left out; borrowed. */
 const char *store_path(const struct store *store);

@@ -4,8 +4,8 @@
 
 /*
  * What the store's files share: store.c (statements, errors), the two engines,
- * store_schema.c, store_write.c, store_prune.c, store_read.c, store_runs.c and
- * ship.c.
+ * store_schema.c, store_url.c, store_write.c, store_prune.c, store_read.c,
+ * store_runs.c and ship.c.
  */
 
 #include "accounting/engine.h"
@@ -103,6 +103,12 @@ struct binder store_prepare_picked(
 /* Adds the kind's tags. */
 bool store_read_tags(
     struct store *store, int64_t kind, struct tags *tags) MUST_CHECK;
+
+/* ---- a shared one ---- */
+
+/* Returns what may be shown of a URL: no password, nor what is behind "?".
+ * Free with free(). */
+char *store_describe_url(const char *url);
 
 /* ---- the schema ---- */
 

@@ -220,6 +220,12 @@ find_several(struct store *store, const char *service, const char *version,
 		return false;
 	if (run->runs > 0)
 		return true;
+	if (version != NULL)
+		return store_refuse(store, STORE_ABSENT,
+		    "has no run of%s%.60s version \"%.60s\": leakproxy runs "
+		    "lists those there are",
+		    service == NULL ? "" : " service ",
+		    service == NULL ? "" : service, version);
 	if (service == NULL)
 		return store_refuse(
 		    store, STORE_ABSENT, "has no runs yet: start a leakproxy");

@@ -18,9 +18,11 @@
 	"SELECT count(*) FROM pg_tables" \
 	" WHERE schemaname = 'leakproxy' AND tablename = 'store'"
 
-/* A spool alone is asked for what is newer than a revision. */
+/* A spool alone is asked for what is newer than a revision, and pruned by
+ * age. */
 #define OF_SPOOLS                            \
 	"DROP INDEX IF EXISTS exchange_rev;" \
+	"DROP INDEX IF EXISTS exchange_age;" \
 	"DROP INDEX IF EXISTS mark_rev"
 
 static bool
@@ -33,8 +35,11 @@ find_version(struct store *store, int64_t *version)
 		return false;
 	if (tables == 0)
 		return true;
+	/* By its whole name: of a schema that a user may not see, the search
+	 * path says nothing. */
 	return store_run_sql(store, "SET search_path TO leakproxy") &&
-	    store_read_number(store, "SELECT schema FROM store", version);
+	    store_read_number(
+		store, "SELECT schema FROM leakproxy.store", version);
 }
 
 static bool

@@ -117,11 +117,14 @@ ask_store(const struct options *options, struct store *store, unsigned *found)
 static struct store *
 open_store(const struct options *options, struct store_error *error)
 {
+	static const store_patience patience_ms = STORE_PATIENCE_SHARED_MS;
+
 	if (options->store_url == NULL)
 		return store_open(options->state_dir, STORE_READ, error);
 	if (!store_check_shared(options->store_url, error->text))
 		return NULL;
-	return store_open_shared(options->store_url, STORE_READ, error);
+	return store_open_shared(
+	    options->store_url, STORE_READ, &patience_ms, error);
 }
 
 static int

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,14 @@
 #define RETRY_FIRST_US (1 * US_PER_S)
 #define RETRY_LAST_US (60 * US_PER_S)
 #define LAST_SECONDS_US (5 * US_PER_S) /* of a process that ends */
+#define LAST_PATIENCE_MS 4000          /* with a server that is silent then */
 #define CONFLICTS_MAX 5 /* with others, in a row: these pass by themselves */
 
 struct shipper {
 	const struct options *options; /* borrowed */
 	pthread_t thread;
 	bool is_running;
+	store_patience patience_ms; /* less, once we are stopping */
 
 	/* the thread's own */
 	struct store *spool;  /* owned; NULL: not open */
@@ -177,8 +180,8 @@ connect_both(struct shipper *shipper, struct store_error *error)
 		return true;
 	if (!open_spool(shipper, error))
 		return false;
-	shipper->shared =
-	    store_open_shared(shipper->options->store_url, STORE_WRITE, error);
+	shipper->shared = store_open_shared(shipper->options->store_url,
+	    STORE_WRITE, &shipper->patience_ms, error);
 	if (shipper->shared == NULL)
 		return false;
 	shipper->ship = ship_new(shipper->spool, shipper->shared);
@@ -222,6 +225,8 @@ send_all(struct shipper *shipper, mono_us deadline)
 				  : is_stopping(shipper))
 			break;
 		result = ship_next(shipper->ship, &rows);
+		if (result == SHIP_MORE)
+			shipper->conflicts = 0;
 	}
 	note_rows(shipper, rows);
 	if (result == SHIP_DONE)
@@ -272,6 +277,25 @@ sleep_for(struct shipper *shipper, mono_us wait)
 	return goes_on;
 }
 
+/* Before the process ends: what conflicts do not leave through is tried
+ * again. */
+static void
+send_last(struct shipper *shipper)
+{
+	mono_us deadline = clock_mono() + LAST_SECONDS_US;
+	int64_t waiting;
+
+	while (!send_all(shipper, deadline) && shipper->ship != NULL &&
+	    clock_mono() < deadline)
+		;
+	if (shipper->spool != NULL &&
+	    ship_count_waiting(shipper->spool, &waiting) && waiting > 0)
+		log_warnx(
+		    "--store: rows of evidence that were not sent: %" PRId64
+		    "; they stay in %s, for the next leakproxy there",
+		    waiting, shipper->options->state_dir);
+}
+
 static void *
 run(void *arg)
 {
@@ -281,7 +305,7 @@ run(void *arg)
 	do
 		is_well = can_wait(shipper) || send_all(shipper, 0);
 	while (sleep_for(shipper, next_wait(shipper, is_well)));
-	(void)send_all(shipper, clock_mono() + LAST_SECONDS_US);
+	send_last(shipper);
 	return NULL;
 }
 
@@ -295,6 +319,7 @@ shipper_new(const struct options *options)
 
 	shipper->options = options;
 	shipper->retry_us = RETRY_FIRST_US;
+	atomic_init(&shipper->patience_ms, STORE_PATIENCE_SHARED_MS);
 	shipper->shipping.state = SHIPPING_BEGINNING;
 	pthread_mutex_init(&shipper->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -325,6 +350,7 @@ void
 shipper_finish(struct shipper *shipper)
 {
 	if (shipper->is_running) {
+		atomic_store(&shipper->patience_ms, LAST_PATIENCE_MS);
 		pthread_mutex_lock(&shipper->lock);
 		shipper->is_stopping = true;
 		pthread_cond_signal(&shipper->wake);

@@ -217,6 +217,8 @@ def check_the_fleet(url):
         told = answer("report", "--run", reference, url=url)
         assert len(told["leaks"]) == leaks, reference
 
+    assert 'no run of version "9"' in one_line("report", "--run", "all@9",
+                                               url=url)
     done = run("compare", "--store", url, "service=checkout@1.4",
                "service=checkout@1.5")
     assert done.returncode == 0, done.stderr
@@ -361,6 +363,12 @@ def test_mistakes_are_told_in_one_line(database, monkeypatch, tmp_path):
     assert "it is no URL" in bad
     assert "check that the server runs" in ask(
         "postgresql://fleet:hidden@127.0.0.1:1/fleet?password=hidden")
+    # What is not escaped in a password is read as what is no secret.
+    for password in "hid/hidden", "hid@hidden", "12/hidden":
+        assert "it is no URL" in ask(f"postgresql://fleet:{password}@db/fleet")
+    assert "it is no URL" in ask("postgresql://fleet%0aX@db/fleet")
+    far = ask(f"postgresql://fleet@127.0.0.1:1/{'d' * 3000}")
+    assert "Connection refused" in far and len(far) < 400
     monkeypatch.setenv("PGPASSWORD", "wrong")
     assert "PGPASSFILE" in ask(database.url())
     monkeypatch.delenv("PGPASSWORD")
@@ -385,15 +393,68 @@ def test_a_newer_schema_is_left_alone(database, sidecar):
 
 
 def test_a_database_that_is_another_s(database, sidecar):
-    """A user without the right to make the schema is told what it needs."""
+    """A user without the right to make the schema, or to look into it, is
+    told what it needs; with those that the manual names, all goes well."""
     database.sql("CREATE ROLE guest LOGIN PASSWORD 'x'; REVOKE CREATE ON"
                  " DATABASE fleet FROM PUBLIC")
+    url = database.url(user="guest").replace("guest@", "guest:x@")
     try:
-        proxy = sidecar("a", database.url(user="guest").replace(
-            "guest@", "guest:x@"))
+        proxy = sidecar("a", url)
         wait_until(lambda: "grant this user" in proxy.log, "it is told")
+        owner = sidecar("b", database.url())
+        wait_until(lambda: is_up(owner), "the schema is made")
+        assert "grant this user" in one_line("runs", url=url)
+        database.sql("GRANT USAGE ON SCHEMA leakproxy TO guest; GRANT SELECT,"
+                     " INSERT, UPDATE ON ALL TABLES IN SCHEMA leakproxy TO"
+                     " guest")
+        wait_until(lambda: is_up(proxy), "it is let in")
     finally:
-        database.sql("DROP ROLE guest")
+        database.sql("DROP OWNED BY guest; DROP ROLE guest")
+
+
+def test_a_database_that_will_not_do(database):
+    """A standby, and one that has not all letters: a single URL that it
+    cannot keep would stop all behind it."""
+    database.sql("ALTER ROLE fleet SET default_transaction_read_only = on")
+    try:
+        done = run("exec", "--store", database.url(), "--", "true")
+        assert "name the primary" in done.stderr
+    finally:
+        database.sql("ALTER ROLE fleet RESET default_transaction_read_only")
+    database.sql("DROP DATABASE IF EXISTS narrow", "postgres")
+    database.sql("CREATE DATABASE narrow OWNER fleet ENCODING 'LATIN1'"
+                 " TEMPLATE template0", "postgres")
+    line = one_line("runs", url=database.url(database="narrow"))
+    assert "keeps text as LATIN1" in line and "UTF8" in line
+
+
+def test_one_that_is_cut_off_within_its_transaction(
+        database, sidecar, tmp_path):
+    """It holds the name of a leak that another has found too, and does not
+    know that nobody hears it.  It ends within seconds all the same; and the
+    server lets the other through, whose hearing nobody has cut off."""
+    with contextlib.closing(Wire(database.port)) as wire, \
+            contextlib.ExitStack() as stack:
+        cut_off = sidecar("a", database.url(wire.port))
+        wait_until(lambda: is_up(cut_off), "it is up")
+        wire.falls_silent = True
+        leak(stack, cut_off, 1, "same")
+        wait_until(lambda: wire.is_silent, "the wire is silent")
+        other = sidecar("b", database.url())
+        leak(stack, other, 1, "same")
+        began = time.monotonic()
+        cut_off.stop()
+        assert time.monotonic() - began < 7
+        assert "were not sent: 1;" in cut_off.log
+        wait_until(lambda: database.number(
+            "SELECT count(*) FROM leakproxy.exchange") == 1, "it is there",
+            patience_s=20)
+        other.stop()
+        again = sidecar("a", database.url())
+        wait_until(lambda: is_up(again), "what was kept is sent")
+        again.stop()
+    assert stored_there(database) == sorted(
+        stored_here(tmp_path / "a") + stored_here(tmp_path / "b"))
 
 
 def test_the_service_is_a_label(database, sidecar):

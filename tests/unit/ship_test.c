@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "accounting/store_parts.h"
 #include "tests/unit/store_fixture.h"
 
 /* A spool and where it is sent. */
@@ -287,6 +288,91 @@ test_what_is_lost(void **state)
 	route_fini(&route);
 }
 
+/* ---- what happens in the spool while the server is asked ---- */
+
+static const struct desk *disturbed;
+static const char *disturbance;
+
+static void
+disturb(void)
+{
+	desk_sql(disturbed, disturbance);
+}
+
+static enum row
+step_disturbed(struct statement *statement)
+{
+	disturb();
+	return engine_sqlite.step(statement);
+}
+
+static bool
+run_disturbed(struct store *store, const char *sql)
+{
+	disturb();
+	return engine_sqlite.run(store, sql);
+}
+
+/* From now on, `sql` comes between us and each answer. */
+static void
+disturb_with(
+    struct route *route, struct engine *engine, const char *sql, bool at_step)
+{
+	*engine = engine_sqlite;
+	if (at_step)
+		engine->step = step_disturbed;
+	else
+		engine->run = run_disturbed;
+	route->shared.store->engine = engine;
+	disturbed = &route->spool;
+	disturbance = sql;
+}
+
+/* The proxy writes on while it is looked up there what was lost. */
+static void
+test_written_while_it_is_checked(void **state)
+{
+	struct route route;
+	struct engine engine;
+
+	route_init(&route);
+	desk_begin(&route.spool, "before", DESK_EPOCH);
+	desk_write(&route.spool, 1, 3, 10);
+	desk_write(&route.spool, 20, 2, 0);
+	send_all(&route);
+	desk_sql(&route.shared,
+	    "DELETE FROM exchange WHERE conn >= 20; UPDATE run SET rev = 2");
+	ship_free(route.ship);
+	route.ship = ship_new(route.spool.store, route.shared.store);
+	disturb_with(&route, &engine, "UPDATE run SET seen = seen + 1", true);
+	assert_true(send_all(&route) > 0);
+	route.shared.store->engine = &engine_sqlite;
+	assert_all_same(&route);
+	route_fini(&route);
+}
+
+/* A run that is pruned as it is sent is no trouble of anybody's. */
+static void
+test_pruned_while_it_is_sent(void **state)
+{
+	struct route route;
+	struct engine engine;
+	uint64_t rows = 0;
+
+	route_init(&route);
+	desk_begin(&route.spool, "before", DESK_EPOCH);
+	desk_write(&route.spool, 1, 3, 10);
+	disturb_with(&route, &engine, "DELETE FROM run", false);
+	assert_int_equal(ship_next(route.ship, &rows), SHIP_FAILED);
+	assert_int_equal(ship_error(route.ship)->result, STORE_BUSY);
+	assert_non_null(strstr(ship_error(route.ship)->text, "that passes"));
+	route.shared.store->engine = &engine_sqlite;
+	assert_int_equal(send_all(&route), 0);
+	assert_int_equal(
+	    desk_number(&route.shared, "SELECT count(*) FROM run"), 0);
+	route_fini(&route);
+}
+
 int
 main(void)
 {
@@ -298,6 +384,8 @@ main(void)
 	    cmocka_unit_test(test_two_spools),
 	    cmocka_unit_test(test_in_parts),
 	    cmocka_unit_test(test_what_is_lost),
+	    cmocka_unit_test(test_written_while_it_is_checked),
+	    cmocka_unit_test(test_pruned_while_it_is_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

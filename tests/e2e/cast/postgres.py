@@ -122,7 +122,8 @@ class Postgres:
 
 class Wire:
     """Between a proxy and the server.  Told to, it cuts the connection once
-    the server has committed and before anybody hears of it."""
+    the server has committed and before anybody hears of it; or passes nothing
+    any more, from the next COMMIT on, and closes nothing."""
 
     COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 
@@ -130,6 +131,9 @@ class Wire:
         self._port = port
         self.commits_to_lose = 0
         self.lost = 0
+        self.falls_silent = False
+        self.is_silent = False
+        self._is_closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -150,6 +154,11 @@ class Wire:
 
     def _pass_on(self, client, server):
         while data := client.recv(65536):
+            if data.endswith(self.COMMIT) and self.falls_silent:
+                self.is_silent = True
+            if self.is_silent:
+                self._is_closed.wait()
+                return
             if data.endswith(self.COMMIT) and self.commits_to_lose > 0:
                 self.commits_to_lose -= 1
                 client.shutdown(socket.SHUT_RDWR)
@@ -170,4 +179,5 @@ class Wire:
             client.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        self._is_closed.set()
         self._listener.close()
