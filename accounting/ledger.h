@@ -229,6 +229,9 @@ bool ledger_view_step(struct ledger_view *view, mono_us now);
 /* Returns what was copied; *view is NULL then.  Free with snapshot_free(). */
 struct snapshot *ledger_view_finish(struct ledger_view **view);
 
+/* Whether a view was begun that is not finished. */
+bool ledger_is_viewed(const struct ledger *ledger);
+
 /* Returns what has changed since the last call, for the store.  Where nothing
  * leaked, that is a few counts.  Free with batch_free(). */
 struct batch *ledger_take_changes(struct ledger *ledger, wall_us wall);

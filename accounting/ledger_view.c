@@ -425,6 +425,12 @@ ledger_view_finish(struct ledger_view **viewp)
 	return snapshot;
 }
 
+bool
+ledger_is_viewed(const struct ledger *ledger)
+{
+	return !LIST_EMPTY(&ledger->views);
+}
+
 struct snapshot *
 ledger_snapshot(struct ledger *ledger, const struct snapshot_query *query,
     wall_us wall, mono_us now)

@@ -156,7 +156,7 @@ write_cookies(FILE *out, struct span value, bool has_attributes)
 		struct span name;
 		struct span rest;
 
-		skip(&value, "; ");
+		skip(&value, "; \t");
 		pair = rest = take(&value, ";");
 		if (pair.length == 0)
 			return;
@@ -217,7 +217,7 @@ write_challenges(FILE *out, const struct secrets *secrets, struct span value)
 {
 	const char *separator = "";
 
-	while (skip(&value, ", "), value.length > 0) {
+	while (skip(&value, ", \t"), value.length > 0) {
 		struct span word = take(&value, "=, ");
 		bool is_pair = value.length > 1 && value.at[0] == '=' &&
 		    strchr("=, ", value.at[1]) == NULL;

@@ -55,6 +55,7 @@ http_next(struct http_parser *parser)
 	parser->chunk_line_length = 0;
 	parser->chunk_excess = 0;
 	parser->name = (struct span){0};
+	parser->has_value = false;
 	parser->phase = PHASE_HEAD;
 	parser->error = HTTP_OK;
 	parser->is_complete = false;

@@ -352,7 +352,8 @@ static void
 dispose_of_upstream(struct exchange *x, mono_us now)
 {
 	if (x->keeps_upstream && x->is_request_complete &&
-	    !upstream_has_surplus(x->upstream)) {
+	    !upstream_has_surplus(x->upstream) &&
+	    !upstream_is_outdated(x->upstream)) {
 		stream_resume(upstream_stream(x->upstream));
 		pool_give_back(x->worker->pool, &x->upstream, now);
 	} else {

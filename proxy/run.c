@@ -438,6 +438,8 @@ release(struct run *run)
 	if (run->child != NULL)
 		child_free(run->child);
 	pulse_free(run->pulse);
+	/* Answers to the pulse, which workers have posted by their end. */
+	loop_settle(run->loop);
 	events_free(run->events);
 	eventlog_close(run->eventlog);
 	if (run->service != NULL)

@@ -64,6 +64,10 @@ void tls_client_free(struct tls_client *client);
 void tls_client_set_roots(
     struct tls_client *client, const struct tls_roots *roots);
 
+/* Whether no other roots have come since the session was begun; true towards a
+ * caller. */
+bool tls_has_current_roots(const struct tls *tls);
+
 /*
  * A session with a caller.  The leaf is for the SNI, else for `host`.
  * `early` are bytes that were already read from the socket; copied.

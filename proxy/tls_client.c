@@ -25,9 +25,16 @@ struct tls_client {
 	struct tls_client_settings settings; /* borrowed, without the roots */
 	SSL_CTX *context;                    /* owned */
 	struct tls_sessions *sessions;       /* owned */
+	uint64_t roots_age; /* how often other roots have come */
 };
 
 /* ---- sessions to resume ---- */
+
+bool
+tls_has_current_roots(const struct tls *tls)
+{
+	return tls->client == NULL || tls->roots_age == tls->client->roots_age;
+}
 
 /* OpenSSL made a session; returning 0 leaves it to OpenSSL. */
 static int
@@ -36,7 +43,9 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	struct tls *tls = SSL_get_app_data(ssl);
 
 	tls->has_new_ticket = true;
-	tls_sessions_keep(tls->client->sessions, tls->route, session);
+	/* A ticket may come long after the handshake. */
+	if (tls_has_current_roots(tls))
+		tls_sessions_keep(tls->client->sessions, tls->route, session);
 	return 0;
 }
 
@@ -141,6 +150,7 @@ tls_client_new(
 void
 tls_client_set_roots(struct tls_client *client, const struct tls_roots *roots)
 {
+	client->roots_age++;
 	tls_sessions_clear(client->sessions);
 	SSL_CTX_set1_cert_store(client->context, roots->store);
 }
@@ -192,6 +202,7 @@ tls_connect(
 	if (length > 1 && tls->host[length - 1] == '.')
 		tls->host[length - 1] = '\0';
 	tls->client = client;
+	tls->roots_age = client->roots_age;
 	tls->keylog = client->settings.keylog;
 	tls->route = xstrdup(route);
 	if (!expect(tls))

@@ -23,6 +23,7 @@ struct tls {
 	SSL *ssl; /* owned */
 	struct tls_bio bio;
 	struct tls_client *client;       /* borrowed; NULL towards a caller */
+	uint64_t roots_age;              /* the client's, when it began */
 	const struct tls_keylog *keylog; /* borrowed; NULL: none */
 	char *host;          /* owned: CONNECT's host, or the origin's */
 	char *route;         /* owned; NULL towards a caller */

@@ -350,6 +350,14 @@ upstream_is_stranger(const struct upstream *upstream)
 }
 
 bool
+upstream_is_outdated(const struct upstream *upstream)
+{
+	const struct tls *tls = stream_tls(upstream->stream);
+
+	return tls != NULL && !tls_has_current_roots(tls);
+}
+
+bool
 upstream_has_surplus(const struct upstream *upstream)
 {
 	return upstream->has_surplus;

@@ -80,6 +80,9 @@ bool upstream_is_used(const struct upstream *upstream);
  * visit, which has served one exchange at most. */
 bool upstream_is_stranger(const struct upstream *upstream);
 
+/* Whether its origin was verified by roots that are no longer in force. */
+bool upstream_is_outdated(const struct upstream *upstream);
+
 /* Whether bytes came that belong to no response. */
 bool upstream_has_surplus(const struct upstream *upstream);
 

@@ -255,7 +255,8 @@ on_drain_poll(evutil_socket_t fd, short what, void *arg)
 		else
 			client_drain(client);
 	}
-	if (worker->client_count == 0)
+	/* Who waits for a view may not outlive the thread by much. */
+	if (worker->client_count == 0 && !ledger_is_viewed(worker->ledger))
 		loop_stop(worker->loop);
 	else
 		event_add(thread->drain_timer, &again);

@@ -176,14 +176,20 @@ has_mail(struct loop *loop)
 }
 
 void
-loop_free(struct loop *loop)
+loop_settle(struct loop *loop)
 {
-	if (loop == NULL)
-		return;
 	while (!STAILQ_EMPTY(&loop->later) || has_mail(loop)) {
 		run_later(loop);
 		run_mail(loop);
 	}
+}
+
+void
+loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	loop_settle(loop);
 	event_free(loop->mail_event);
 	event_free(loop->later_event);
 	close(loop->mail_fd);

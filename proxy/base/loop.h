@@ -19,6 +19,10 @@ typedef void (*loop_cb)(void *arg);
 struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 
+/* Runs what was posted, and what is for later, until there is nothing more;
+ * after the thread that ran the loop has ended, or in it. */
+void loop_settle(struct loop *loop);
+
 /* Borrowed, lives as long as the loop. */
 struct event_base *loop_base(struct loop *loop);
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import ssl
+import threading
 
 import pytest
 
@@ -214,3 +215,84 @@ def test_exec_leaves_systemd_to_its_command(start_proxy, tmp_path):
             hearing.recv(4096)
     assert (tmp_path / "named").read_text().strip() == \
         environment["NOTIFY_SOCKET"]
+
+
+class LateOrigin:
+    """A TLS origin that has its session tickets come with its first answer,
+    once it may give that."""
+
+    def __init__(self, authority, answer):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(authority.leaf, authority.leaf_key)
+        self.answer = answer
+        self.has_request = threading.Event()
+        self.may_answer = threading.Event()
+
+    def __enter__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.tls_port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.may_answer.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, contextlib.suppress(ssl.SSLError):
+                    connection.settimeout(10)
+                    self._serve(connection)
+
+    def _serve(self, connection):
+        heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.context.wrap_bio(heard, said, server_side=True)
+
+        def until_done(act):
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    return act()
+                connection.sendall(said.read())
+                if not (data := connection.recv(65536)):
+                    heard.write_eof()
+                heard.write(data)
+
+        until_done(tls.do_handshake)
+        while until_done(lambda: tls.read(65536)):
+            self.has_request.set()
+            self.may_answer.wait(10)
+            tls.write(self.answer)
+            connection.sendall(said.read())
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_former_trust_ends_with_its_exchange(connection, tmp_path,
+                                             tmp_path_factory):
+    """The root is taken out while an exchange with its origin is under way:
+    neither the connection is used again, nor the session that its ticket,
+    which comes only then, could resume."""
+    old = Authority(tmp_path_factory.mktemp("old"))
+    new = Authority(tmp_path_factory.mktemp("new"))
+    roots = tmp_path / "roots.pem"
+    shutil.copy(old.ca, roots)
+    answer = ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+              f"Connection: {connection}\r\n\r\nok").encode()
+    with LateOrigin(old, answer) as origin:
+        proxy = Proxy(tmp_path, *resolving(origin), "--upstream-ca", roots,
+                      "--workers", 1, *STILL)
+        try:
+            with Caller(proxy, "intercepted") as caller:
+                caller.request("/")
+                assert origin.has_request.wait(10)
+                shutil.copy(new.ca, roots)
+                hang_up(proxy)
+                origin.may_answer.set()
+                assert caller.read_head().status == 200
+                assert caller.read(2) == b"ok"
+                assert caller.get("/").status == 502
+            proxy.stop()
+        finally:
+            proxy.kill()

@@ -116,3 +116,14 @@ def test_many_of_everything(start_proxy, transport):
     assert proxy.process.wait(10) == 0
     for caller in callers:
         caller.close()
+
+
+def test_an_answer_to_the_pulse_is_late(start_proxy, tmp_path):
+    """The machine was suspended: its SIGTERM and the pulse that asks the
+    workers for news come at once, and their answers when all is over."""
+    proxy = start_proxy("--events", tmp_path / "events", "--workers", 4)
+    proxy.process.send_signal(signal.SIGSTOP)
+    proxy.process.send_signal(signal.SIGTERM)
+    time.sleep(1.1)  # until the pulse is due
+    proxy.process.send_signal(signal.SIGCONT)
+    assert proxy.process.wait(5) == 0

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "proxy/http_parts.h"
 #include "tests/unit/http_fixture.h"
 
 static void
@@ -653,10 +654,56 @@ test_every_error_was_met(void **state)
 	assert_false(was_refused[HTTP_OK]);
 }
 
+/* ---- bytes that no head may have ---- */
+
+/* As http_check_bytes() says it, byte by byte. */
+static bool
+is_clean(const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		char next = i + 1 < length ? bytes[i + 1] : 'x';
+
+		if (bytes[i] == '\0' || (bytes[i] == '\r') != (next == '\n') ||
+		    (bytes[i] == '\n' && (next == ' ' || next == '\t')))
+			return false;
+	}
+	return length == 0 || bytes[0] != '\n';
+}
+
+/* Sixteen at a time or one by one: wherever something wrong is, it is seen,
+ * and nothing else is. */
+static void
+test_wrong_bytes_are_seen_wherever_they_are(void **state)
+{
+	static const struct bytes pieces[] = {B("\r\n"), B("\r"), B("\n"),
+	    B("\0"), B(" "), B("\t"), B("\r\n "), B("\n\r"), B("\xff"),
+	    B("\x8d\x8a")};
+	const size_t lengths = 70;
+
+	for (size_t length = 1; length < lengths; length++) {
+		char *block = malloc(length);
+
+		for (size_t i = 0; i < COUNT(pieces) * length; i++) {
+			struct bytes piece = pieces[i % COUNT(pieces)];
+			size_t at = i / COUNT(pieces);
+			size_t room = length - at;
+
+			memset(block, 'a', length);
+			memcpy(block + at, piece.at,
+			    piece.length < room ? piece.length : room);
+			assert_int_equal(
+			    http_check_bytes(block, 0, length) == HTTP_OK,
+			    is_clean(block, length));
+		}
+		free(block);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_wrong_bytes_are_seen_wherever_they_are),
 	    cmocka_unit_test(test_start_lines_that_are_refused),
 	    cmocka_unit_test(test_field_lines_that_are_refused),
 	    cmocka_unit_test(test_framing_that_is_in_doubt),

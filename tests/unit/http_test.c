@@ -336,6 +336,34 @@ test_a_head_is_still_asked_behind_an_interim_response(void **state)
 	http_parser_free(parser);
 }
 
+/* Parsers are lent to one caller after the other. */
+static void
+test_a_refusal_leaves_nothing_to_the_next(void **state)
+{
+	static const char *const refused[] = {
+	    "GET / HTTP/1.1\r\nA: b\x01\r\n\r\n",
+	    "GET / HTTP/1.1\r\nA: b\x7f\r\n\r\n",
+	    "GET / HTTP/1.1\r\nA\r\n\r\n",
+	};
+	static const char good[] = "GET / HTTP/1.1\r\nA:\r\nB: c\r\n\r\n";
+	struct reader reader = {0};
+	struct http_parser *parser =
+	    http_parser_new(HTTP_KIND_REQUEST, LIMIT, take_body, &reader);
+	size_t taken;
+
+	for (size_t i = 0; i < COUNT(refused); i++) {
+		assert_int_equal(
+		    http_feed(parser, refused[i], strlen(refused[i]), &taken),
+		    HTTP_IS_BAD);
+		http_next(parser);
+		assert_int_equal(http_feed(parser, good, strlen(good), &taken),
+		    HTTP_HAS_HEAD);
+		assert_int_equal(http_head(parser)->field_count, 2);
+		http_next(parser);
+	}
+	http_parser_free(parser);
+}
+
 int
 main(void)
 {
@@ -351,6 +379,7 @@ main(void)
 	    cmocka_unit_test(test_pipelined_messages),
 	    cmocka_unit_test(
 		test_a_head_is_still_asked_behind_an_interim_response),
+	    cmocka_unit_test(test_a_refusal_leaves_nothing_to_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,8 +112,10 @@ test_steps_make_a_whole(void **state)
 	view = begin(&crowd);
 	while (ledger_view_step(view, crowd.scene->now))
 		steps++;
+	assert_true(ledger_is_viewed(crowd.scene->ledger));
 	assert_true(steps > 2 * CONNS / LEDGER_VIEW_RECORDS);
 	stepped = finish(view);
+	assert_false(ledger_is_viewed(crowd.scene->ledger));
 	whole = scene_look_at_all(crowd.scene);
 	assert_int_equal(stepped->leak_count, CONNS);
 	assert_int_equal(stepped->leak_count, whole->leak_count);

@@ -127,6 +127,7 @@ test_cookies(void **state)
 		"id=REDACTED; samesite=Lax; REDACTED; REDACTED"},
 	    {"Set-Cookie", "bare", "REDACTED"},
 	    {"Set-Cookie", ";", ""},
+	    {"Set-Cookie", ";\tid=7;\tPath=/", "id=REDACTED; Path=/"},
 	};
 
 	check(NULL, rows, COUNT_OF(rows));
@@ -147,6 +148,8 @@ test_challenges(void **state)
 	    {"WWW-Authenticate", "Digest realm=x, nonce=\"a,b\", opaque=c",
 		"Digest realm=x, nonce=REDACTED, opaque=REDACTED"},
 	    {"WWW-Authenticate", "Digest nonce=hush", "Digest nonce=REDACTED"},
+	    {"WWW-Authenticate", ",\tDigest nonce=hush",
+		"Digest nonce=REDACTED"},
 	    {"WWW-Authenticate", "Negotiate YIIabc==", "Negotiate REDACTED"},
 	    {"Proxy-Authenticate", "Basic realm=p", "Basic realm=p"},
 	    {"WWW-Authenticate", "Bearer realm=\"https://u:p@auth.test/\"",
