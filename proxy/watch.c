@@ -38,9 +38,11 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	if (owner->pid > 0 || inode == 0 || budget->owners == 0 ||
 	    client->vain_searches == MAX_VAIN_SEARCHES)
 		return;
-	budget->owners--;
 	began = clock_mono();
 	evidence_owner(worker->evidence, inode, owner, &budget->searches);
+	/* Not to be found costs nothing, and must not use up what others need. */
+	if (owner->pid > 0)
+		budget->owners--;
 	if (budget->searches < searches && owner->pid <= 0) {
 		mono_us now = clock_mono();
 
