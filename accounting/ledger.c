@@ -64,11 +64,11 @@ ledger_free_exchange(struct ledger_exchange *x)
 
 	if (x->is_changed)
 		LIST_REMOVE(x, change_link);
-	/* The request's texts are in x. */
+	/* The request's texts are in x, the address with the owner. */
 	free(record->route);
 	free(record->error);
 	capture_free(record->capture);
-	owner_fini(&record->owner);
+	owner_unref(&record->owner);
 	tags_fini(&record->tags);
 	free(x);
 }
@@ -88,6 +88,7 @@ static void
 free_conn(struct ledger_conn *conn)
 {
 	assert(TAILQ_EMPTY(&conn->unproven));
+	conn->record.client_address = NULL; /* it is the owner's */
 	record_fini_conn(&conn->record);
 	free(conn);
 }
@@ -105,6 +106,7 @@ ledger_free(struct ledger *ledger)
 	}
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
+	process_unref(&ledger->process);
 	groups_free(ledger->groups);
 	exposures_fini(&ledger->exposures);
 	reuse_table_free(ledger->reuse);
@@ -135,17 +137,30 @@ ledger_next_conn_id(const struct ledger *ledger)
 	return ledger->conn_serial * config->shard_count + config->shard + 1;
 }
 
+static struct ledger_caller *
+new_caller(const char *address)
+{
+	size_t size = strlen(address) + 1;
+	struct ledger_caller *caller = xmalloc(sizeof(*caller) + size);
+
+	caller->owner = OWNER_UNKNOWN;
+	caller->owner.references = 1;
+	memcpy(caller->address, address, size);
+	return caller;
+}
+
 struct ledger_conn *
 ledger_conn_opened(struct ledger *ledger, const char *client_address,
     wall_us wall, mono_us now)
 {
 	struct ledger_conn *conn = xcalloc(1, sizeof(*conn));
+	struct ledger_caller *caller = new_caller(client_address);
 
 	conn->ledger = ledger;
 	conn->record.id = ledger_next_conn_id(ledger);
 	ledger->conn_serial++;
-	conn->record.client_address = xstrdup(client_address);
-	conn->record.owner = OWNER_UNKNOWN;
+	conn->record.client_address = caller->address;
+	conn->record.owner = &caller->owner;
 	conn->record.state = CONN_IDLE;
 	conn->record.opened_at = wall;
 	conn->opened_at = now;
@@ -163,6 +178,23 @@ struct conn_record *
 ledger_conn_record(struct ledger_conn *conn)
 {
 	return &conn->record;
+}
+
+void
+ledger_owner_found(struct ledger_conn *conn)
+{
+	struct ledger *ledger = conn->ledger;
+	struct owner *owner = conn->record.owner;
+
+	if (owner->process == NULL)
+		return;
+	if (process_is_same(owner->process, ledger->process)) {
+		process_unref(&owner->process);
+		owner->process = process_ref(ledger->process);
+	} else {
+		process_unref(&ledger->process);
+		ledger->process = process_ref(owner->process);
+	}
 }
 
 void
@@ -343,12 +375,11 @@ new_exchange(
 	char *redacted = is_plain ? NULL : redact_url_of(secrets, request->url);
 	struct span url = span_of(is_plain ? request->url : redacted);
 	struct span origin = span_of(request->origin);
-	struct span address = span_of(conn->record.client_address);
-	size_t ends = 6; /* a NUL for each of these */
+	size_t ends = 5; /* a NUL for each of these */
 	struct ledger_exchange *x = xcalloc(1,
 	    sizeof(*x) + request->method.length + url.length + origin.length +
 		request->user_agent.length + request->traceparent.length +
-		address.length + ends);
+		ends);
 	struct exchange_record *record = &x->record;
 	char *end = x->texts;
 
@@ -357,7 +388,9 @@ new_exchange(
 	record->origin = put_text(&end, origin);
 	record->user_agent = put_text(&end, request->user_agent);
 	record->traceparent = put_text(&end, request->traceparent);
-	record->client_address = put_text(&end, address);
+	record->client_address = conn->record.client_address;
+	record->owner = conn->record.owner;
+	record->owner->references++;
 	free(redacted);
 	return x;
 }
@@ -377,7 +410,6 @@ ledger_request_began(struct ledger_conn *conn,
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
 	tags_copy(&record->tags, request->tags);
-	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;
 	record->facts.has_body = true; /* until the response says otherwise */
 	record->facts.is_tls = conn->record.transport == TRANSPORT_INTERCEPTED;
@@ -485,114 +517,4 @@ ledger_body_passed(struct ledger_exchange *x, enum capture_side side,
 {
 	if (x->record.capture != NULL)
 		capture_add_body(x->record.capture, side, bytes, length);
-}
-
-/* ---- evidence ---- */
-
-/* What the caller has taken: acknowledged, and read where we can see it. */
-static int64_t
-taken_bytes(int64_t acked_bytes, int64_t unread_bytes)
-{
-	return acked_bytes - (unread_bytes > 0 ? unread_bytes : 0);
-}
-
-/*
- * Whether the caller took something since the last sample, or only now owes
- * a read.  A window that opens shows a remote caller reading what its kernel
- * had acknowledged long before.
- */
-static bool
-is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
-{
-	bool owed = conn->waiting_bytes > 0 || conn->unread_bytes > 0;
-
-	if (!owed &&
-	    (delivery->waiting_bytes > 0 || delivery->unread_bytes > 0))
-		return true;
-	if (taken_bytes(delivery->acked_bytes, delivery->unread_bytes) !=
-	    taken_bytes(conn->acked_bytes, conn->unread_bytes))
-		return true;
-	return delivery->unread_bytes < 0 &&
-	    delivery->window_bytes > conn->window_bytes;
-}
-
-/* Before its head there is no response to be held: what waits or lies unread
- * then is an interim one (1xx), or the one before. */
-static void
-apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
-{
-	struct exchange_record *record = &x->record;
-	int64_t delivered = record->body_bytes - delivery->waiting_bytes;
-
-	if (x->response_at == 0)
-		return;
-	record->facts.waiting_bytes = delivery->waiting_bytes;
-	record->facts.unsent_bytes = delivery->unsent_bytes;
-	record->facts.is_our_end_out = delivery->is_our_end_out;
-	if (delivery->unread_bytes >= 0)
-		record->facts.unread_bytes = delivery->unread_bytes;
-	if (delivered > record->delivered_bytes)
-		record->delivered_bytes = delivered;
-}
-
-void
-ledger_delivery_seen(
-    struct ledger_conn *conn, const struct delivery *delivery, mono_us now)
-{
-	bool has_progress = is_progress(conn, delivery);
-	bool has_sent = delivery->received_bytes > conn->received_bytes;
-	struct ledger_exchange *x;
-
-	conn->acked_bytes = delivery->acked_bytes;
-	conn->received_bytes = delivery->received_bytes;
-	conn->unread_bytes = delivery->unread_bytes;
-	conn->waiting_bytes = delivery->waiting_bytes;
-	conn->window_bytes = delivery->window_bytes;
-	conn->rtt_us = delivery->rtt_us;
-	TAILQ_FOREACH (x, &conn->unproven, link) {
-		/* Who still sends its request has not come to reading. */
-		if (has_progress || (has_sent && x->record.facts.is_early))
-			x->record.facts.progress_at = now;
-		apply_delivery(x, delivery);
-	}
-	ledger_rejudge_all(conn, now);
-}
-
-void
-ledger_delivery_ended(struct ledger_conn *conn, const struct delivery *delivery)
-{
-	struct ledger_exchange *x;
-
-	TAILQ_FOREACH (x, &conn->unproven, link)
-		apply_delivery(x, delivery);
-}
-
-void
-ledger_owner_exited(struct ledger_conn *conn)
-{
-	struct ledger_exchange *x;
-
-	conn->owner_exited = true;
-	TAILQ_FOREACH (x, &conn->unproven, link)
-		x->record.facts.owner_exited = true;
-}
-
-void
-ledger_conn_standing(
-    const struct ledger_conn *conn, struct conn_standing *standing)
-{
-	const struct ledger_exchange *last =
-	    TAILQ_LAST(&conn->unproven, exchange_list);
-
-	*standing = (struct conn_standing){
-	    .idle_since = conn->idle_since,
-	    .progress_at = conn->idle_since,
-	    .probed_at = conn->probed_at,
-	};
-	if (last == NULL)
-		return;
-	standing->is_unproven = true;
-	standing->is_complete = last->record.facts.is_complete;
-	standing->is_held = last->record.is_held;
-	standing->progress_at = last->record.facts.progress_at;
 }

@@ -70,6 +70,10 @@ struct ledger_conn *ledger_conn_opened(struct ledger *ledger,
  * tags, TLS, owner, bytes.  State, reason and counts are the ledger's. */
 struct conn_record *ledger_conn_record(struct ledger_conn *conn);
 
+/* The process at the other end was found, and noted as the record's owner:
+ * what it is called is shared with the connections before it. */
+void ledger_owner_found(struct ledger_conn *conn);
+
 /* Ends the connection and every exchange on it.  *conn is NULL then. */
 void ledger_conn_closed(struct ledger_conn **conn, enum close_reason reason,
     wall_us wall, mono_us now);

@@ -24,8 +24,8 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	int host_bytes = colon == NULL ? (int)strlen(record->client_address)
 				       : (int)(colon - record->client_address);
 
-	if (with_process && record->owner.pid > 0)
-		return xasprintf("pid %d\n%s\n%s", (int)record->owner.pid,
+	if (with_process && record->owner->pid > 0)
+		return xasprintf("pid %d\n%s\n%s", (int)record->owner->pid,
 		    agent == NULL ? "" : agent,
 		    fingerprint == NULL ? "" : fingerprint);
 	return xasprintf("%.*s\n%s\n%s", host_bytes, record->client_address,
@@ -313,8 +313,6 @@ ledger_finish(struct ledger_exchange *x, mono_us now)
 	struct ledger_conn *conn = x->conn;
 
 	TAILQ_REMOVE(&conn->unproven, x, link);
-	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
-		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
 	ledger_send_out(conn->ledger, x, now);
 	if (is_counted(&x->record.judgement))

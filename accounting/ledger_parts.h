@@ -4,8 +4,9 @@
 
 /*
  * What the ledger's files share, and nobody else sees: ledger.c (the life of
- * records), ledger_judge.c (verdicts), ledger_view.c (snapshots)
- * and ledger_changes.c (what the store and the outbox are told).
+ * records), ledger_delivery.c (what callers have taken), ledger_judge.c
+ * (verdicts), ledger_view.c (snapshots) and ledger_changes.c (what the store
+ * and the outbox are told).
  */
 
 #include <stdbool.h>
@@ -32,6 +33,13 @@ struct ledger_exchange {
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
+
+/* Who is at the other end: shared by the record of a connection and those of
+ * its exchanges, which may outlive it.  It goes with its owner. */
+struct ledger_caller {
+	struct owner owner; /* first: records have this */
+	char address[];
+};
 
 struct ledger_conn {
 	struct conn_record record;
@@ -67,6 +75,7 @@ struct ledger {
 	struct totals totals;
 	struct groups *groups;          /* owned */
 	struct reuse_table *reuse;      /* owned */
+	struct process *process;        /* a reference: the one found last */
 	struct capture_shelf *captures; /* owned; NULL: nothing is kept */
 	struct outbox *outbox;          /* owned; NULL: nobody takes it */
 	struct conn_list live;          /* owned by the proxy until closed */
@@ -132,8 +141,8 @@ void ledger_view_pass_conn(struct ledger *ledger, struct ledger_conn *conn);
 void ledger_view_pass_exchange(
     struct ledger *ledger, struct ledger_exchange *x);
 
-/* Returns the record as it is shown: with what its connection knows and what
- * the clock says.  Borrows everything from the live one. */
+/* Returns the record as it is shown: with what the
+ * clock says.  Borrows everything from the live one. */
 struct exchange_record ledger_show(
     const struct ledger_exchange *x, mono_us now);
 

@@ -64,8 +64,6 @@ ledger_show(const struct ledger_exchange *x, mono_us now)
 
 	if (x->response_at != 0)
 		shown.age_us = now - x->response_at;
-	if (x->conn != NULL && shown.owner.pid < 0)
-		shown.owner = x->conn->record.owner;
 	return shown;
 }
 
@@ -129,7 +127,7 @@ show_example(struct ledger_view *view, struct leak *leak,
 	shown.client_address = NULL;
 	shown.error = NULL;
 	shown.tags = (struct tags){0};
-	shown.owner = OWNER_UNKNOWN;
+	shown.owner = NULL;
 	if (leak->example != NULL)
 		record_fini_exchange(leak->example);
 	else

@@ -55,7 +55,7 @@ struct conn_record {
 	char *trust_refused;   /* the alert with which our certificate was
 	                          refused, "unknown_ca"; NULL if it was not */
 	struct tags tags;      /* of the connection */
-	struct owner owner;
+	struct owner *owner;   /* owned; NULL: nothing is known */
 	enum transport transport;
 	enum conn_state state;
 	enum close_reason close_reason;
@@ -86,7 +86,7 @@ struct exchange_record {
 	char *client_address;
 	char *error; /* Proxy-Status error token where the response is ours */
 	struct tags tags;
-	struct owner owner;
+	struct owner *owner; /* owned; NULL: nothing is known */
 	struct facts facts;
 	struct judgement judgement;
 	struct capture *capture; /* what was kept of its messages, or NULL; a

@@ -28,7 +28,7 @@
 static void
 find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 {
-	struct owner *owner = &ledger_conn_record(client->record)->owner;
+	struct owner *owner = ledger_conn_record(client->record)->owner;
 	struct worker *worker = client->worker;
 	unsigned searches = budget->searches;
 	mono_us began;
@@ -38,6 +38,7 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	budget->owners--;
 	began = clock_mono();
 	evidence_owner(worker->evidence, inode, owner, &budget->searches);
+	ledger_owner_found(client->record);
 	if (budget->searches < searches) {
 		mono_us now = clock_mono();
 
@@ -58,7 +59,7 @@ ask_peer(struct client *client, struct delivery *delivery,
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
 	if (delivery->unread_bytes < 0)
 		delivery->unread_bytes = 0;
-	ledger_conn_record(client->record)->owner.uid = peer.uid;
+	ledger_conn_record(client->record)->owner->uid = (uid_t)peer.uid;
 	find_owner(client, peer.inode, budget);
 }
 

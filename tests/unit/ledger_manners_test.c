@@ -38,7 +38,7 @@ open_by(struct scene *scene, const struct caller *caller)
 	record->user_agent = xstrdup_or_null(caller->user_agent);
 	record->tls_fingerprint = xstrdup_or_null(caller->tls_fingerprint);
 	if (caller->pid != 0)
-		record->owner.pid = caller->pid;
+		record->owner->pid = caller->pid;
 	return conn;
 }
 

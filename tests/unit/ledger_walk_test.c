@@ -94,8 +94,9 @@ open_walker(struct scene *scene, struct walker *walker)
 	record = ledger_conn_record(walker->conn);
 	record->transport = flip() ? TRANSPORT_PLAIN : TRANSPORT_INTERCEPTED;
 	if (flip()) {
-		record->owner.pid = 1 + (pid_t)draw(3);
-		record->owner.command = xstrdup("caller");
+		record->owner->pid = 1 + (pid_t)draw(3);
+		record->owner->process = process_new("caller", NULL, NULL);
+		ledger_owner_found(walker->conn);
 	}
 }
 
