@@ -23,6 +23,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/redact.h"
+#include "accounting/shared.h"
 
 static void
 init_ring(struct ring *ring, size_t max)
@@ -64,7 +65,8 @@ ledger_free_exchange(struct ledger_exchange *x)
 
 	if (x->is_changed)
 		LIST_REMOVE(x, change_link);
-	/* The request's texts are in x, the address with the owner. */
+	/* The request's other texts are in x, or of those who outlive it. */
+	shared_unref(&record->user_agent);
 	free(record->route);
 	free(record->error);
 	capture_free(record->capture);
@@ -89,6 +91,7 @@ free_conn(struct ledger_conn *conn)
 {
 	assert(TAILQ_EMPTY(&conn->unproven));
 	conn->record.client_address = NULL; /* it is the owner's */
+	shared_unref(&conn->record.user_agent);
 	record_fini_conn(&conn->record);
 	free(conn);
 }
@@ -107,6 +110,7 @@ ledger_free(struct ledger *ledger)
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
 	process_unref(&ledger->process);
+	shared_unref(&ledger->user_agent);
 	groups_free(ledger->groups);
 	exposures_fini(&ledger->exposures);
 	reuse_table_free(ledger->reuse);
@@ -178,6 +182,22 @@ struct conn_record *
 ledger_conn_record(struct ledger_conn *conn)
 {
 	return &conn->record;
+}
+
+void
+ledger_user_agent_seen(struct ledger_conn *conn, struct span user_agent)
+{
+	struct ledger *ledger = conn->ledger;
+	char **agent = &conn->record.user_agent;
+
+	if (user_agent.at == NULL || shared_says(*agent, user_agent))
+		return;
+	if (!shared_says(ledger->user_agent, user_agent)) {
+		shared_unref(&ledger->user_agent);
+		ledger->user_agent = shared_new(user_agent);
+	}
+	shared_unref(agent);
+	*agent = shared_ref(ledger->user_agent);
 }
 
 void
@@ -365,29 +385,59 @@ span_of(const char *text)
 	return (struct span){text, strlen(text)};
 }
 
-/* Returns a new exchange, with the texts of its request behind it. */
+/* The methods of nearly all requests are not stored again. */
+static char *
+known_method(struct span method)
+{
+	static struct {
+		char word[7];
+		uint8_t length;
+	} methods[] = {{"GET", 3}, {"HEAD", 4}, {"POST", 4}, {"PUT", 3}};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+		if (method.length == methods[i].length &&
+		    memcmp(method.at, methods[i].word, method.length) == 0)
+			return methods[i].word;
+	}
+	return NULL;
+}
+
+/* Returns the user agent, shared with the connection. */
+static char *
+share_user_agent(struct ledger_conn *conn, struct span user_agent)
+{
+	ledger_user_agent_seen(conn, user_agent);
+	return user_agent.at == NULL ? NULL
+				     : shared_ref(conn->record.user_agent);
+}
+
+/* Gives the record the texts of its request: what is there already for as long
+ * as the record, is used; the rest is put behind it. */
 static struct ledger_exchange *
-new_exchange(
-    const struct ledger_conn *conn, const struct request_facts *request)
+new_exchange(struct ledger_conn *conn, const struct request_facts *request)
 {
 	const struct secrets *secrets = conn->ledger->config.capture.secrets;
 	bool is_plain = redact_url_is_plain(request->url);
 	char *redacted = is_plain ? NULL : redact_url_of(secrets, request->url);
 	struct span url = span_of(is_plain ? request->url : redacted);
 	struct span origin = span_of(request->origin);
-	size_t ends = 5; /* a NUL for each of these */
+	bool has_origin = shared_says(conn->reuse->origin, origin);
+	char *method = known_method(request->method);
+	size_t ends = 4; /* a NUL for each of these */
 	struct ledger_exchange *x = xcalloc(1,
-	    sizeof(*x) + request->method.length + url.length + origin.length +
-		request->user_agent.length + request->traceparent.length +
-		ends);
+	    sizeof(*x) + (method == NULL ? request->method.length : 0) +
+		url.length + (has_origin ? 0 : origin.length) +
+		request->traceparent.length + ends);
 	struct exchange_record *record = &x->record;
 	char *end = x->texts;
 
-	record->method = put_text(&end, request->method);
+	record->method =
+	    method == NULL ? put_text(&end, request->method) : method;
 	record->url = put_text(&end, url);
-	record->origin = put_text(&end, origin);
-	record->user_agent = put_text(&end, request->user_agent);
+	record->origin =
+	    has_origin ? conn->reuse->origin : put_text(&end, origin);
 	record->traceparent = put_text(&end, request->traceparent);
+	record->user_agent = share_user_agent(conn, request->user_agent);
 	record->client_address = conn->record.client_address;
 	record->owner = conn->record.owner;
 	record->owner->references++;
@@ -395,16 +445,31 @@ new_exchange(
 	return x;
 }
 
+/* The first exchange says of which origin the connection is. */
+static void
+note_use(struct ledger_conn *conn, const struct request_facts *request)
+{
+	if (conn->reuse == NULL) {
+		conn->reuse = reuse_find(
+		    conn->ledger->reuse, request->origin, request->tags);
+		conn->reuse->connections++;
+	}
+	conn->reuse->exchanges++;
+}
+
 struct ledger_exchange *
 ledger_request_began(struct ledger_conn *conn,
     const struct request_facts *request, wall_us wall, mono_us now)
 {
-	struct ledger_exchange *x = new_exchange(conn, request);
-	struct exchange_record *record = &x->record;
 	struct ledger *ledger = conn->ledger;
+	struct exchange_record *record;
+	struct ledger_exchange *x;
 
 	if (!request->is_pipelined)
 		prove_by_reuse(conn, now);
+	note_use(conn, request);
+	x = new_exchange(conn, request);
+	record = &x->record;
 	x->conn = conn;
 	x->request_at = now;
 	record->conn_id = conn->record.id;
@@ -421,12 +486,6 @@ ledger_request_began(struct ledger_conn *conn,
 	record->duration_us = -1;
 	TAILQ_INSERT_TAIL(&conn->unproven, x, link);
 	conn->record.state = CONN_ACTIVE;
-	if (conn->reuse == NULL) {
-		conn->reuse =
-		    reuse_find(ledger->reuse, record->origin, &record->tags);
-		conn->reuse->connections++;
-	}
-	conn->reuse->exchanges++;
 	ledger->totals.exchanges++;
 	ledger->totals.by_verdict[VERDICT_OPEN]++;
 	timeline_request(&ledger->timeline, now);

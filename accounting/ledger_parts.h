@@ -29,7 +29,7 @@ struct ledger_exchange {
 	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
 	bool was_sent_out; /* was put in the outbox */
-	char texts[];      /* what the record has of its request */
+	char texts[];      /* what only this record has of its request */
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
@@ -73,9 +73,12 @@ struct ledger {
 	struct ledger_config config;
 	struct counters counters;
 	struct totals totals;
-	struct groups *groups;          /* owned */
-	struct reuse_table *reuse;      /* owned */
-	struct process *process;        /* a reference: the one found last */
+	struct groups *groups;     /* owned */
+	struct reuse_table *reuse; /* owned */
+	/* a reference each, to the one that came last: the next is likely to
+	 * be the same */
+	struct process *process;
+	char *user_agent;               /* shared */
 	struct capture_shelf *captures; /* owned; NULL: nothing is kept */
 	struct outbox *outbox;          /* owned; NULL: nobody takes it */
 	struct conn_list live;          /* owned by the proxy until closed */

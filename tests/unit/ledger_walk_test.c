@@ -291,8 +291,8 @@ enter(struct scene *scene, struct actor *actor)
 	    .served_at = scene->now};
 	actor->conn = scene_open(scene);
 	actor->conn_id = scene_id(actor->conn);
-	ledger_conn_record(actor->conn)->user_agent =
-	    xstrdup(actor->kind->user_agent);
+	ledger_user_agent_seen(
+	    actor->conn, scene_span(actor->kind->user_agent));
 	x = scene_request(scene, actor->conn, &get);
 	response.is_escalated = response.says_close =
 	    ledger_wants_close(x, 200);
