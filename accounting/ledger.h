@@ -200,6 +200,8 @@ struct conn_standing {
 	bool is_unproven;    /* a response with a body waits for its proof */
 	bool is_complete;    /* ... and was handed over whole */
 	bool is_held;        /* ... and is undrained */
+	bool is_taken;       /* by the last sample, nothing of it was on its way
+	                        or unread in a local caller's socket */
 	mono_us progress_at; /* when the caller last took something */
 	mono_us idle_since;  /* when the last response was handed over; the
 	                        connection's opening where there was none */

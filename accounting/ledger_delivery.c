@@ -112,5 +112,7 @@ ledger_conn_standing(
 	standing->is_unproven = true;
 	standing->is_complete = last->record.facts.is_complete;
 	standing->is_held = last->record.is_held;
+	standing->is_taken = standing->is_complete &&
+	    conn->waiting_bytes == 0 && conn->unread_bytes == 0;
 	standing->progress_at = last->record.facts.progress_at;
 }

@@ -193,21 +193,39 @@ owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode)
 	return true;
 }
 
+static int
+is_process(const struct dirent *entry)
+{
+	return isdigit((unsigned char)entry->d_name[0]) != 0;
+}
+
+/* Who began to call is most often who was started last. */
+static int
+by_youth(const struct dirent **a, const struct dirent **b)
+{
+	long left = atol((*a)->d_name);
+	long right = atol((*b)->d_name);
+
+	return (left < right) - (left > right);
+}
+
 bool
 owner_find(struct owner *owner, uint64_t inode)
 {
 	char socket_name[PROC_PATH_BYTES];
-	struct dirent *entry;
-	DIR *folder = opendir("/proc");
+	struct dirent **processes;
+	int count = scandir("/proc", &processes, is_process, by_youth);
 	bool is_found = false;
 
-	if (folder == NULL)
+	if (count < 0)
 		return false;
 	name_socket(inode, socket_name);
-	while (!is_found && (entry = readdir(folder)) != NULL)
-		is_found = isdigit((unsigned char)entry->d_name[0]) &&
-		    try_owner(entry->d_name, socket_name, owner);
-	closedir(folder);
+	for (int i = 0; i < count; i++) {
+		is_found = is_found ||
+		    try_owner(processes[i]->d_name, socket_name, owner);
+		free(processes[i]);
+	}
+	free(processes);
 	return is_found;
 }
 

@@ -66,6 +66,7 @@ struct client {
 	bool is_half_sent; /* ... and never was, when the response was whole */
 	bool has_replied;  /* CONNECT was answered */
 	bool is_too_many;  /* to be told so once it asks */
+	unsigned char vain_searches; /* for who holds the caller's socket */
 	/* owned */
 	struct stream *stream;       /* NULL once closed */
 	struct http_parser *parser;  /* lent; NULL while no request is begun */

@@ -5,7 +5,8 @@
  *
  * A connection with an unproven response is sampled: what its kernel has
  * acknowledged, and, where the caller is local, what lies unread in its
- * socket.  One that is quiet is sampled ever less often.  A connection that
+ * socket.  One that is quiet is sampled ever less often, and not at all when
+ * nothing can change.  A connection that
  * has been idle for --probe-after gets the close probe.
  */
 
@@ -21,9 +22,10 @@
 #define SAMPLE_BACKOFF 8
 #define MAX_SAMPLE_INTERVAL_US (10 * US_PER_S)
 
-/* A search through all processes may take as long as it likes: the next one
- * waits a hundred times as long. */
-#define SEARCH_REST 100
+/* A search through all processes for nothing may take as long as it likes: the
+ * next one waits ten times as long, and after a few there is none. */
+#define SEARCH_REST 10
+#define MAX_VAIN_SEARCHES 4
 
 static void
 find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
@@ -33,15 +35,18 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	unsigned searches = budget->searches;
 	mono_us began;
 
-	if (owner->pid > 0 || inode == 0 || budget->owners == 0)
+	if (owner->pid > 0 || inode == 0 || budget->owners == 0 ||
+	    client->vain_searches == MAX_VAIN_SEARCHES)
 		return;
 	budget->owners--;
 	began = clock_mono();
 	evidence_owner(worker->evidence, inode, owner, &budget->searches);
 	ledger_owner_found(client->record);
-	if (budget->searches < searches) {
+	if (budget->searches < searches && owner->pid <= 0) {
 		mono_us now = clock_mono();
 
+		client->vain_searches++;
+		budget->searches = 0;
 		worker->search_after = now + SEARCH_REST * (now - began);
 	}
 }
@@ -63,12 +68,24 @@ ask_peer(struct client *client, struct delivery *delivery,
 	find_owner(client, peer.inode, budget);
 }
 
+/* Whether only our next step can change anything: a local caller has read all
+ * that was sent to it, and who it is is known. */
+static bool
+is_at_rest(const struct client *client, const struct conn_standing *standing)
+{
+	return client->state == CLIENT_READING && standing->is_taken &&
+	    client->sampled_at >= standing->idle_since &&
+	    ledger_conn_record(client->record)->owner->pid > 0;
+}
+
 static bool
 is_sample_due(const struct client *client, const struct conn_standing *standing,
     mono_us now)
 {
 	mono_us interval = (now - standing->progress_at) / SAMPLE_BACKOFF;
 
+	if (is_at_rest(client, standing))
+		return false;
 	if (interval > MAX_SAMPLE_INTERVAL_US)
 		interval = MAX_SAMPLE_INTERVAL_US;
 	return now - client->sampled_at >= interval;

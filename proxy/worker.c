@@ -43,7 +43,7 @@
 
 #define PROBES_PER_S 100
 #define OWNERS_PER_SWEEP 64
-#define SEARCHES_PER_SWEEP 1
+#define SEARCHES_PER_SWEEP 4
 
 /* Swept over at once: half a millisecond. */
 #define CLIENTS_A_TURN 100
