@@ -290,7 +290,7 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
 	    (before == VERDICT_UNDRAINED || facts->owner_exited))
 		groups_released(x->conn->ledger->groups, &x->record,
-		    (double)(now - x->response_at) / (double)US_PER_S);
+		    (double)(now - ledger_response_at(x)) / (double)US_PER_S);
 	ledger_finish(x, now);
 }
 
@@ -471,7 +471,6 @@ ledger_request_began(struct ledger_conn *conn,
 	x = new_exchange(conn, request);
 	record = &x->record;
 	x->conn = conn;
-	x->request_at = now;
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
 	tags_copy(&record->tags, request->tags);
@@ -514,9 +513,8 @@ ledger_response_began(struct ledger_exchange *x,
 {
 	struct exchange_record *record = &x->record;
 
-	x->response_at = now;
 	record->status = response->status;
-	record->first_byte_us = now - x->request_at;
+	record->first_byte_us = now - x->record.arrived_at;
 	record->is_escalated = response->is_escalated;
 	record->error = xstrdup_or_null(response->error);
 	record->facts.has_body = response->has_body;
@@ -541,7 +539,7 @@ ledger_response_ended(
 	struct ledger_exchange *x = *xp;
 
 	*xp = NULL;
-	x->record.duration_us = now - x->request_at;
+	x->record.duration_us = now - x->record.arrived_at;
 	x->record.facts.is_complete = end == RESPONSE_COMPLETE;
 	x->record.facts.is_truncated = end == RESPONSE_TRUNCATED;
 	/* A message with framing that promised a body and then had none. */

@@ -42,13 +42,13 @@ apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
 	struct exchange_record *record = &x->record;
 	int64_t delivered = record->body_bytes - delivery->waiting_bytes;
 
-	if (x->response_at == 0)
+	if (record->first_byte_us < 0)
 		return;
-	record->facts.waiting_bytes = delivery->waiting_bytes;
-	record->facts.unsent_bytes = delivery->unsent_bytes;
+	record->facts.waiting_bytes = (int32_t)delivery->waiting_bytes;
+	record->facts.unsent_bytes = (int32_t)delivery->unsent_bytes;
 	record->facts.is_our_end_out = delivery->is_our_end_out;
 	if (delivery->unread_bytes >= 0)
-		record->facts.unread_bytes = delivery->unread_bytes;
+		record->facts.unread_bytes = (int32_t)delivery->unread_bytes;
 	if (delivered > record->delivered_bytes)
 		record->delivered_bytes = delivered;
 }
@@ -63,10 +63,10 @@ ledger_delivery_seen(
 
 	conn->acked_bytes = delivery->acked_bytes;
 	conn->received_bytes = delivery->received_bytes;
-	conn->unread_bytes = delivery->unread_bytes;
-	conn->waiting_bytes = delivery->waiting_bytes;
-	conn->window_bytes = delivery->window_bytes;
-	conn->rtt_us = delivery->rtt_us;
+	conn->unread_bytes = (int32_t)delivery->unread_bytes;
+	conn->waiting_bytes = (int32_t)delivery->waiting_bytes;
+	conn->window_bytes = (int32_t)delivery->window_bytes;
+	conn->rtt_us = (uint32_t)delivery->rtt_us;
 	TAILQ_FOREACH (x, &conn->unproven, link) {
 		/* Who still sends its request has not come to reading. */
 		if (has_progress || (has_sent && x->record.facts.is_early))

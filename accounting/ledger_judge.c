@@ -192,13 +192,23 @@ ledger_wants_segment(struct ledger_exchange *x)
 	    !exposures_are_drained(&x->conn->ledger->exposures, kind_of(x));
 }
 
+mono_us
+ledger_response_at(const struct ledger_exchange *x)
+{
+	const struct exchange_record *record = &x->record;
+
+	return record->first_byte_us < 0
+	    ? 0
+	    : record->arrived_at + record->first_byte_us;
+}
+
 void
 ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
 {
 	struct ledger *ledger = x->conn->ledger;
 	int step = is_held ? 1 : -1;
 	/* It was held before that was proven: since it came. */
-	mono_us at = is_held ? x->response_at : now;
+	mono_us at = is_held ? ledger_response_at(x) : now;
 
 	if (x->record.is_held == is_held)
 		return;

@@ -22,12 +22,10 @@
 struct ledger_exchange {
 	struct exchange_record record;
 	struct ledger_conn *conn; /* borrowed; NULL once finished */
-	mono_us request_at;
-	mono_us response_at; /* 0: no head yet */
-	uint64_t kind;       /* its leak_hash(); 0: not asked for yet */
+	uint64_t kind;            /* its leak_hash(); 0: not asked for yet */
 	TAILQ_ENTRY(ledger_exchange) link;
-	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
+	bool is_changed;   /* is among the ledger's changes */
 	bool was_sent_out; /* was put in the outbox */
 	char texts[];      /* what only this record has of its request */
 };
@@ -49,14 +47,15 @@ struct ledger_conn {
 	mono_us opened_at;
 	mono_us idle_since;
 	mono_us probed_at;
-	mono_us rtt_us;
 	bool is_announced; /* the last response said Connection: close */
 	bool owner_exited;
-	int64_t acked_bytes; /* by the last sample */
+	/* by the last sample; those of 32 bits are far below their bound */
+	uint32_t rtt_us;
+	int32_t unread_bytes; /* -1 not known */
+	int32_t waiting_bytes;
+	int32_t window_bytes; /* -1 not known */
+	int64_t acked_bytes;
 	int64_t received_bytes;
-	int64_t unread_bytes; /* by the last sample; -1 not known */
-	int64_t waiting_bytes;
-	int64_t window_bytes;
 	TAILQ_ENTRY(ledger_conn) link;
 };
 
@@ -118,6 +117,9 @@ void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 /* Judges by the facts as they are. */
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
+
+/* When the response's head came; 0: it has not. */
+mono_us ledger_response_at(const struct ledger_exchange *exchange);
 
 /* The response holds its connection now, or does no more. */
 void ledger_set_held(

@@ -62,8 +62,8 @@ ledger_show(const struct ledger_exchange *x, mono_us now)
 {
 	struct exchange_record shown = x->record;
 
-	if (x->response_at != 0)
-		shown.age_us = now - x->response_at;
+	if (x->record.first_byte_us >= 0)
+		shown.age_us = now - ledger_response_at(x);
 	return shown;
 }
 
