@@ -90,6 +90,14 @@ text_value(const char *text)
 	return (struct value){.is_known = true, .text = text};
 }
 
+static struct value
+command_value(const struct owner *owner)
+{
+	const char *command = owner_view(owner).command;
+
+	return (struct value){.is_known = command != NULL, .text = command};
+}
+
 /* One that is negative where it is not known. */
 static struct value
 number_value(int64_t number)
@@ -132,10 +140,9 @@ value_of(const struct filter_term *term, const struct exchange_record *x)
 	case FILTER_TRACEPARENT:
 		return text_value(x->traceparent);
 	case FILTER_PID:
-		return number_value(x->owner.pid);
+		return number_value(owner_view(x->owner).pid);
 	case FILTER_COMMAND:
-		return (struct value){.is_known = x->owner.command != NULL,
-		    .text = x->owner.command};
+		return command_value(x->owner);
 	case FILTER_FIELD_COUNT:
 		break;
 	}

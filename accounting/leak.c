@@ -217,18 +217,20 @@ host_of(const char *address)
 void
 leak_add_caller(struct leak *leak, const struct exchange_record *exchange)
 {
+	struct owner_view owner = owner_view(exchange->owner);
 	struct leak_caller caller = {
 	    .client_host = host_of(exchange->client_address),
 	    .user_agent = xstrdup_or_null(exchange->user_agent),
-	    .command = xstrdup_or_null(exchange->owner.command),
-	    .command_line = xstrdup_or_null(exchange->owner.command_line),
-	    .pid = exchange->owner.pid,
+	    .command = xstrdup_or_null(owner.command),
+	    .command_line = xstrdup_or_null(owner.command_line),
+	    .pid = owner.pid,
 	};
 
-	memcpy(caller.container, exchange->owner.container,
-	    sizeof(caller.container));
-	if (exchange->is_held && exchange->owner.fd >= 0)
-		add_fd(&caller, exchange->owner.fd);
+	if (owner.container != NULL)
+		snprintf(caller.container, sizeof(caller.container), "%s",
+		    owner.container);
+	if (exchange->is_held && owner.fd >= 0)
+		add_fd(&caller, owner.fd);
 	take_caller(leak, &caller);
 }
 

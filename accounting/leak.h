@@ -26,12 +26,12 @@
 
 /* One program that leaks: pid, or address where the pid is not known. */
 struct leak_caller {
-	char *client_host;                     /* "127.0.0.1" */
-	char *user_agent;                      /* NULL unknown */
-	char *command;                         /* NULL unknown */
-	char *command_line;                    /* NULL unknown */
-	char container[OWNER_CONTAINER_BYTES]; /* "" none, or unknown */
-	pid_t pid;                             /* -1 unknown */
+	char *client_host;                       /* "127.0.0.1" */
+	char *user_agent;                        /* NULL unknown */
+	char *command;                           /* NULL unknown */
+	char *command_line;                      /* NULL unknown */
+	char container[PROCESS_CONTAINER_BYTES]; /* "" none, or unknown */
+	pid_t pid;                               /* -1 unknown */
 	int fds[LEAK_MAX_FDS]; /* of responses held now, where known */
 	size_t fd_count;
 };

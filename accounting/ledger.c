@@ -23,6 +23,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/redact.h"
+#include "accounting/shared.h"
 
 static void
 init_ring(struct ring *ring, size_t max)
@@ -64,11 +65,12 @@ ledger_free_exchange(struct ledger_exchange *x)
 
 	if (x->is_changed)
 		LIST_REMOVE(x, change_link);
-	/* The request's texts are in x. */
+	/* The request's other texts are in x, or of those who outlive it. */
+	shared_unref(&record->user_agent);
 	free(record->route);
 	free(record->error);
 	capture_free(record->capture);
-	owner_fini(&record->owner);
+	owner_unref(&record->owner);
 	tags_fini(&record->tags);
 	free(x);
 }
@@ -88,6 +90,8 @@ static void
 free_conn(struct ledger_conn *conn)
 {
 	assert(TAILQ_EMPTY(&conn->unproven));
+	conn->record.client_address = NULL; /* it is the owner's */
+	shared_unref(&conn->record.user_agent);
 	record_fini_conn(&conn->record);
 	free(conn);
 }
@@ -105,6 +109,8 @@ ledger_free(struct ledger *ledger)
 	}
 	empty_ring(&ledger->ordinary);
 	empty_ring(&ledger->evidence);
+	process_unref(&ledger->process);
+	shared_unref(&ledger->user_agent);
 	groups_free(ledger->groups);
 	exposures_fini(&ledger->exposures);
 	reuse_table_free(ledger->reuse);
@@ -135,17 +141,30 @@ ledger_next_conn_id(const struct ledger *ledger)
 	return ledger->conn_serial * config->shard_count + config->shard + 1;
 }
 
+static struct ledger_caller *
+new_caller(const char *address)
+{
+	size_t size = strlen(address) + 1;
+	struct ledger_caller *caller = xmalloc(sizeof(*caller) + size);
+
+	caller->owner = OWNER_UNKNOWN;
+	caller->owner.references = 1;
+	memcpy(caller->address, address, size);
+	return caller;
+}
+
 struct ledger_conn *
 ledger_conn_opened(struct ledger *ledger, const char *client_address,
     wall_us wall, mono_us now)
 {
 	struct ledger_conn *conn = xcalloc(1, sizeof(*conn));
+	struct ledger_caller *caller = new_caller(client_address);
 
 	conn->ledger = ledger;
 	conn->record.id = ledger_next_conn_id(ledger);
 	ledger->conn_serial++;
-	conn->record.client_address = xstrdup(client_address);
-	conn->record.owner = OWNER_UNKNOWN;
+	conn->record.client_address = caller->address;
+	conn->record.owner = &caller->owner;
 	conn->record.state = CONN_IDLE;
 	conn->record.opened_at = wall;
 	conn->opened_at = now;
@@ -163,6 +182,39 @@ struct conn_record *
 ledger_conn_record(struct ledger_conn *conn)
 {
 	return &conn->record;
+}
+
+void
+ledger_user_agent_seen(struct ledger_conn *conn, struct span user_agent)
+{
+	struct ledger *ledger = conn->ledger;
+	char **agent = &conn->record.user_agent;
+
+	if (user_agent.at == NULL || shared_says(*agent, user_agent))
+		return;
+	if (!shared_says(ledger->user_agent, user_agent)) {
+		shared_unref(&ledger->user_agent);
+		ledger->user_agent = shared_new(user_agent);
+	}
+	shared_unref(agent);
+	*agent = shared_ref(ledger->user_agent);
+}
+
+void
+ledger_owner_found(struct ledger_conn *conn)
+{
+	struct ledger *ledger = conn->ledger;
+	struct owner *owner = conn->record.owner;
+
+	if (owner->process == NULL)
+		return;
+	if (process_is_same(owner->process, ledger->process)) {
+		process_unref(&owner->process);
+		owner->process = process_ref(ledger->process);
+	} else {
+		process_unref(&ledger->process);
+		ledger->process = process_ref(owner->process);
+	}
 }
 
 void
@@ -238,7 +290,7 @@ end_exchange(struct ledger_exchange *x, enum close_reason reason, mono_us now)
 	if (x->record.judgement.verdict == VERDICT_UNDRAINED &&
 	    (before == VERDICT_UNDRAINED || facts->owner_exited))
 		groups_released(x->conn->ledger->groups, &x->record,
-		    (double)(now - x->response_at) / (double)US_PER_S);
+		    (double)(now - ledger_response_at(x)) / (double)US_PER_S);
 	ledger_finish(x, now);
 }
 
@@ -333,51 +385,95 @@ span_of(const char *text)
 	return (struct span){text, strlen(text)};
 }
 
-/* Returns a new exchange, with the texts of its request behind it. */
+/* The methods of nearly all requests are not stored again. */
+static char *
+known_method(struct span method)
+{
+	static struct {
+		char word[7];
+		uint8_t length;
+	} methods[] = {{"GET", 3}, {"HEAD", 4}, {"POST", 4}, {"PUT", 3}};
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
+		if (method.length == methods[i].length &&
+		    memcmp(method.at, methods[i].word, method.length) == 0)
+			return methods[i].word;
+	}
+	return NULL;
+}
+
+/* Returns the user agent, shared with the connection. */
+static char *
+share_user_agent(struct ledger_conn *conn, struct span user_agent)
+{
+	ledger_user_agent_seen(conn, user_agent);
+	return user_agent.at == NULL ? NULL
+				     : shared_ref(conn->record.user_agent);
+}
+
+/* Gives the record the texts of its request: what is there already for as long
+ * as the record, is used; the rest is put behind it. */
 static struct ledger_exchange *
-new_exchange(
-    const struct ledger_conn *conn, const struct request_facts *request)
+new_exchange(struct ledger_conn *conn, const struct request_facts *request)
 {
 	const struct secrets *secrets = conn->ledger->config.capture.secrets;
 	bool is_plain = redact_url_is_plain(request->url);
 	char *redacted = is_plain ? NULL : redact_url_of(secrets, request->url);
 	struct span url = span_of(is_plain ? request->url : redacted);
 	struct span origin = span_of(request->origin);
-	struct span address = span_of(conn->record.client_address);
-	size_t ends = 6; /* a NUL for each of these */
+	bool has_origin = shared_says(conn->reuse->origin, origin);
+	char *method = known_method(request->method);
+	size_t ends = 4; /* a NUL for each of these */
 	struct ledger_exchange *x = xcalloc(1,
-	    sizeof(*x) + request->method.length + url.length + origin.length +
-		request->user_agent.length + request->traceparent.length +
-		address.length + ends);
+	    sizeof(*x) + (method == NULL ? request->method.length : 0) +
+		url.length + (has_origin ? 0 : origin.length) +
+		request->traceparent.length + ends);
 	struct exchange_record *record = &x->record;
 	char *end = x->texts;
 
-	record->method = put_text(&end, request->method);
+	record->method =
+	    method == NULL ? put_text(&end, request->method) : method;
 	record->url = put_text(&end, url);
-	record->origin = put_text(&end, origin);
-	record->user_agent = put_text(&end, request->user_agent);
+	record->origin =
+	    has_origin ? conn->reuse->origin : put_text(&end, origin);
 	record->traceparent = put_text(&end, request->traceparent);
-	record->client_address = put_text(&end, address);
+	record->user_agent = share_user_agent(conn, request->user_agent);
+	record->client_address = conn->record.client_address;
+	record->owner = conn->record.owner;
+	record->owner->references++;
 	free(redacted);
 	return x;
+}
+
+/* The first exchange says of which origin the connection is. */
+static void
+note_use(struct ledger_conn *conn, const struct request_facts *request)
+{
+	if (conn->reuse == NULL) {
+		conn->reuse = reuse_find(
+		    conn->ledger->reuse, request->origin, request->tags);
+		conn->reuse->connections++;
+	}
+	conn->reuse->exchanges++;
 }
 
 struct ledger_exchange *
 ledger_request_began(struct ledger_conn *conn,
     const struct request_facts *request, wall_us wall, mono_us now)
 {
-	struct ledger_exchange *x = new_exchange(conn, request);
-	struct exchange_record *record = &x->record;
 	struct ledger *ledger = conn->ledger;
+	struct exchange_record *record;
+	struct ledger_exchange *x;
 
 	if (!request->is_pipelined)
 		prove_by_reuse(conn, now);
+	note_use(conn, request);
+	x = new_exchange(conn, request);
+	record = &x->record;
 	x->conn = conn;
-	x->request_at = now;
 	record->conn_id = conn->record.id;
 	record->ordinal = ++conn->record.exchange_count;
 	tags_copy(&record->tags, request->tags);
-	record->owner = OWNER_UNKNOWN;
 	record->judgement.verdict = VERDICT_OPEN;
 	record->facts.has_body = true; /* until the response says otherwise */
 	record->facts.is_tls = conn->record.transport == TRANSPORT_INTERCEPTED;
@@ -389,12 +485,6 @@ ledger_request_began(struct ledger_conn *conn,
 	record->duration_us = -1;
 	TAILQ_INSERT_TAIL(&conn->unproven, x, link);
 	conn->record.state = CONN_ACTIVE;
-	if (conn->reuse == NULL) {
-		conn->reuse =
-		    reuse_find(ledger->reuse, record->origin, &record->tags);
-		conn->reuse->connections++;
-	}
-	conn->reuse->exchanges++;
 	ledger->totals.exchanges++;
 	ledger->totals.by_verdict[VERDICT_OPEN]++;
 	timeline_request(&ledger->timeline, now);
@@ -423,9 +513,8 @@ ledger_response_began(struct ledger_exchange *x,
 {
 	struct exchange_record *record = &x->record;
 
-	x->response_at = now;
 	record->status = response->status;
-	record->first_byte_us = now - x->request_at;
+	record->first_byte_us = now - x->record.arrived_at;
 	record->is_escalated = response->is_escalated;
 	record->error = xstrdup_or_null(response->error);
 	record->facts.has_body = response->has_body;
@@ -450,7 +539,7 @@ ledger_response_ended(
 	struct ledger_exchange *x = *xp;
 
 	*xp = NULL;
-	x->record.duration_us = now - x->request_at;
+	x->record.duration_us = now - x->record.arrived_at;
 	x->record.facts.is_complete = end == RESPONSE_COMPLETE;
 	x->record.facts.is_truncated = end == RESPONSE_TRUNCATED;
 	/* A message with framing that promised a body and then had none. */
@@ -485,116 +574,4 @@ ledger_body_passed(struct ledger_exchange *x, enum capture_side side,
 {
 	if (x->record.capture != NULL)
 		capture_add_body(x->record.capture, side, bytes, length);
-}
-
-/* ---- evidence ---- */
-
-/* What the caller has taken: acknowledged, and read where we can see it. */
-static int64_t
-taken_bytes(int64_t acked_bytes, int64_t unread_bytes)
-{
-	return acked_bytes - (unread_bytes > 0 ? unread_bytes : 0);
-}
-
-/*
- * Whether the caller took something since the last sample, or only now owes
- * a read.  A window that opens shows a remote caller reading what its kernel
- * had acknowledged long before.
- */
-static bool
-is_progress(const struct ledger_conn *conn, const struct delivery *delivery)
-{
-	bool owed = conn->waiting_bytes > 0 || conn->unread_bytes > 0;
-
-	if (!owed &&
-	    (delivery->waiting_bytes > 0 || delivery->unread_bytes > 0))
-		return true;
-	if (taken_bytes(delivery->acked_bytes, delivery->unread_bytes) !=
-	    taken_bytes(conn->acked_bytes, conn->unread_bytes))
-		return true;
-	return delivery->unread_bytes < 0 &&
-	    delivery->window_bytes > conn->window_bytes;
-}
-
-/* Before its head there is no response to be held: what waits or lies unread
- * then is an interim one (1xx), or the one before. */
-static void
-apply_delivery(struct ledger_exchange *x, const struct delivery *delivery)
-{
-	struct exchange_record *record = &x->record;
-	int64_t delivered = record->body_bytes - delivery->waiting_bytes;
-
-	if (x->response_at == 0)
-		return;
-	record->facts.waiting_bytes = delivery->waiting_bytes;
-	record->facts.unsent_bytes = delivery->unsent_bytes;
-	record->facts.is_our_end_out = delivery->is_our_end_out;
-	if (delivery->unread_bytes >= 0)
-		record->facts.unread_bytes = delivery->unread_bytes;
-	if (delivered > record->delivered_bytes)
-		record->delivered_bytes = delivered;
-}
-
-void
-ledger_delivery_seen(
-    struct ledger_conn *conn, const struct delivery *delivery, mono_us now)
-{
-	bool has_progress = is_progress(conn, delivery);
-	bool has_sent = delivery->received_bytes > conn->received_bytes;
-	struct ledger_exchange *x;
-
-	conn->acked_bytes = delivery->acked_bytes;
-	conn->received_bytes = delivery->received_bytes;
-	conn->unread_bytes = delivery->unread_bytes;
-	conn->waiting_bytes = delivery->waiting_bytes;
-	conn->window_bytes = delivery->window_bytes;
-	conn->rtt_us = delivery->rtt_us;
-	TAILQ_FOREACH (x, &conn->unproven, link) {
-		/* Who still sends its request has not come to reading. */
-		if (has_progress || (has_sent && x->record.facts.is_early))
-			x->record.facts.progress_at = now;
-		apply_delivery(x, delivery);
-	}
-	ledger_rejudge_all(conn, now);
-}
-
-void
-ledger_delivery_ended(struct ledger_conn *conn, const struct delivery *delivery)
-{
-	struct ledger_exchange *x;
-
-	TAILQ_FOREACH (x, &conn->unproven, link)
-		apply_delivery(x, delivery);
-}
-
-void
-ledger_owner_exited(struct ledger_conn *conn)
-{
-	struct ledger_exchange *x;
-
-	conn->owner_exited = true;
-	TAILQ_FOREACH (x, &conn->unproven, link)
-		x->record.facts.owner_exited = true;
-}
-
-void
-ledger_conn_standing(
-    const struct ledger_conn *conn, struct conn_standing *standing)
-{
-	const struct ledger_exchange *last =
-	    TAILQ_LAST(&conn->unproven, exchange_list);
-
-	*standing = (struct conn_standing){
-	    .idle_since = conn->idle_since,
-	    .progress_at = conn->idle_since,
-	    .probed_at = conn->probed_at,
-	};
-	if (last == NULL)
-		return;
-	standing->is_unproven = true;
-	standing->is_complete = last->record.facts.is_complete;
-	standing->is_held = last->record.is_held;
-	standing->is_taken = standing->is_complete &&
-	    conn->waiting_bytes == 0 && conn->unread_bytes == 0;
-	standing->progress_at = last->record.facts.progress_at;
 }

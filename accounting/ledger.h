@@ -67,8 +67,17 @@ struct ledger_conn *ledger_conn_opened(struct ledger *ledger,
     const char *client_address, wall_us wall, mono_us now);
 
 /* The live record, for the proxy to note what it learns: transport, target,
- * tags, TLS, owner, bytes.  State, reason and counts are the ledger's. */
+ * tags, TLS, owner, bytes.  State, user agent, reason and counts are the
+ * ledger's. */
 struct conn_record *ledger_conn_record(struct ledger_conn *conn);
+
+/* A request that is no exchange, CONNECT, said who asks; or did not, at NULL.
+ */
+void ledger_user_agent_seen(struct ledger_conn *conn, struct span user_agent);
+
+/* The process at the other end was found, and noted as the record's owner:
+ * what it is called is shared with the connections before it. */
+void ledger_owner_found(struct ledger_conn *conn);
 
 /* Ends the connection and every exchange on it.  *conn is NULL then. */
 void ledger_conn_closed(struct ledger_conn **conn, enum close_reason reason,

@@ -41,13 +41,9 @@ take_exchanges(struct ledger *ledger, struct batch *batch)
 
 	while ((x = LIST_FIRST(&ledger->changes)) != NULL) {
 		struct exchange_record *record = &x->record;
-		struct exchange_record seen;
 
 		ledger_ensure_route(ledger, record);
-		seen = *record;
-		if (x->conn != NULL && seen.owner.pid < 0)
-			seen.owner = x->conn->record.owner;
-		batch_add_exchange(batch, &seen);
+		batch_add_exchange(batch, record);
 		LIST_REMOVE(x, change_link);
 		x->is_changed = false;
 	}

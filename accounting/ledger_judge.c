@@ -24,8 +24,8 @@ ledger_name_caller(const struct ledger_conn *conn, bool with_process)
 	int host_bytes = colon == NULL ? (int)strlen(record->client_address)
 				       : (int)(colon - record->client_address);
 
-	if (with_process && record->owner.pid > 0)
-		return xasprintf("pid %d\n%s\n%s", (int)record->owner.pid,
+	if (with_process && record->owner->pid > 0)
+		return xasprintf("pid %d\n%s\n%s", (int)record->owner->pid,
 		    agent == NULL ? "" : agent,
 		    fingerprint == NULL ? "" : fingerprint);
 	return xasprintf("%.*s\n%s\n%s", host_bytes, record->client_address,
@@ -192,13 +192,23 @@ ledger_wants_segment(struct ledger_exchange *x)
 	    !exposures_are_drained(&x->conn->ledger->exposures, kind_of(x));
 }
 
+mono_us
+ledger_response_at(const struct ledger_exchange *x)
+{
+	const struct exchange_record *record = &x->record;
+
+	return record->first_byte_us < 0
+	    ? 0
+	    : record->arrived_at + record->first_byte_us;
+}
+
 void
 ledger_set_held(struct ledger_exchange *x, bool is_held, mono_us now)
 {
 	struct ledger *ledger = x->conn->ledger;
 	int step = is_held ? 1 : -1;
 	/* It was held before that was proven: since it came. */
-	mono_us at = is_held ? x->response_at : now;
+	mono_us at = is_held ? ledger_response_at(x) : now;
 
 	if (x->record.is_held == is_held)
 		return;
@@ -313,8 +323,6 @@ ledger_finish(struct ledger_exchange *x, mono_us now)
 	struct ledger_conn *conn = x->conn;
 
 	TAILQ_REMOVE(&conn->unproven, x, link);
-	if (x->record.owner.pid < 0 && conn->record.owner.pid > 0)
-		owner_copy(&x->record.owner, &conn->record.owner);
 	x->conn = NULL;
 	ledger_send_out(conn->ledger, x, now);
 	if (is_counted(&x->record.judgement))

@@ -4,8 +4,9 @@
 
 /*
  * What the ledger's files share, and nobody else sees: ledger.c (the life of
- * records), ledger_judge.c (verdicts), ledger_view.c (snapshots)
- * and ledger_changes.c (what the store and the outbox are told).
+ * records), ledger_delivery.c (what callers have taken), ledger_judge.c
+ * (verdicts), ledger_view.c (snapshots) and ledger_changes.c (what the store
+ * and the outbox are told).
  */
 
 #include <stdbool.h>
@@ -21,17 +22,22 @@
 struct ledger_exchange {
 	struct exchange_record record;
 	struct ledger_conn *conn; /* borrowed; NULL once finished */
-	mono_us request_at;
-	mono_us response_at; /* 0: no head yet */
-	uint64_t kind;       /* its leak_hash(); 0: not asked for yet */
+	uint64_t kind;            /* its leak_hash(); 0: not asked for yet */
 	TAILQ_ENTRY(ledger_exchange) link;
-	bool is_changed; /* is among the ledger's changes */
 	LIST_ENTRY(ledger_exchange) change_link;
+	bool is_changed;   /* is among the ledger's changes */
 	bool was_sent_out; /* was put in the outbox */
-	char texts[];      /* what the record has of its request */
+	char texts[];      /* what only this record has of its request */
 };
 
 TAILQ_HEAD(exchange_list, ledger_exchange);
+
+/* Who is at the other end: shared by the record of a connection and those of
+ * its exchanges, which may outlive it.  It goes with its owner. */
+struct ledger_caller {
+	struct owner owner; /* first: records have this */
+	char address[];
+};
 
 struct ledger_conn {
 	struct conn_record record;
@@ -41,14 +47,15 @@ struct ledger_conn {
 	mono_us opened_at;
 	mono_us idle_since;
 	mono_us probed_at;
-	mono_us rtt_us;
 	bool is_announced; /* the last response said Connection: close */
 	bool owner_exited;
-	int64_t acked_bytes; /* by the last sample */
+	/* by the last sample; those of 32 bits are far below their bound */
+	uint32_t rtt_us;
+	int32_t unread_bytes; /* -1 not known */
+	int32_t waiting_bytes;
+	int32_t window_bytes; /* -1 not known */
+	int64_t acked_bytes;
 	int64_t received_bytes;
-	int64_t unread_bytes; /* by the last sample; -1 not known */
-	int64_t waiting_bytes;
-	int64_t window_bytes;
 	TAILQ_ENTRY(ledger_conn) link;
 };
 
@@ -65,8 +72,12 @@ struct ledger {
 	struct ledger_config config;
 	struct counters counters;
 	struct totals totals;
-	struct groups *groups;          /* owned */
-	struct reuse_table *reuse;      /* owned */
+	struct groups *groups;     /* owned */
+	struct reuse_table *reuse; /* owned */
+	/* a reference each, to the one that came last: the next is likely to
+	 * be the same */
+	struct process *process;
+	char *user_agent;               /* shared */
 	struct capture_shelf *captures; /* owned; NULL: nothing is kept */
 	struct outbox *outbox;          /* owned; NULL: nobody takes it */
 	struct conn_list live;          /* owned by the proxy until closed */
@@ -107,6 +118,9 @@ void ledger_ensure_route(struct ledger *ledger, struct exchange_record *record);
 void ledger_rejudge(struct ledger_exchange *exchange, mono_us now);
 void ledger_rejudge_all(struct ledger_conn *conn, mono_us now);
 
+/* When the response's head came; 0: it has not. */
+mono_us ledger_response_at(const struct ledger_exchange *exchange);
+
 /* The response holds its connection now, or does no more. */
 void ledger_set_held(
     struct ledger_exchange *exchange, bool is_held, mono_us now);
@@ -132,8 +146,8 @@ void ledger_view_pass_conn(struct ledger *ledger, struct ledger_conn *conn);
 void ledger_view_pass_exchange(
     struct ledger *ledger, struct ledger_exchange *x);
 
-/* Returns the record as it is shown: with what its connection knows and what
- * the clock says.  Borrows everything from the live one. */
+/* Returns the record as it is shown: with what the
+ * clock says.  Borrows everything from the live one. */
 struct exchange_record ledger_show(
     const struct ledger_exchange *x, mono_us now);
 

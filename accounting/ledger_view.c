@@ -62,10 +62,8 @@ ledger_show(const struct ledger_exchange *x, mono_us now)
 {
 	struct exchange_record shown = x->record;
 
-	if (x->response_at != 0)
-		shown.age_us = now - x->response_at;
-	if (x->conn != NULL && shown.owner.pid < 0)
-		shown.owner = x->conn->record.owner;
+	if (x->record.first_byte_us >= 0)
+		shown.age_us = now - ledger_response_at(x);
 	return shown;
 }
 
@@ -129,7 +127,7 @@ show_example(struct ledger_view *view, struct leak *leak,
 	shown.client_address = NULL;
 	shown.error = NULL;
 	shown.tags = (struct tags){0};
-	shown.owner = OWNER_UNKNOWN;
+	shown.owner = NULL;
 	if (leak->example != NULL)
 		record_fini_exchange(leak->example);
 	else

@@ -78,15 +78,14 @@ read_file(const char *pid, const char *name, char *text, size_t size)
 	return (size_t)length;
 }
 
-static char *
-read_command(const char *pid)
+/* Returns whether there is one. */
+static bool
+read_command(const char *pid, char command[COMMAND_MAX_BYTES])
 {
-	char command[COMMAND_MAX_BYTES];
-
-	if (read_file(pid, "comm", command, sizeof(command)) == 0)
-		return NULL;
+	if (read_file(pid, "comm", command, COMMAND_MAX_BYTES) == 0)
+		return false;
 	command[strcspn(command, "\n")] = '\0';
-	return xstrdup(command);
+	return true;
 }
 
 /* A kernel thread and a zombie have none. */
@@ -102,7 +101,7 @@ read_command_line(const char *pid)
 }
 
 static void
-read_container(const char *pid, char container[OWNER_CONTAINER_BYTES])
+read_container(const char *pid, char container[PROCESS_CONTAINER_BYTES])
 {
 	char cgroup[CGROUP_MAX_BYTES];
 
@@ -112,14 +111,15 @@ read_container(const char *pid, char container[OWNER_CONTAINER_BYTES])
 }
 
 void
-owner_read_container(const char *cgroup, char container[OWNER_CONTAINER_BYTES])
+owner_read_container(
+    const char *cgroup, char container[PROCESS_CONTAINER_BYTES])
 {
 	while (*cgroup != '\0') {
 		size_t digits = strspn(cgroup, "0123456789abcdef");
 
 		if (digits == CONTAINER_ID_DIGITS)
-			snprintf(container, OWNER_CONTAINER_BYTES, "%.*s",
-			    OWNER_CONTAINER_BYTES - 1, cgroup);
+			snprintf(container, PROCESS_CONTAINER_BYTES, "%.*s",
+			    PROCESS_CONTAINER_BYTES - 1, cgroup);
 		cgroup += digits == 0 ? 1 : digits;
 	}
 }
@@ -128,11 +128,18 @@ owner_read_container(const char *cgroup, char container[OWNER_CONTAINER_BYTES])
 static void
 fill_in(struct owner *owner, const char *pid, int fd)
 {
+	char command[COMMAND_MAX_BYTES];
+	char container[PROCESS_CONTAINER_BYTES];
+	bool has_command = read_command(pid, command);
+	char *line = read_command_line(pid);
+
+	read_container(pid, container);
 	owner->pid = atoi(pid);
 	owner->fd = fd;
-	owner->command = read_command(pid);
-	owner->command_line = read_command_line(pid);
-	read_container(pid, owner->container);
+	process_unref(&owner->process);
+	owner->process =
+	    process_new(has_command ? command : NULL, line, container);
+	free(line);
 }
 
 /* Fills in the owner if `pid` holds the socket. */
@@ -251,25 +258,81 @@ owner_is_exiting(pid_t pid)
 	    (flags & PROCESS_IS_EXITING) != 0;
 }
 
-void
-owner_copy(struct owner *to, const struct owner *from)
+struct owner_view
+owner_view(const struct owner *owner)
 {
-	*to = *from;
-	to->command = xstrdup_or_null(from->command);
-	to->command_line = xstrdup_or_null(from->command_line);
+	const struct process *process = owner == NULL ? NULL : owner->process;
+	struct owner_view view = {.pid = -1, .fd = -1, .uid = -1};
+
+	if (owner != NULL) {
+		view.pid = owner->pid;
+		view.fd = owner->fd;
+		if (owner->uid != OWNER_NO_UID)
+			view.uid = owner->uid;
+	}
+	if (process != NULL) {
+		view.command = process->command;
+		view.command_line = process->command_line;
+		if (process->container[0] != '\0')
+			view.container = process->container;
+	}
+	return view;
 }
 
-void
-owner_pack(struct owner *to, const struct owner *from, struct pack *pack)
+static bool
+is_known(const struct owner *owner)
 {
-	*to = *from;
-	to->command = pack_text(pack, from->command);
-	to->command_line = pack_text(pack, from->command_line);
+	return owner != NULL &&
+	    (owner->pid >= 0 || owner->fd >= 0 || owner->uid != OWNER_NO_UID ||
+		owner->process != NULL);
+}
+
+struct owner *
+owner_copy(const struct owner *owner)
+{
+	struct owner *copy;
+
+	if (!is_known(owner))
+		return NULL;
+	copy = xmalloc(sizeof(*copy));
+	*copy = *owner;
+	copy->references = 1;
+	copy->process = process_copy(owner->process);
+	return copy;
+}
+
+struct owner *
+owner_pack(const struct owner *owner, struct pack *pack)
+{
+	struct process *process;
+	struct owner *copy;
+
+	if (!is_known(owner))
+		return NULL;
+	process = process_pack(owner->process, pack);
+	copy = pack_room(pack, sizeof(*copy));
+	if (copy == NULL)
+		return NULL;
+	*copy = *owner;
+	copy->references = 1;
+	copy->process = process;
+	return copy;
 }
 
 void
 owner_fini(struct owner *owner)
 {
-	free(owner->command);
-	free(owner->command_line);
+	process_unref(&owner->process);
+}
+
+void
+owner_unref(struct owner **ownerp)
+{
+	struct owner *owner = *ownerp;
+
+	*ownerp = NULL;
+	if (owner == NULL || --owner->references > 0)
+		return;
+	owner_fini(owner);
+	free(owner);
 }

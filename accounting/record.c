@@ -69,7 +69,7 @@ record_copy_conn(struct conn_record *to, const struct conn_record *from)
 	to->trust_refused = xstrdup_or_null(from->trust_refused);
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
-	owner_copy(&to->owner, &from->owner);
+	to->owner = owner_copy(from->owner);
 }
 
 void
@@ -88,7 +88,7 @@ record_copy_exchange(
 	to->capture = NULL;
 	to->tags = (struct tags){0};
 	tags_copy(&to->tags, &from->tags);
-	owner_copy(&to->owner, &from->owner);
+	to->owner = owner_copy(from->owner);
 }
 
 void
@@ -106,7 +106,7 @@ record_pack_exchange(struct exchange_record *to,
 	to->error = pack_text(pack, from->error);
 	to->capture = capture_pack(from->capture, pack);
 	tags_pack(&to->tags, &from->tags, pack);
-	owner_pack(&to->owner, &from->owner, pack);
+	to->owner = owner_pack(from->owner, pack);
 }
 
 void
@@ -119,7 +119,7 @@ record_fini_conn(struct conn_record *conn)
 	free(conn->tls_version);
 	free(conn->tls_fingerprint);
 	free(conn->trust_refused);
-	owner_fini(&conn->owner);
+	owner_unref(&conn->owner);
 	tags_fini(&conn->tags);
 }
 
@@ -135,7 +135,7 @@ record_fini_exchange(struct exchange_record *exchange)
 	free(exchange->client_address);
 	free(exchange->error);
 	capture_free(exchange->capture);
-	owner_fini(&exchange->owner);
+	owner_unref(&exchange->owner);
 	tags_fini(&exchange->tags);
 }
 

@@ -27,21 +27,21 @@ enum close_reason {
 #include "accounting/closes.def"
 #undef CLOSE
 	CLOSE_COUNT
-};
+} ONE_BYTE;
 
 enum transport {
 	TRANSPORT_PLAIN,       /* absolute-form requests */
 	TRANSPORT_TUNNEL,      /* CONNECT or redirected, opaque */
 	TRANSPORT_INTERCEPTED, /* the same, TLS taken apart */
 	TRANSPORT_CLEAR,       /* the same, plain HTTP inside */
-};
+} ONE_BYTE;
 
 enum conn_state {
 	CONN_ACTIVE,  /* a request or a response is under way */
 	CONN_IDLE,    /* between exchanges */
 	CONN_WATCHED, /* our FIN is out, the caller's is not in */
 	CONN_CLOSED,
-};
+} ONE_BYTE;
 
 struct conn_record {
 	uint64_t id;
@@ -55,7 +55,7 @@ struct conn_record {
 	char *trust_refused;   /* the alert with which our certificate was
 	                          refused, "unknown_ca"; NULL if it was not */
 	struct tags tags;      /* of the connection */
-	struct owner owner;
+	struct owner *owner;   /* owned; NULL: nothing is known */
 	enum transport transport;
 	enum conn_state state;
 	enum close_reason close_reason;
@@ -77,6 +77,7 @@ struct exchange_record {
 	bool is_held;      /* undrained, and its connection is still open */
 	bool is_escalated; /* Connection: close was added because its group was
 	                      under suspicion */
+	struct judgement judgement;
 	char *method;
 	char *url;    /* full, redacted */
 	char *origin; /* "https://registry.test:443" */
@@ -86,9 +87,8 @@ struct exchange_record {
 	char *client_address;
 	char *error; /* Proxy-Status error token where the response is ours */
 	struct tags tags;
-	struct owner owner;
+	struct owner *owner; /* owned; NULL: nothing is known */
 	struct facts facts;
-	struct judgement judgement;
 	struct capture *capture; /* what was kept of its messages, or NULL; a
 	                            record's copy has none of its own */
 	int64_t request_bytes;   /* of the request body */

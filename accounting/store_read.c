@@ -119,6 +119,21 @@ read_held(const struct picked *picked, int64_t kind, struct leak *leak)
 	return is_good;
 }
 
+static struct owner *
+read_owner(const struct reader *row)
+{
+	struct process *process = process_new(
+	    store_text(row, 9), store_text(row, 14), store_text(row, 15));
+	struct owner owner = {.process = process,
+	    .pid = (pid_t)store_known(row, 7),
+	    .fd = (int)store_known(row, 8),
+	    .uid = OWNER_NO_UID};
+	struct owner *copy = owner_copy(&owner);
+
+	owner_fini(&owner);
+	return copy;
+}
+
 static void
 read_exchange(const struct reader *row, const struct leak *leak,
     struct exchange_record *exchange)
@@ -130,14 +145,10 @@ read_exchange(const struct reader *row, const struct leak *leak,
 	    .url = store_copy(row, 4),
 	    .user_agent = store_copy(row, 5),
 	    .client_address = store_copy(row, 6),
-	    .owner = {.pid = (pid_t)store_known(row, 7),
-		.fd = (int)store_known(row, 8),
-		.uid = -1,
-		.command = store_copy(row, 9),
-		.command_line = store_copy(row, 14)},
+	    .owner = read_owner(row),
 	    .body_bytes = store_known(row, 10),
 	    .delivered_bytes = store_known(row, 11),
-	    .facts.unread_bytes = store_known(row, 12),
+	    .facts.unread_bytes = (int32_t)store_known(row, 12),
 	    .began_at = store_number(row, 13),
 	    .status = leak->status,
 	    .method = xstrdup(leak->method),
@@ -145,9 +156,6 @@ read_exchange(const struct reader *row, const struct leak *leak,
 	    .route = xstrdup(leak->route),
 	};
 	tags_copy(&exchange->tags, &leak->tags);
-	if (store_text(row, 15) != NULL)
-		strncpy(exchange->owner.container, store_text(row, 15),
-		    sizeof(exchange->owner.container) - 1);
 	/* The query asks for known words alone. */
 	if (!verdict_from_word(
 		store_text(row, 2), &exchange->judgement.verdict))

@@ -367,6 +367,8 @@ static void
 bind_exchange(
     struct binder *binder, const struct exchange_record *x, int64_t kind)
 {
+	struct owner_view owner = owner_view(x->owner);
+
 	store_bind_number(binder, (int64_t)x->conn_id);
 	store_bind_number(binder, x->ordinal);
 	store_bind_number(binder, kind);
@@ -379,10 +381,10 @@ bind_exchange(
 	store_bind_text(binder, x->traceparent);
 	store_bind_text(binder, x->client_address);
 	store_bind_text(binder, x->error);
-	store_bind_known(binder, x->owner.pid);
-	store_bind_known(binder, x->owner.fd);
-	store_bind_known(binder, x->owner.uid);
-	store_bind_text(binder, x->owner.command);
+	store_bind_known(binder, owner.pid);
+	store_bind_known(binder, owner.fd);
+	store_bind_known(binder, owner.uid);
+	store_bind_text(binder, owner.command);
 	store_bind_known(binder, x->request_bytes);
 	store_bind_known(binder, x->body_bytes);
 	store_bind_known(binder, x->delivered_bytes);
@@ -390,9 +392,8 @@ bind_exchange(
 	store_bind_number(binder, x->began_at);
 	store_bind_known(binder, x->first_byte_us);
 	store_bind_known(binder, x->duration_us);
-	store_bind_text(binder, x->owner.command_line);
-	store_bind_text(
-	    binder, x->owner.container[0] == '\0' ? NULL : x->owner.container);
+	store_bind_text(binder, owner.command_line);
+	store_bind_text(binder, owner.container);
 	store_bind_number(binder, binder->store->rev);
 }
 

@@ -20,6 +20,9 @@ typedef int64_t wall_us;
 #define US_PER_MS INT64_C(1000)
 #define US_PER_S INT64_C(1000000)
 
+/* On an enum of which records hold thousands: it takes one byte. */
+#define ONE_BYTE __attribute__((packed))
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 

@@ -17,14 +17,14 @@ enum verdict {
 #include "accounting/verdicts.def"
 #undef VERDICT
 	VERDICT_COUNT
-};
+} ONE_BYTE;
 
 enum evidence {
 #define EVIDENCE(name, word, meaning) EVIDENCE_##name,
 #include "accounting/evidence.def"
 #undef EVIDENCE
 	EVIDENCE_COUNT
-};
+} ONE_BYTE;
 
 /* How a connection under a response ended. */
 enum ending {
@@ -32,14 +32,14 @@ enum ending {
 	ENDING_CLIENT_FIN, /* the caller closed its side */
 	ENDING_CLIENT_RST, /* the caller's kernel sent RST */
 	ENDING_OURS,       /* we closed it: error, truncation, shutdown */
-};
+} ONE_BYTE;
 
 /* The second half of an unanswered probe: who else says "held"? */
 enum witness {
 	WITNESS_NONE,
 	WITNESS_UNREAD,  /* bytes of the body in the local peer's socket */
 	WITNESS_WATCHER, /* this caller answers probes promptly, always */
-};
+} ONE_BYTE;
 
 struct judgement {
 	enum verdict verdict;
@@ -64,13 +64,14 @@ struct facts {
 	bool was_reused;     /* the next request came after this response */
 	bool caller_watches; /* the caller watches its idle connections */
 	bool owner_exited;   /* the process was ending when the socket did */
-	int64_t waiting_bytes; /* handed over, not yet ACKed */
-	int64_t unsent_bytes;  /* of these, not yet on the wire */
-	int64_t unread_bytes;  /* in the local peer's receive queue; -1 where
+	enum ending ending;
+	/* of sockets' queues, which are far below 2 GiB: */
+	int32_t waiting_bytes; /* handed over, not yet ACKed */
+	int32_t unsent_bytes;  /* of these, not yet on the wire */
+	int32_t unread_bytes;  /* in the local peer's receive queue; -1 where
 	                          that cannot be known */
 	mono_us progress_at;   /* when the caller last took something */
 	mono_us probed_at;     /* our FIN */
-	enum ending ending;
 	mono_us ended_at;
 };
 

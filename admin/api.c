@@ -90,7 +90,7 @@ api_connection_json(const struct conn_record *conn)
 	member_text(json, "tls_version", conn->tls_version);
 	member_text(json, "tls_fingerprint", conn->tls_fingerprint);
 	member_text(json, "trust_refused", conn->trust_refused);
-	member_owner(json, &conn->owner);
+	member_owner(json, conn->owner);
 	return json;
 }
 
@@ -192,7 +192,7 @@ exchange_json(const struct exchange_record *exchange)
 	member_text(json, "user_agent", exchange->user_agent);
 	member_text(json, "traceparent", exchange->traceparent);
 	member_text(json, "client_address", exchange->client_address);
-	member_owner(json, &exchange->owner);
+	member_owner(json, exchange->owner);
 	member_text(json, "error", exchange->error);
 	member_bool(json, "escalated", exchange->is_escalated);
 	put_meaning(json, &exchange->judgement);

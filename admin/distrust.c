@@ -43,7 +43,7 @@ is_same_refusal(const struct conn_record *a, const struct conn_record *b)
 {
 	int length = host_length(a->client_address);
 
-	return a->owner.pid == b->owner.pid &&
+	return owner_view(a->owner).pid == owner_view(b->owner).pid &&
 	    is_same_text(a->target, b->target) &&
 	    is_same_text(a->trust_refused, b->trust_refused) &&
 	    length == host_length(b->client_address) &&
@@ -77,9 +77,10 @@ static void
 put_refusal(struct page *page, const struct refusal *refusal)
 {
 	const struct conn_record *conn = refusal->conn;
+	struct owner_view owner = owner_view(conn->owner);
 	char *host = xstrndup(
 	    conn->client_address, (size_t)host_length(conn->client_address));
-	char *who = text_caller(conn->owner.command, conn->owner.pid, host);
+	char *who = text_caller(owner.command, owner.pid, host);
 
 	page_begin(page, "  ", 2);
 	page_item(page, "", who);
@@ -149,13 +150,14 @@ distrust_json(const struct snapshot *snapshot)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct conn_record *conn = list[i].conn;
+		struct owner_view owner = owner_view(conn->owner);
 		json_t *item = json_object();
 		char *peer = xstrndup(conn->client_address,
 		    (size_t)host_length(conn->client_address));
 
 		member_text(item, "peer", peer);
-		member_known(item, "pid", conn->owner.pid);
-		member_text(item, "command", conn->owner.command);
+		member_known(item, "pid", owner.pid);
+		member_text(item, "command", owner.command);
 		member_text(item, "target", conn->target);
 		member_text(item, "alert", conn->trust_refused);
 		member_number(item, "connections", list[i].count);

@@ -279,8 +279,8 @@ refuser_key(const struct conn_record *conn)
 				: (int)(port - conn->client_address);
 
 	return xasprintf("%.*s %d %s %s", host, conn->client_address,
-	    (int)conn->owner.pid, conn->target == NULL ? "" : conn->target,
-	    conn->trust_refused);
+	    (int)owner_view(conn->owner).pid,
+	    conn->target == NULL ? "" : conn->target, conn->trust_refused);
 }
 
 static void

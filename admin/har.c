@@ -275,11 +275,13 @@ put_times(struct emit *json, const struct exchange_record *exchange)
 static void
 put_caller(struct emit *json, const struct exchange_record *exchange)
 {
+	struct owner_view owner = owner_view(exchange->owner);
+
 	emit_begin_object(json, "_caller");
 	emit_text(json, "client_address", exchange->client_address);
-	emit_known(json, "pid", exchange->owner.pid);
-	emit_text(json, "command", exchange->owner.command);
-	emit_known(json, "fd", exchange->owner.fd);
+	emit_known(json, "pid", owner.pid);
+	emit_text(json, "command", owner.command);
+	emit_known(json, "fd", owner.fd);
 	emit_end_object(json);
 }
 

@@ -133,11 +133,12 @@ member_exchange_id(
 void
 member_owner(json_t *object, const struct owner *owner)
 {
-	member_known(object, "pid", owner->pid);
-	member_text(object, "command", owner->command);
-	member_text(object, "command_line", owner->command_line);
-	member_text(object, "container",
-	    owner->container[0] == '\0' ? NULL : owner->container);
-	member_known(object, "fd", owner->fd);
-	member_known(object, "uid", owner->uid);
+	struct owner_view view = owner_view(owner);
+
+	member_known(object, "pid", view.pid);
+	member_text(object, "command", view.command);
+	member_text(object, "command_line", view.command_line);
+	member_text(object, "container", view.container);
+	member_known(object, "fd", view.fd);
+	member_known(object, "uid", view.uid);
 }

@@ -155,7 +155,7 @@ note_delivery(struct client *client)
 static void
 note_exit(struct client *client)
 {
-	const struct owner *owner = &ledger_conn_record(client->record)->owner;
+	const struct owner *owner = ledger_conn_record(client->record)->owner;
 
 	if (owner->pid > 0 && owner_is_exiting(owner->pid))
 		ledger_owner_exited(client->record);

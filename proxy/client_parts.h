@@ -186,7 +186,6 @@ bool request_has_valid_host(const struct head *request);
  * the malformed. */
 void request_read_tags(
     struct client *client, const struct head *request, struct tags *tags);
-void request_note_user_agent(struct client *client, const struct head *request);
 
 /* ---- connect.c ---- */
 

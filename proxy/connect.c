@@ -291,7 +291,8 @@ connect_begin(struct client *client, const struct head *request)
 	client->target = origin_new(&target.origin);
 	begin_opaque(client);
 	record->target = head_span_copy(request->target);
-	request_note_user_agent(client, request);
+	ledger_user_agent_seen(
+	    client->record, head_value(request, FIELD_USER_AGENT));
 	request_read_tags(client, request, &record->tags);
 	client_rest(client);
 	if (policy_passes_through(client->worker->policy, target.host)) {

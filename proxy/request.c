@@ -30,23 +30,6 @@ request_read_tags(
 	ledger_counters(client->worker->ledger)->malformed_marks += malformed;
 }
 
-void
-request_note_user_agent(struct client *client, const struct head *request)
-{
-	struct conn_record *record = ledger_conn_record(client->record);
-	const struct field *field = head_find(request, FIELD_USER_AGENT);
-
-	if (field == NULL)
-		return;
-	if (record->user_agent != NULL &&
-	    strlen(record->user_agent) == field->value.length &&
-	    memcmp(record->user_agent, field->value.at, field->value.length) ==
-		0)
-		return;
-	free(record->user_agent);
-	record->user_agent = head_span_copy(field->value);
-}
-
 bool
 request_has_valid_host(const struct head *request)
 {
@@ -203,7 +186,6 @@ forward(struct client *client, const struct head *request)
 	}
 	if (ends_here(client, request))
 		return;
-	request_note_user_agent(client, request);
 	/* The connection's tags, with the request's over them. */
 	tags_copy(&tags, &ledger_conn_record(client->record)->tags);
 	request_read_tags(client, request, &tags);

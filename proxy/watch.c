@@ -30,7 +30,7 @@
 static void
 find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 {
-	struct owner *owner = &ledger_conn_record(client->record)->owner;
+	struct owner *owner = ledger_conn_record(client->record)->owner;
 	struct worker *worker = client->worker;
 	unsigned searches = budget->searches;
 	mono_us began;
@@ -43,6 +43,7 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 	/* Not to be found costs nothing, and must not use up what others need. */
 	if (owner->pid > 0)
 		budget->owners--;
+	ledger_owner_found(client->record);
 	if (budget->searches < searches && owner->pid <= 0) {
 		mono_us now = clock_mono();
 
@@ -65,7 +66,7 @@ ask_peer(struct client *client, struct delivery *delivery,
 	    peer.unread_bytes - stream_fin_bytes(client->stream);
 	if (delivery->unread_bytes < 0)
 		delivery->unread_bytes = 0;
-	ledger_conn_record(client->record)->owner.uid = peer.uid;
+	ledger_conn_record(client->record)->owner->uid = (uid_t)peer.uid;
 	find_owner(client, peer.inode, budget);
 }
 
@@ -76,7 +77,7 @@ is_at_rest(const struct client *client, const struct conn_standing *standing)
 {
 	return client->state == CLIENT_READING && standing->is_taken &&
 	    client->sampled_at >= standing->idle_since &&
-	    ledger_conn_record(client->record)->owner.pid > 0;
+	    ledger_conn_record(client->record)->owner->pid > 0;
 }
 
 static bool

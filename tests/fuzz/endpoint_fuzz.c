@@ -43,7 +43,7 @@ fill_exchange(struct exchange_record *x, char *const lines[LINE_COUNT])
 	fixture_set(&x->url, lines[LINE_URL]);
 	fixture_set(&x->user_agent, lines[LINE_USER_AGENT]);
 	fixture_set(&x->traceparent, lines[LINE_USER_AGENT]);
-	fixture_set(&x->owner.command, lines[LINE_COMMAND]);
+	fixture_rename(x->owner, lines[LINE_COMMAND]);
 	fixture_set(&x->origin, lines[LINE_ORIGIN]);
 	fixture_set(&x->method, lines[LINE_VERB]);
 	fixture_set(&x->tags.items[0].value, lines[LINE_TAG]);
@@ -66,7 +66,7 @@ snapshot_of(char *const lines[LINE_COUNT])
 	fixture_set(&conn->target, lines[LINE_ORIGIN]);
 	fixture_set(&conn->user_agent, lines[LINE_USER_AGENT]);
 	fixture_set(&conn->trust_refused, lines[LINE_TAG]);
-	fixture_set(&conn->owner.command, lines[LINE_COMMAND]);
+	fixture_rename(conn->owner, lines[LINE_COMMAND]);
 	fixture_set(&conn->tags.items[0].value, lines[LINE_TAG]);
 	return snapshot;
 }

@@ -22,13 +22,15 @@ static void
 ask(const struct filter *filter, char *text)
 {
 	struct filter *copy = filter_copy(filter);
+	struct process process = {.command = text};
+	struct owner owner = {.process = &process, .pid = 1};
 	struct exchange_record x = {.method = text,
 	    .url = text,
 	    .origin = text,
 	    .route = text,
 	    .user_agent = text,
 	    .error = text,
-	    .owner = {.pid = 1, .command = text},
+	    .owner = &owner,
 	    .status = 404};
 	struct leak leak = {
 	    .method = text, .origin = text, .route = text, .status = 404};

@@ -12,6 +12,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/snapshot.h"
+#include "tests/unit/owner_fixture.h"
 
 /* 2026-11-24 02:03:04.567 UTC */
 #define FIXTURE_NOW INT64_C(1795485784567000)
@@ -59,7 +60,7 @@ fixture_fill_exchange(struct exchange_record *x)
 	    .route = xstrdup("/v2/{}/manifests/{}"),
 	    .user_agent = xstrdup("Go-http-client/1.1"),
 	    .client_address = xstrdup("127.0.0.1:41234"),
-	    .owner = {.pid = 4242, .fd = 37, .uid = 1000},
+	    .owner = fixture_owner(4242, 37, 1000, "demo"),
 	    .facts = {.has_body = true,
 		.is_complete = true,
 		.unread_bytes = 157},
@@ -71,7 +72,6 @@ fixture_fill_exchange(struct exchange_record *x)
 	    .duration_us = 2500,
 	    .age_us = 20 * US_PER_S,
 	};
-	x->owner.command = xstrdup("demo");
 	fixture_tag(&x->tags, "job", "imagecheck");
 }
 
@@ -103,7 +103,7 @@ fixture_add_conn(struct snapshot *snapshot, uint64_t id)
 	    .target = xstrdup("registry.test:5000"),
 	    .user_agent = xstrdup("Go-http-client/1.1"),
 	    .tls_version = xstrdup("TLSv1.3"),
-	    .owner = {.pid = 4242, .fd = 37, .uid = 1000},
+	    .owner = fixture_owner(4242, 37, 1000, "demo"),
 	    .transport = TRANSPORT_INTERCEPTED,
 	    .state = CONN_IDLE,
 	    .is_local = true,
@@ -113,7 +113,6 @@ fixture_add_conn(struct snapshot *snapshot, uint64_t id)
 	    .opened_at = FIXTURE_NOW - 25 * US_PER_S,
 	    .age_us = 25 * US_PER_S,
 	};
-	conn->owner.command = xstrdup("demo");
 	fixture_tag(&conn->tags, "job", "imagecheck");
 	return conn;
 }

@@ -377,10 +377,7 @@ test_exchange_without_a_response(void **state)
 	    (struct judgement){VERDICT_OPEN, EVIDENCE_NOTHING, WITNESS_NONE};
 	x->facts.unread_bytes = -1;
 	fixture_set(&x->route, NULL);
-	fixture_set(&x->owner.command, NULL);
-	x->owner.pid = -1;
-	x->owner.fd = -1;
-	x->owner.uid = -1;
+	owner_unref(&x->owner);
 	json = only_exchange(snapshot);
 	ASSERT_VALUES(json, expected);
 	json_decref(json);
@@ -558,7 +555,7 @@ test_hostile_strings(void **state)
 		fixture_set(&x->url, texts[i]);
 		fixture_set(&x->method, texts[i]);
 		fixture_set(&x->user_agent, texts[i]);
-		fixture_set(&x->owner.command, texts[i]);
+		fixture_rename(x->owner, texts[i]);
 		fixture_set(&x->tags.items[0].key, texts[i]);
 		fixture_set(&x->tags.items[0].value, texts[i]);
 		json = only_exchange(snapshot);

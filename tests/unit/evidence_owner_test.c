@@ -45,9 +45,9 @@ test_the_owner_is_found(void **state)
 		evidence_owner(source, peer.inode, &owner, &(unsigned){1});
 		assert_int_equal(owner.pid, getpid());
 		assert_int_equal(owner.fd, pair.callers);
-		assert_string_equal(owner.command, name);
+		assert_string_equal(owner.process->command, name);
 		assert_non_null(
-		    strstr(owner.command_line, "evidence_owner_test"));
+		    strstr(owner.process->command_line, "evidence_owner_test"));
 		owner_fini(&owner);
 		close_pair(&pair);
 	}
@@ -209,8 +209,8 @@ test_an_inode_that_nobody_has(void **state)
 	evidence_owner(source, UINT64_MAX, &owner, &(unsigned){1});
 	assert_int_equal(owner.pid, -1);
 	assert_int_equal(owner.fd, -1);
-	assert_int_equal(owner.uid, -1);
-	assert_null(owner.command);
+	assert_int_equal(owner.uid, OWNER_NO_UID);
+	assert_null(owner.process);
 	evidence_source_free(source);
 }
 

@@ -364,7 +364,7 @@ test_a_peer_that_nobody_holds(void **state)
 	assert_int_equal(peer.inode, 0);
 	evidence_owner(source, peer.inode, &owner, &(unsigned){1});
 	assert_int_equal(owner.pid, -1);
-	assert_null(owner.command);
+	assert_null(owner.process);
 	close_pair(&pair);
 	evidence_source_free(source);
 }

@@ -28,7 +28,9 @@ fill(struct tags *tags)
 	static char origin[] = "https://registry.test:5000";
 	static char route[] = "/v2/{}/manifests/{}";
 	static char agent[] = "Go http client/1.1";
-	static char command[] = "coderd";
+	static struct process process = {.command = "coderd"};
+	static struct owner owner = {
+	    .process = &process, .pid = 4242, .fd = -1};
 
 	assert_true(tags_add_dictionary(tags, "job=imagecheck, run=42", 22));
 	assert_true(tags_set(tags, "note", "50* a \"b\"", 9));
@@ -40,7 +42,7 @@ fill(struct tags *tags)
 	    .status = 404,
 	    .is_held = true,
 	    .tags = *tags,
-	    .owner = {.pid = 4242, .fd = -1, .command = command},
+	    .owner = &owner,
 	    .judgement = {.verdict = VERDICT_UNDRAINED,
 		.evidence = EVIDENCE_UNREAD},
 	    .body_bytes = 65536,
@@ -187,7 +189,7 @@ test_what_is_not_known(void **state)
 	    "status", "duration!=1s", "duration<1h", "age!=1s", "age", "pid!=1",
 	    "pid", "command!=coderd", "command"};
 	struct exchange_record x = {
-	    .owner = OWNER_UNKNOWN, .first_byte_us = -1, .duration_us = -1};
+	    .owner = NULL, .first_byte_us = -1, .duration_us = -1};
 
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct filter *filter = filter_new(FILTER_EXCHANGES);
@@ -412,9 +414,11 @@ test_leaks_and_connections(void **state)
 	    .route = route,
 	    .status = 404,
 	    .tags = {&tag, 1}};
+	struct process process = {.command = gc};
+	struct owner owner = {.process = &process, .pid = 7};
 	struct conn_record conn = {.user_agent = agent,
 	    .tags = {&tag, 1},
-	    .owner = {.pid = 7, .command = gc},
+	    .owner = &owner,
 	    .age_us = 5 * US_PER_S};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "accounting/memory.h"
+#include "tests/unit/owner_fixture.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
@@ -110,12 +111,11 @@ static void
 add_caller(struct leak *leak, const char *address, const char *user_agent,
     pid_t pid, int fd)
 {
-	struct exchange_record record = {
-	    .is_held = true, .owner = {.pid = pid, .fd = fd, .uid = -1}};
+	struct exchange_record record = {.is_held = true,
+	    .owner = fixture_owner(pid, fd, -1, pid > 0 ? "coderd" : NULL)};
 
 	record.client_address = xstrdup(address);
 	record.user_agent = xstrdup_or_null(user_agent);
-	record.owner.command = pid > 0 ? xstrdup("coderd") : NULL;
 	leak_add_caller(leak, &record);
 	record_fini_exchange(&record);
 }
@@ -189,7 +189,8 @@ test_hosts(void **state)
 static void
 test_only_held_descriptors_are_named(void **state)
 {
-	struct exchange_record record = {.owner = {.pid = 1, .fd = 37}};
+	struct exchange_record record = {
+	    .owner = fixture_owner(1, 37, -1, NULL)};
 	struct leak leak = {0};
 
 	record.client_address = xstrdup("127.0.0.1:1");
@@ -197,7 +198,7 @@ test_only_held_descriptors_are_named(void **state)
 	assert_int_equal(leak.caller_count, 1);
 	assert_int_equal(leak.callers[0].fd_count, 0);
 	record.is_held = true;
-	record.owner.fd = 0;
+	record.owner->fd = 0;
 	leak_add_caller(&leak, &record);
 	assert_int_equal(leak.callers[0].fd_count, 1);
 	record_fini_exchange(&record);

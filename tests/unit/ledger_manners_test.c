@@ -35,10 +35,10 @@ open_by(struct scene *scene, const struct caller *caller)
 	    scene, caller->address == NULL ? SCENE_CALLER : caller->address);
 	struct conn_record *record = ledger_conn_record(conn);
 
-	record->user_agent = xstrdup_or_null(caller->user_agent);
+	ledger_user_agent_seen(conn, scene_span(caller->user_agent));
 	record->tls_fingerprint = xstrdup_or_null(caller->tls_fingerprint);
 	if (caller->pid != 0)
-		record->owner.pid = caller->pid;
+		record->owner->pid = caller->pid;
 	return conn;
 }
 

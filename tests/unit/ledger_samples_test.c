@@ -350,6 +350,44 @@ test_a_response_without_a_body_leaves_nothing_unproven(void **state)
 	scene_free(scene);
 }
 
+/* Finds the same process, read anew, at the connection's other end. */
+static const struct process *
+find_process(struct ledger_conn *conn, const char *command)
+{
+	struct owner *owner = ledger_conn_record(conn)->owner;
+
+	owner->pid = 4242;
+	owner->process = process_new(command, "coderd server", NULL);
+	ledger_owner_found(conn);
+	return owner->process;
+}
+
+/* Thousands of connections of one process keep its names once, and the names
+ * stay for those that are left; so with the user agent. */
+static void
+test_what_connections_share(void **state)
+{
+	struct scene *scene = scene_new();
+	struct ledger_conn *first = scene_open(scene);
+	struct ledger_conn *second = scene_open(scene);
+	struct ledger_conn *other = scene_open(scene);
+	const struct process *process = find_process(first, "coderd");
+
+	assert_ptr_equal(find_process(second, "coderd"), process);
+	assert_ptr_not_equal(find_process(other, "exec"), process);
+	ledger_user_agent_seen(first, scene_span("Go-http-client/1.1"));
+	ledger_user_agent_seen(second, scene_span("Go-http-client/1.1"));
+	ledger_user_agent_seen(second, scene_span(NULL)); /* changes nothing */
+	assert_ptr_equal(ledger_conn_record(first)->user_agent,
+	    ledger_conn_record(second)->user_agent);
+	scene_close(scene, &first, CLOSE_CLIENT_FIN);
+	assert_string_equal(
+	    ledger_conn_record(second)->owner->process->command, "coderd");
+	scene_close(scene, &second, CLOSE_CLIENT_FIN);
+	scene_close(scene, &other, CLOSE_CLIENT_FIN);
+	scene_free(scene);
+}
+
 int
 main(void)
 {
@@ -365,6 +403,7 @@ main(void)
 	    cmocka_unit_test(test_standing),
 	    cmocka_unit_test(
 		test_a_response_without_a_body_leaves_nothing_unproven),
+	    cmocka_unit_test(test_what_connections_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

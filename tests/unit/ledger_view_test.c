@@ -83,8 +83,7 @@ test_an_exchange_as_it_is_shown(void **state)
 	assert_int_equal(record->status, 0);
 	assert_int_equal(record->first_byte_us, -1);
 	assert_int_equal(record->duration_us, -1);
-	assert_int_equal(record->owner.pid, -1);
-	assert_int_equal(record->owner.fd, -1);
+	assert_null(record->owner);
 	snapshot_free(snapshot);
 
 	scene->now += 250;
@@ -124,9 +123,10 @@ check_owner(const struct scene *scene, uint64_t conn_id)
 		.wants_exchanges = true, .conn_id = conn_id});
 
 	assert_int_equal(snapshot->exchange_count, 1);
-	assert_int_equal(snapshot->exchanges[0].owner.pid, 4242);
-	assert_int_equal(snapshot->exchanges[0].owner.fd, 37);
-	assert_string_equal(snapshot->exchanges[0].owner.command, "coderd");
+	assert_int_equal(snapshot->exchanges[0].owner->pid, 4242);
+	assert_int_equal(snapshot->exchanges[0].owner->fd, 37);
+	assert_string_equal(
+	    snapshot->exchanges[0].owner->process->command, "coderd");
 	snapshot_free(snapshot);
 }
 
@@ -139,8 +139,12 @@ test_the_owner_is_known_after_the_end(void **state)
 	struct snapshot *snapshot;
 
 	scene_serve(scene, conn, &plain);
-	ledger_conn_record(conn)->owner = (struct owner){
-	    .pid = 4242, .fd = 37, .uid = 1000, .command = xstrdup("coderd")};
+	*ledger_conn_record(conn)->owner =
+	    (struct owner){.process = process_new("coderd", NULL, NULL),
+		.pid = 4242,
+		.fd = 37,
+		.uid = 1000,
+		.references = 2};
 	scene_see_unread(scene, conn, 1000);
 	scene->now += SCENE_STALL_US;
 	scene_see_unread(scene, conn, 1000);

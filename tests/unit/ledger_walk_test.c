@@ -94,8 +94,9 @@ open_walker(struct scene *scene, struct walker *walker)
 	record = ledger_conn_record(walker->conn);
 	record->transport = flip() ? TRANSPORT_PLAIN : TRANSPORT_INTERCEPTED;
 	if (flip()) {
-		record->owner.pid = 1 + (pid_t)draw(3);
-		record->owner.command = xstrdup("caller");
+		record->owner->pid = 1 + (pid_t)draw(3);
+		record->owner->process = process_new("caller", NULL, NULL);
+		ledger_owner_found(walker->conn);
 	}
 }
 
@@ -290,8 +291,8 @@ enter(struct scene *scene, struct actor *actor)
 	    .served_at = scene->now};
 	actor->conn = scene_open(scene);
 	actor->conn_id = scene_id(actor->conn);
-	ledger_conn_record(actor->conn)->user_agent =
-	    xstrdup(actor->kind->user_agent);
+	ledger_user_agent_seen(
+	    actor->conn, scene_span(actor->kind->user_agent));
 	x = scene_request(scene, actor->conn, &get);
 	response.is_escalated = response.says_close =
 	    ledger_wants_close(x, 200);

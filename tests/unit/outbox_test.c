@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "accounting/memory.h"
+#include "tests/unit/owner_fixture.h"
 
 #define MANY_BYTES ((size_t)4 * 1024 * 1024)
 
@@ -43,7 +44,7 @@ fill(struct exchange_record *x, uint32_t ordinal)
 	    .url = xasprintf("http://a/%u", ordinal),
 	    .origin = xstrdup("http://a:80"),
 	    .client_address = xstrdup("127.0.0.1:9"),
-	    .owner = {.pid = 4242, .fd = 7, .command = xstrdup("coderd")},
+	    .owner = fixture_owner(4242, 7, -1, "coderd"),
 	    .body_bytes = 157};
 	assert_true(tags_add_dictionary(&x->tags, "job=gc, run=42", 14));
 }
@@ -63,9 +64,9 @@ expect(const struct exchange_record *x, uint32_t ordinal)
 	assert_string_equal(x->client_address, "127.0.0.1:9");
 	assert_null(x->route);
 	assert_null(x->error);
-	assert_int_equal(x->owner.pid, 4242);
-	assert_string_equal(x->owner.command, "coderd");
-	assert_null(x->owner.command_line);
+	assert_int_equal(x->owner->pid, 4242);
+	assert_string_equal(x->owner->process->command, "coderd");
+	assert_null(x->owner->process->command_line);
 	assert_string_equal(tags_get(&x->tags, "job"), "gc");
 	assert_string_equal(tags_get(&x->tags, "run"), "42");
 	free(url);

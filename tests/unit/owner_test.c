@@ -18,6 +18,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/redact.h"
+#include "tests/unit/owner_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -46,7 +47,7 @@ test_containers(void **state)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		char container[OWNER_CONTAINER_BYTES] = "";
+		char container[PROCESS_CONTAINER_BYTES] = "";
 
 		owner_read_container(rows[i].cgroup, container);
 		if (strcmp(container, rows[i].container) != 0)
@@ -93,20 +94,33 @@ test_command_lines(void **state)
 static void
 test_a_copy_is_its_own(void **state)
 {
-	struct owner owner = OWNER_UNKNOWN;
-	struct owner copy;
+	struct owner *owner = fixture_owner(4242, 37, -1, "coderd");
+	struct owner_view copied;
+	struct owner *copy = owner_copy(owner);
 
-	owner_copy(&copy, &owner);
-	assert_int_equal(copy.pid, -1);
-	assert_null(copy.command);
-	owner_fini(&copy);
-	owner.command = xstrdup("coderd");
-	owner.command_line = xstrdup("coderd server");
-	owner_copy(&copy, &owner);
-	owner_fini(&owner);
-	assert_string_equal(copy.command, "coderd");
-	assert_string_equal(copy.command_line, "coderd server");
-	owner_fini(&copy);
+	owner_unref(&owner);
+	copied = owner_view(copy);
+	assert_int_equal(copied.pid, 4242);
+	assert_int_equal(copied.fd, 37);
+	assert_int_equal(copied.uid, -1);
+	assert_string_equal(copied.command, "coderd");
+	assert_null(copied.command_line);
+	assert_null(copied.container);
+	owner_unref(&copy);
+}
+
+/* A caller from afar costs its records' copies nothing. */
+static void
+test_who_is_not_known(void **state)
+{
+	struct owner_view view = owner_view(NULL);
+
+	assert_null(owner_copy(&OWNER_UNKNOWN));
+	assert_null(owner_copy(NULL));
+	assert_int_equal(view.pid, -1);
+	assert_int_equal(view.fd, -1);
+	assert_int_equal(view.uid, -1);
+	assert_null(view.command);
 }
 
 int
@@ -116,6 +130,7 @@ main(void)
 	    cmocka_unit_test(test_containers),
 	    cmocka_unit_test(test_command_lines),
 	    cmocka_unit_test(test_a_copy_is_its_own),
+	    cmocka_unit_test(test_who_is_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "accounting/memory.h"
+#include "tests/unit/owner_fixture.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
@@ -88,7 +89,7 @@ fill_conn(struct conn_record *conn)
 	    .tls_version = xstrdup("TLSv1.3"),
 	    .tls_fingerprint = xstrdup("abcd"),
 	    .trust_refused = xstrdup("unknown_ca"),
-	    .owner = {4242, 37, 1000, xstrdup("coderd")},
+	    .owner = fixture_owner(4242, 37, 1000, "coderd"),
 	    .transport = TRANSPORT_CLEAR,
 	    .state = CONN_WATCHED,
 	    .close_reason = CLOSE_IDLE,
@@ -121,10 +122,10 @@ test_a_connection_is_copied_deeply(void **state)
 	assert_string_equal(to.tls_fingerprint, "abcd");
 	assert_string_equal(to.trust_refused, "unknown_ca");
 	assert_string_equal(tags_get(&to.tags, "job"), "a");
-	assert_int_equal(to.owner.pid, 4242);
-	assert_int_equal(to.owner.fd, 37);
-	assert_int_equal(to.owner.uid, 1000);
-	assert_string_equal(to.owner.command, "coderd");
+	assert_int_equal(to.owner->pid, 4242);
+	assert_int_equal(to.owner->fd, 37);
+	assert_int_equal(to.owner->uid, 1000);
+	assert_string_equal(to.owner->process->command, "coderd");
 	assert_int_equal(to.transport, TRANSPORT_CLEAR);
 	assert_int_equal(to.state, CONN_WATCHED);
 	assert_int_equal(to.close_reason, CLOSE_IDLE);
@@ -155,7 +156,7 @@ test_an_exchange_is_copied_deeply(void **state)
 	    .traceparent = xstrdup("00-1-2-01"),
 	    .client_address = xstrdup("127.0.0.1:1"),
 	    .error = xstrdup("dns_error"),
-	    .owner = {4242, 37, 1000, xstrdup("coderd")},
+	    .owner = fixture_owner(4242, 37, 1000, "coderd"),
 	    .facts = {.has_body = true, .unread_bytes = 5},
 	    .judgement = {VERDICT_UNDRAINED, EVIDENCE_PROBE, WITNESS_WATCHER},
 	    .body_bytes = 6,
@@ -180,8 +181,8 @@ test_an_exchange_is_copied_deeply(void **state)
 	assert_string_equal(to.traceparent, "00-1-2-01");
 	assert_string_equal(to.client_address, "127.0.0.1:1");
 	assert_string_equal(to.error, "dns_error");
-	assert_string_equal(to.owner.command, "coderd");
-	assert_int_equal(to.owner.pid, 4242);
+	assert_string_equal(to.owner->process->command, "coderd");
+	assert_int_equal(to.owner->pid, 4242);
 	assert_string_equal(tags_get(&to.tags, "job"), "a");
 	assert_int_equal(to.facts.unread_bytes, 5);
 	assert_int_equal(to.judgement.witness, WITNESS_WATCHER);
@@ -194,7 +195,7 @@ test_an_exchange_is_copied_deeply(void **state)
 static void
 test_empty_records(void **state)
 {
-	const struct conn_record no_conn = {.owner = OWNER_UNKNOWN};
+	const struct conn_record no_conn = {.id = 17};
 	const struct exchange_record no_exchange = {.first_byte_us = -1};
 	struct conn_record conn;
 	struct exchange_record exchange;
@@ -202,8 +203,7 @@ test_empty_records(void **state)
 	record_copy_conn(&conn, &no_conn);
 	assert_null(conn.client_address);
 	assert_null(conn.user_agent);
-	assert_null(conn.owner.command);
-	assert_int_equal(conn.owner.pid, -1);
+	assert_null(conn.owner);
 	assert_int_equal(conn.tags.count, 0);
 	record_fini_conn(&conn);
 	record_copy_exchange(&exchange, &no_exchange);

@@ -640,7 +640,7 @@ hostile(const char *text)
 	fixture_set(&leak->example->url, text);
 	fixture_set(&conn->trust_refused, text);
 	fixture_set(&conn->target, text);
-	fixture_set(&conn->owner.command, text);
+	fixture_rename(conn->owner, text);
 	return snapshot;
 }
 

@@ -16,6 +16,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/store.h"
+#include "tests/unit/owner_fixture.h"
 
 /* 2026-11-24 02:03:00 UTC */
 #define DESK_EPOCH INT64_C(1795485780000000)
@@ -137,7 +138,7 @@ desk_judge(struct batch *batch, uint64_t conn, enum verdict verdict,
 	    .route = xstrdup(DESK_ROUTE),
 	    .user_agent = xstrdup("Go-http-client/1.1"),
 	    .client_address = xstrdup("127.0.0.1:41234"),
-	    .owner = {.pid = 4242, .fd = 37, .uid = -1},
+	    .owner = fixture_owner(4242, 37, -1, NULL),
 	    .facts = {.unread_bytes = 157},
 	    .judgement = {verdict, is_leak ? EVIDENCE_UNREAD : EVIDENCE_REUSE,
 		WITNESS_NONE},

@@ -62,7 +62,7 @@ test_a_run_is_what_it_was(void **state)
 	assert_int_equal(leak->caller_count, 1);
 	assert_int_equal(leak->callers[0].pid, 4242);
 	assert_int_equal(leak->example->conn_id, 1);
-	assert_int_equal(leak->example->owner.uid, -1);
+	assert_int_equal(leak->example->owner->uid, OWNER_NO_UID);
 	assert_int_equal(leak->example->facts.unread_bytes, 157);
 	snapshot_free(snapshot);
 	store_run_fini(&run);
