@@ -40,7 +40,7 @@ find_owner(struct client *client, uint64_t inode, struct sweep_budget *budget)
 		return;
 	began = clock_mono();
 	evidence_owner(worker->evidence, inode, owner, &budget->searches);
-	/* Not to be found costs nothing, and must not use up what others need. */
+	/* Not to be found uses nothing up that others need. */
 	if (owner->pid > 0)
 		budget->owners--;
 	ledger_owner_found(client->record);
