@@ -19,6 +19,9 @@
 #define READ_AHEAD_BYTES (34 * 1024)
 #define RECORD_EXTRA_BYTES 1024
 
+/* A read of so much is a piece of a body that goes on. */
+#define BULK_BYTES (8 * 1024)
+
 void
 tls_explain(char error[TLS_ERROR_BYTES], const char *what)
 {
@@ -198,8 +201,9 @@ tls_read(struct tls *tls, void *bytes, size_t size, size_t *length)
 	/* What is read ahead of its use would only wait here. */
 	tls->bio.read_max_bytes = size + RECORD_EXTRA_BYTES;
 	returned = SSL_read_ex(tls->ssl, bytes, size, length);
-	/* A session ticket that came along has made a buffer to write from. */
-	if (tls->has_new_ticket)
+	/* A session ticket that came along has made a buffer to write from, and
+	 * one that held full records is not always released. */
+	if (tls->has_new_ticket || (returned > 0 && *length >= BULK_BYTES))
 		(void)SSL_free_buffers(tls->ssl);
 	tls->has_new_ticket = false;
 	return result_of(tls, returned);
