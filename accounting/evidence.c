@@ -33,6 +33,8 @@
 struct evidence_source {
 	int netlink;              /* owned; -1 where there is no inet_diag */
 	struct holdings holdings; /* owned; of who held the last socket */
+	struct process *names;    /* a reference; what that one is called; NULL:
+	                             not read yet */
 };
 
 struct evidence_source *
@@ -56,6 +58,7 @@ evidence_source_free(struct evidence_source *source)
 	if (source->netlink >= 0)
 		close(source->netlink);
 	holdings_fini(&source->holdings);
+	process_unref(&source->names);
 	free(source);
 }
 
@@ -233,27 +236,36 @@ evidence_redirected_peer(struct evidence_source *source, int fd,
 }
 
 static bool
-is_among(const struct holdings *holdings, uint64_t inode, struct owner *owner)
+is_among(struct evidence_source *source, uint64_t inode, struct owner *owner)
 {
+	const struct holdings *holdings = &source->holdings;
 	int fd = holdings_find(holdings, inode);
 
-	return fd >= 0 && owner_holds(owner, holdings->pid, fd, inode);
+	return fd >= 0 &&
+	    owner_holds(owner, holdings->pid, fd, inode, &source->names);
+}
+
+static void
+read_holdings(struct evidence_source *source, pid_t pid)
+{
+	process_unref(&source->names);
+	holdings_read(&source->holdings, pid);
 }
 
 void
 evidence_owner(struct evidence_source *source, uint64_t inode,
     struct owner *owner, unsigned *searches)
 {
-	struct holdings *holdings = &source->holdings;
+	pid_t last = source->holdings.pid;
 
-	if (inode == 0 || is_among(holdings, inode, owner) || *searches == 0)
+	if (inode == 0 || is_among(source, inode, owner) || *searches == 0)
 		return;
 	(*searches)--;
-	if (holdings->pid > 0) {
-		holdings_read(holdings, holdings->pid);
-		if (is_among(holdings, inode, owner))
+	if (last > 0) {
+		read_holdings(source, last);
+		if (is_among(source, inode, owner))
 			return;
 	}
 	if (owner_find(owner, inode))
-		holdings_read(holdings, owner->pid);
+		read_holdings(source, owner->pid);
 }

@@ -172,7 +172,8 @@ owner_find_in(struct owner *owner, pid_t pid, uint64_t inode)
 }
 
 bool
-owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode)
+owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode,
+    struct process **names)
 {
 	char path[PROC_PATH_BYTES];
 	char socket_name[PROC_PATH_BYTES];
@@ -188,8 +189,16 @@ owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode)
 	name_socket(inode, socket_name);
 	if (strcmp(target, socket_name) != 0)
 		return false;
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	fill_in(owner, text, fd);
+	if (*names == NULL) {
+		snprintf(text, sizeof(text), "%d", (int)pid);
+		fill_in(owner, text, fd);
+		*names = process_ref(owner->process);
+		return true;
+	}
+	owner->pid = pid;
+	owner->fd = fd;
+	process_unref(&owner->process);
+	owner->process = process_ref(*names);
 	return true;
 }
 

@@ -45,8 +45,11 @@ struct owner_view owner_view(const struct owner *owner);
  * with this inode.  Returns whether it does. */
 bool owner_find_in(struct owner *owner, pid_t pid, uint64_t inode);
 
-/* The same, looking at one of its descriptors alone. */
-bool owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode);
+/* The same, looking at one of its descriptors alone.  *names is what the
+ * process is called, or NULL before that is known: a reference of the
+ * caller's then. */
+bool owner_holds(struct owner *owner, pid_t pid, int fd, uint64_t inode,
+    struct process **names);
 
 /* The same, looking through every process. */
 bool owner_find(struct owner *owner, uint64_t inode);

@@ -42,7 +42,7 @@
 #define SWEEPS_PER_PATIENCE 5
 
 #define PROBES_PER_S 100
-#define OWNERS_PER_SWEEP 64
+#define OWNERS_PER_SWEEP 1000
 #define SEARCHES_PER_SWEEP 4
 
 /* Swept over at once: half a millisecond. */

@@ -165,6 +165,7 @@ test_searches_are_few(void **state)
 	struct evidence_source *source = evidence_source_new();
 	struct pair pairs[PAIRS];
 	struct owner owner = OWNER_UNKNOWN;
+	const struct process *names = NULL; /* read again by each search */
 	unsigned searches = 1;
 
 	for (int i = 0; i < PAIRS - 1; i++)
@@ -176,6 +177,9 @@ test_searches_are_few(void **state)
 		assert_int_equal(searches, 0);
 		assert_int_equal(owner.pid, getpid());
 		assert_int_equal(owner.fd, pairs[i].callers);
+		assert_non_null(owner.process->command);
+		assert_true(i < 2 || owner.process == names);
+		names = owner.process;
 		owner_fini(&owner);
 	}
 	pairs[PAIRS - 1] = connect_pair(FAMILY_V4);
