@@ -303,20 +303,22 @@ class Books:
         self._connections = {}
         self._exchanges = {}
 
-    def look(self, address):
-        """The connection from this address, and its exchanges."""
+    def look(self, scene):
+        """The scene's connection, and its exchanges.  The kernel may have
+        given its port to another one seconds before."""
         with self._lock:
             if time.monotonic() - self._asked_at > self.AGE_S:
                 self._ask()
-            connection = self._connections.get(address)
-            if connection is None:
+            connection = self._connections.get(scene.address)
+            if connection is None or connection["opened_at"] < scene.began_at:
                 return None, []
             return connection, [
                 each for each in self._exchanges.values()
                 if each["connection"] == connection["id"]]
 
     def _ask(self):
-        for each in self.proxy.connections():
+        for each in sorted(self.proxy.connections(),
+                           key=lambda each: each["opened_at"]):
             self._connections[each["client_address"]] = each
         answer = json.loads(self.proxy.get("/api/exchanges", limit=10000))
         for each in answer["exchanges"]:
@@ -358,7 +360,7 @@ class Theatre:
 def commit(books, scene, case):
     """The fault itself."""
     def taken():
-        return books.look(scene.address)[0]["received_bytes"]
+        return books.look(scene)[0]["received_bytes"]
 
     before = taken() if case.fault == "request" else 0
     end = scene.origin if case.side == "origin" else scene.caller.socket
@@ -464,7 +466,7 @@ def is_judged(case, exchanges):
 
 def check_books(books, scene, case):
     def look():
-        connection, exchanges = books.look(scene.address)
+        connection, exchanges = books.look(scene)
         seen.update(connection=connection, exchanges=exchanges)
         reason = connection and (connection["close_reason"] or "-")
         return reason == case.reason and is_judged(case, exchanges)
@@ -485,7 +487,7 @@ def stay_stalled(books, scene):
     """The origin's silence is nobody's leak."""
     began = time.monotonic()
     while time.monotonic() - began < STALLED_S:
-        _, exchanges = books.look(scene.address)
+        _, exchanges = books.look(scene)
         assert {each["verdict"] for each in exchanges} <= {"open"}, exchanges
         time.sleep(0.1)
     scene.caller.close()
@@ -493,7 +495,7 @@ def stay_stalled(books, scene):
 
 def await_probe(books, scene):
     def is_probed():
-        connection, _ = books.look(scene.address)
+        connection, _ = books.look(scene)
         return connection and connection["state"] == "watched"
 
     wait_until(is_probed, "our FIN is out")

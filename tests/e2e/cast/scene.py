@@ -6,6 +6,7 @@ The proxy is a process of its own, hence whatever one side has sent is on its
 way while the other is asked."""
 
 import contextlib
+import datetime
 import re
 import socket
 import ssl
@@ -112,6 +113,9 @@ class Scene:
     """`transport` is plain, clear, intercepted or tunnel."""
 
     def __init__(self, proxy, transport, name, secure):
+        # As the API writes it: to tell who had the same port before.
+        self.began_at = datetime.datetime.now(datetime.timezone.utc).strftime(
+            "%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         self.proxy = proxy
         self.transport = transport
         self.path = f"/{name}"
