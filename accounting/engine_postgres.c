@@ -300,10 +300,11 @@ bind(struct statement *statement, int index, const struct value *value)
 	    [VALUE_REAL] = OID_FLOAT8,
 	    [VALUE_TEXT] = OID_TEXT,
 	};
-	char **param = &statement->params[index - 1];
+	char **param;
 
 	if (index > PARAMS_MAX)
-		abort();
+		abort(); /* more than any statement of ours has */
+	param = &statement->params[index - 1];
 	if (index > statement->count)
 		statement->count = index;
 	statement->types[index - 1] = types[value->type];

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "accounting/same.h"
 
 /* FNV-1a, 64 bits: an id, not a defence. */
 #define FNV_BASIS UINT64_C(14695981039346656037)
@@ -134,14 +135,6 @@ fini_caller(struct leak_caller *caller)
 	free(caller->command_line);
 }
 
-static bool
-is_same_text(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
 /* Returns the leak's entry for this caller, or NULL where it has none. */
 static struct leak_caller *
 find_caller(struct leak *leak, const struct leak_caller *caller)
@@ -150,8 +143,8 @@ find_caller(struct leak *leak, const struct leak_caller *caller)
 		struct leak_caller *known = &leak->callers[i];
 
 		if (known->pid == caller->pid &&
-		    is_same_text(known->client_host, caller->client_host) &&
-		    is_same_text(known->user_agent, caller->user_agent))
+		    same_text(known->client_host, caller->client_host) &&
+		    same_text(known->user_agent, caller->user_agent))
 			return known;
 	}
 	return NULL;

@@ -12,6 +12,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/pack.h"
+#include "accounting/same.h"
 
 static size_t
 size_of(const char *text)
@@ -85,18 +86,12 @@ process_unref(struct process **processp)
 		free(process);
 }
 
-static bool
-is_same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 bool
 process_is_same(const struct process *a, const struct process *b)
 {
 	if (a == NULL || b == NULL)
 		return a == b;
-	return is_same_text(a->command, b->command) &&
-	    is_same_text(a->command_line, b->command_line) &&
+	return same_text(a->command, b->command) &&
+	    same_text(a->command_line, b->command_line) &&
 	    strcmp(a->container, b->container) == 0;
 }

@@ -6,17 +6,14 @@
  * Strangers' bytes as UTF-8, which JSON, Prometheus and PostgreSQL insist on.
  */
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#define UTF8_REPLACEMENT_POINT 0xfffd
 
-/*
- * Reads the character at `at`.  Returns its length in bytes, or 0 where the
- * bytes are not well-formed UTF-8 (Unicode 15, table 3-7): overlong forms,
- * surrogates and what lies above U+10FFFF are not.
- */
-size_t utf8_decode(const char *at, uint32_t *point);
+/* Copies the character at *bytes, or U+FFFD for a byte that is none, to *end,
+ * and moves both on.  Returns which it is. */
+uint32_t utf8_take(const char **bytes, char **end);
 
 /* Returns a copy in which U+FFFD stands for each byte that is none.  Free with
  * free(). */

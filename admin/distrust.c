@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "accounting/memory.h"
+#include "accounting/same.h"
 #include "admin/member.h"
 #include "admin/text.h"
 
@@ -22,12 +23,6 @@ struct refusal {
 	const struct conn_record *conn; /* borrowed: the first of its kind */
 	uint64_t count;
 };
-
-static bool
-is_same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
 
 /* The length of the host in "host:port". */
 static int
@@ -44,8 +39,8 @@ is_same_refusal(const struct conn_record *a, const struct conn_record *b)
 	int length = host_length(a->client_address);
 
 	return owner_view(a->owner).pid == owner_view(b->owner).pid &&
-	    is_same_text(a->target, b->target) &&
-	    is_same_text(a->trust_refused, b->trust_refused) &&
+	    same_text(a->target, b->target) &&
+	    same_text(a->trust_refused, b->trust_refused) &&
 	    length == host_length(b->client_address) &&
 	    memcmp(a->client_address, b->client_address, (size_t)length) == 0;
 }

@@ -13,6 +13,7 @@
 
 #include "accounting/memory.h"
 #include "accounting/units.h"
+#include "accounting/utf8.h"
 #include "admin/text.h"
 
 #define FIRST_BYTES 2048
@@ -114,7 +115,7 @@ static void
 add_repaired(struct emit *emit, const char *bytes, size_t length)
 {
 	char *copy = xstrndup(bytes, length);
-	char *utf8 = text_utf8(copy);
+	char *utf8 = utf8_copy(copy);
 
 	add_utf8(emit, utf8);
 	free(utf8);

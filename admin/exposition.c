@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounting/utf8.h"
 #include "admin/text.h"
 
 /* Gauges whose name is that of a counter too. */
@@ -106,7 +107,7 @@ exposition_end(struct exposition *exposition)
 void
 exposition_put_label_value(FILE *out, const char *value)
 {
-	char *utf8 = text_utf8(value);
+	char *utf8 = utf8_copy(value);
 
 	text_cut(utf8, EXPOSITION_LABEL_MAX_BYTES);
 	for (const char *c = utf8; *c != '\0'; c++) {

@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "accounting/memory.h"
+#include "accounting/utf8.h"
 #include "admin/base64.h"
 #include "admin/emit.h"
 #include "admin/text.h"
@@ -152,7 +153,7 @@ static bool
 is_text(const char *bytes, size_t length)
 {
 	char *copy = xstrndup(bytes, length);
-	char *utf8 = text_utf8(copy);
+	char *utf8 = utf8_copy(copy);
 	bool is_same = strlen(copy) == length && strcmp(copy, utf8) == 0;
 
 	free(utf8);

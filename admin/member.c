@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "accounting/memory.h"
+#include "accounting/utf8.h"
 #include "admin/text.h"
 
 /* A double holds 15 decimal digits; more would print 0.1 as 0.1000...01. */
@@ -55,7 +56,7 @@ member_text(json_t *object, const char *key, const char *text)
 		json_object_set_new(object, key, json_null());
 		return;
 	}
-	utf8 = text_utf8(text);
+	utf8 = utf8_copy(text);
 	json_object_set_new(object, key, json_string(utf8));
 	free(utf8);
 }
@@ -103,7 +104,7 @@ member_tags(json_t *object, const struct tags *tags)
 	json_t *json = json_object();
 
 	for (size_t i = 0; i < tags->count; i++) {
-		char *key = text_utf8(tags->items[i].key);
+		char *key = utf8_copy(tags->items[i].key);
 
 		member_text(json, key, tags->items[i].value);
 		free(key);

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "accounting/memory.h"
+#include "accounting/utf8.h"
 #include "admin/runs.h"
 #include "admin/text.h"
 
@@ -36,7 +37,7 @@ text_or_null(const char *text)
 
 	if (text == NULL)
 		return json_null();
-	utf8 = text_utf8(text);
+	utf8 = utf8_copy(text);
 	json = json_string(utf8);
 	free(utf8);
 	return json;
@@ -125,7 +126,7 @@ leak_json(const struct compared *leak)
 	json_t *tags = json_object();
 
 	for (size_t i = 0; i < kind->tags.count; i++) {
-		char *key = text_utf8(kind->tags.items[i].key);
+		char *key = utf8_copy(kind->tags.items[i].key);
 
 		json_object_set_new(
 		    tags, key, text_or_null(kind->tags.items[i].value));

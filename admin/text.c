@@ -43,31 +43,17 @@ put_escape(char *to, uint32_t point)
 }
 
 char *
-text_utf8(const char *bytes)
-{
-	return utf8_copy(bytes);
-}
-
-char *
 text_visible(const char *bytes)
 {
 	char *text = xcalloc(strlen(bytes) + 1, ESCAPE_BYTES);
 	char *end = text;
 
 	while (*bytes != '\0') {
-		uint32_t point = 0;
-		size_t length = utf8_decode(bytes, &point);
+		char *start = end;
+		uint32_t point = utf8_take(&bytes, &end);
 
-		if (length == 0) {
-			end = stpcpy(end, UTF8_REPLACEMENT);
-			bytes++;
-			continue;
-		}
 		if (is_unruly(point))
-			end += put_escape(end, point);
-		else
-			end = mempcpy(end, bytes, length);
-		bytes += length;
+			end = start + put_escape(start, point);
 	}
 	*end++ = '\0';
 	return xreallocarray(text, (size_t)(end - text), 1);

@@ -13,10 +13,6 @@
 
 #include "accounting/units.h"
 
-/* Returns `bytes` with whatever is not UTF-8 replaced by U+FFFD.  Free with
- * free(). */
-char *text_utf8(const char *bytes);
-
 /*
  * Returns `bytes` as a terminal may have it: valid UTF-8, with control
  * characters and those that turn the direction of text written as "\x1b" and

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +31,9 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+
+#include "certs/fail.h"
+#include "certs/install.h"
 
 #define VALID_DAYS 3652
 #define DAY_S 86400
@@ -61,22 +63,6 @@ static const struct extension {
     {NID_key_usage, "critical,keyCertSign,cRLSign"},
     {NID_subject_key_identifier, "hash"},
 };
-
-/* Writes one line, whatever the names in it hold; returns false. */
-__attribute__((format(printf, 2, 3))) static bool
-fail(char error[AUTHORITY_ERROR_BYTES], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, AUTHORITY_ERROR_BYTES, format, args);
-	va_end(args);
-	for (char *c = error; *c != '\0'; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-	return false;
-}
 
 static char *
 join(const char *directory, const char *name)
@@ -135,52 +121,19 @@ lock_directory(const char *path, char error[AUTHORITY_ERROR_BYTES])
 	return directory;
 }
 
-static bool
-write_all(int file, const char *bytes, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(file, bytes, length);
-
-		if (written == -1 && errno == EINTR)
-			continue;
-		if (written == -1)
-			return false;
-		bytes += written;
-		length -= (size_t)written;
-	}
-	return true;
-}
-
 /* Writes the content of `text` to a file that did not exist before. */
 static bool
-install_file(
+install_new(
     const char *path, BIO *text, mode_t mode, char error[AUTHORITY_ERROR_BYTES])
 {
 	char *bytes;
 	long length = BIO_get_mem_data(text, &bytes);
-	char *temporary;
-	bool is_installed;
-	int file;
 
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		abort();
-	/* mkostemp() opens with mode 0600; only then may it become wider. */
-	file = mkostemp(temporary, O_CLOEXEC);
-	is_installed = file != -1 && fchmod(file, mode) == 0 &&
-	    write_all(file, bytes, (size_t)length) && fsync(file) == 0 &&
-	    link(temporary, path) == 0;
-	if (!is_installed)
-		fail(error, "%s cannot be written: %s: %s", path,
-		    strerror(errno),
-		    errno == EEXIST
-			? "another process has just made it: start again"
-			: "make room, or choose another state directory");
-	if (file != -1) {
-		unlink(temporary);
-		close(file);
-	}
-	free(temporary);
-	return is_installed;
+	return install_file(path, mode, bytes, (size_t)length, INSTALL_NEW) ||
+	    fail(error, "%s cannot be written: %s: %s", path, strerror(errno),
+		errno == EEXIST
+		    ? "another process has just made it: start again"
+		    : "make room, or choose another state directory");
 }
 
 static bool
@@ -289,9 +242,9 @@ static bool
 install_pair(const struct authority *authority, BIO *key, BIO *certificate,
     char error[AUTHORITY_ERROR_BYTES])
 {
-	if (!install_file(authority->key_path, key, S_IRUSR | S_IWUSR, error))
+	if (!install_new(authority->key_path, key, S_IRUSR | S_IWUSR, error))
 		return false;
-	if (install_file(authority->certificate_path, certificate,
+	if (install_new(authority->certificate_path, certificate,
 		S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH, error))
 		return true;
 	unlink(authority->key_path);

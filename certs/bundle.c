@@ -14,8 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +22,9 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+
+#include "certs/fail.h"
+#include "certs/install.h"
 
 #define BUNDLE_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
 
@@ -45,22 +46,6 @@ static const char *const usual_places[] = {
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 };
-
-/* Writes one line, whatever the names in it hold; returns false. */
-__attribute__((format(printf, 2, 3))) static bool
-fail(char error[AUTHORITY_ERROR_BYTES], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, AUTHORITY_ERROR_BYTES, format, args);
-	va_end(args);
-	for (char *c = error; *c != '\0'; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-	return false;
-}
 
 static bool
 is_readable(const char *path)
@@ -210,51 +195,24 @@ write_blocks(const struct bundle *bundle, FILE *file)
 	return fflush(file) == 0;
 }
 
-/* So that the new name outlives a power cut. */
-static bool
-sync_directory_of(const char *path)
-{
-	char *copy = strdup(path);
-	int directory;
-	bool is_synced;
-
-	if (copy == NULL)
-		abort();
-	directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	is_synced = directory != -1 && fsync(directory) == 0;
-	if (directory != -1)
-		close(directory);
-	free(copy);
-	return is_synced;
-}
-
 static bool
 replace_file(const struct bundle *bundle, const char *path,
     char error[AUTHORITY_ERROR_BYTES])
 {
-	char *temporary;
-	FILE *file;
-	int descriptor;
+	char *text;
+	size_t length;
+	FILE *file = open_memstream(&text, &length);
 	bool is_replaced;
 
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		abort();
-	descriptor = mkostemp(temporary, O_CLOEXEC);
-	file = descriptor == -1 ? NULL : fdopen(descriptor, "w");
-	is_replaced = file != NULL && fchmod(descriptor, BUNDLE_MODE) == 0 &&
-	    write_blocks(bundle, file) && fsync(descriptor) == 0 &&
-	    rename(temporary, path) == 0 && sync_directory_of(path);
-	if (!is_replaced)
-		fail(error,
-		    "%s cannot be written: %s: free some space or choose "
-		    "another state directory",
-		    path, strerror(errno));
-	if (file != NULL) {
-		/* Gone already where it was renamed. */
-		unlink(temporary);
-		fclose(file);
-	}
-	free(temporary);
+	if (file == NULL || !write_blocks(bundle, file) || fclose(file) != 0)
+		abort(); /* only for want of memory */
+	is_replaced =
+	    install_file(path, BUNDLE_MODE, text, length, INSTALL_OVER) ||
+	    fail(error,
+		"%s cannot be written: %s: free some space or choose another "
+		"state directory",
+		path, strerror(errno));
+	free(text);
 	return is_replaced;
 }
 

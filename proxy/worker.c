@@ -45,7 +45,7 @@
 #define OWNERS_PER_SWEEP 1000
 #define SEARCHES_PER_SWEEP 4
 
-/* Swept over at once: half a millisecond. */
+/* Swept over at once: half a millisecond, but for a search. */
 #define CLIENTS_A_TURN 100
 
 /* What callers said before we were told to stop is heard first: the FINs of a
@@ -177,20 +177,25 @@ probes_per_sweep(const struct worker_thread *thread)
 }
 
 /* Sweeps over some of the connections; the others come in the next turns of the
- * loop: to look at ten thousand takes tens of milliseconds. */
+ * loop: to look at ten thousand takes tens of milliseconds, and to search all
+ * processes for who holds one some more. */
 static void
 on_sweep_on(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval next_turn = {0, 0};
 	struct worker_thread *thread = arg;
 	struct worker *worker = &thread->worker;
+	struct sweep_budget *budget = &thread->sweep_budget;
+	unsigned searches = budget->searches;
 	mono_us now = clock_mono();
 
-	for (int i = 0; i < CLIENTS_A_TURN && worker->swept_next != NULL; i++) {
+	for (int i = 0; i < CLIENTS_A_TURN && worker->swept_next != NULL &&
+	     budget->searches == searches;
+	     i++) {
 		struct client *client = worker->swept_next;
 
 		worker->swept_next = client_next(client);
-		client_sweep(client, now, &thread->sweep_budget);
+		client_sweep(client, now, budget);
 	}
 	if (worker->swept_next != NULL)
 		event_add(thread->sweep_on_timer, &next_turn);
@@ -201,7 +206,6 @@ on_sweep_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker_thread *thread = arg;
 	struct worker *worker = &thread->worker;
-
 	mono_us now = clock_mono();
 
 	pool_sweep(worker->pool, now);

@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "accounting/memory.h"
+#include "accounting/utf8.h"
 #include "admin/endpoint.h"
 #include "admin/report.h"
 #include "admin/text.h"
@@ -97,7 +98,7 @@ check_json(const struct visit *visit, const char *body, const char *url)
 	shown = json_object_get(json, "url");
 	if (visit != NULL && visit->endpoint != NULL && url != NULL &&
 	    shown != NULL) {
-		utf8 = text_utf8(url);
+		utf8 = utf8_copy(url);
 		assert(strcmp(json_string_value(shown), utf8) == 0);
 		free(utf8);
 	}
@@ -108,7 +109,7 @@ check_json(const struct visit *visit, const char *body, const char *url)
 static void
 check_text(const char *body)
 {
-	char *utf8 = text_utf8(body);
+	char *utf8 = utf8_copy(body);
 
 	assert(strcmp(utf8, body) == 0);
 	free(utf8);
@@ -148,7 +149,7 @@ check_sample(const char *line, size_t length)
 static void
 check_metrics(const char *body)
 {
-	char *utf8 = text_utf8(body);
+	char *utf8 = utf8_copy(body);
 
 	assert(strcmp(utf8, body) == 0);
 	free(utf8);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "accounting/utf8.h"
 #include "admin/text.h"
 
 static void
@@ -128,12 +129,12 @@ test_timestamps(void **state)
 	}
 }
 
-/* Whatever a stranger sends comes out as text_utf8() makes it. */
+/* Whatever a stranger sends comes out as utf8_copy() makes it. */
 static void
 expect_read(const char *bytes)
 {
 	struct emit json = {0};
-	char *utf8 = text_utf8(bytes);
+	char *utf8 = utf8_copy(bytes);
 	json_t *read;
 	char *text;
 

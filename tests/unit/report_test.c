@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "accounting/utf8.h"
 #include "admin/text.h"
 #include "tests/unit/admin_fixture.h"
 
@@ -737,7 +738,7 @@ test_utf8_is_repaired(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		char *got = text_utf8(cases[i][0]);
+		char *got = utf8_copy(cases[i][0]);
 
 		assert_string_equal(got, cases[i][1]);
 		free(got);
