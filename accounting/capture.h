@@ -82,9 +82,9 @@ void capture_end_head(
     struct capture_shelf *shelf, struct capture **slot, enum capture_side side);
 
 /*
- * The same for a head that has nothing to hide, which costs a tenth: all its
- * lines at once, from the reason to the last field's CRLF, and then where in
- * them the reason, and each name and value, has its end.
+ * The same for a head that has nothing to hide, for a third of the price: all
+ * its lines at once, from the reason to the last field's CRLF, and then where
+ * in them the reason, and each name and value, has its end.
  */
 void capture_begin_lines(struct capture_shelf *shelf, unsigned http_minor,
     const char *lines, size_t length, size_t reason_end);

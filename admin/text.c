@@ -123,36 +123,21 @@ put_digits(char *to, int64_t number, int count, char behind)
 	return to + count + 1;
 }
 
-/* Puts a day since 1970 as "2026-11-24T", by the Gregorian calendar with years
- * that begin in March, so that leap days are their last. */
-static char *
-put_day(char *to, int64_t day)
-{
-	int64_t shifted = day + 719468; /* since March 1 of the year 0 */
-	int64_t era = shifted / 146097; /* of 400 years */
-	int64_t in_era = shifted % 146097;
-	int64_t year =
-	    (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
-	int64_t month = (5 * in_year + 2) / 153; /* 0 is March */
-
-	to = put_digits(to, era * 400 + year + (month >= 10), 4, '-');
-	to = put_digits(to, month < 10 ? month + 3 : month - 9, 2, '-');
-	return put_digits(to, in_year - (153 * month + 2) / 5 + 1, 2, 'T');
-}
-
 /* By itself: strftime() and printf() cost more than all else that a leak has
  * to say. */
 void
 text_timestamp(wall_us at, char text[TEXT_NUMBER_BYTES])
 {
-	int64_t seconds = at / US_PER_S;
-	int64_t in_day = seconds % 86400;
+	time_t seconds = (time_t)(at / US_PER_S);
+	struct tm utc;
 
-	text = put_day(text, seconds / 86400);
-	text = put_digits(text, in_day / 3600, 2, ':');
-	text = put_digits(text, in_day / 60 % 60, 2, ':');
-	text = put_digits(text, in_day % 60, 2, '.');
+	gmtime_r(&seconds, &utc);
+	text = put_digits(text, utc.tm_year + 1900, 4, '-');
+	text = put_digits(text, utc.tm_mon + 1, 2, '-');
+	text = put_digits(text, utc.tm_mday, 2, 'T');
+	text = put_digits(text, utc.tm_hour, 2, ':');
+	text = put_digits(text, utc.tm_min, 2, ':');
+	text = put_digits(text, utc.tm_sec, 2, '.');
 	text = put_digits(text, at % US_PER_S / US_PER_MS, 3, 'Z');
 	*text = '\0';
 }

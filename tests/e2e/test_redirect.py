@@ -145,9 +145,12 @@ def trust():
 def curl(url, *options):
     """As the service; returns what came, or None."""
     done = subprocess.run(
-        [*AS_SERVICE, "curl", "-s", "-m", "10", *options, url],
+        [*AS_SERVICE, "curl", "-sS", "-m", "10", *options, url],
         env=proxies.plain_environment(), capture_output=True)
-    return done.stdout if done.returncode == 0 else None
+    if done.returncode != 0:
+        print(f"curl: {done.returncode}: {done.stderr}")
+        return None
+    return done.stdout
 
 
 @contextlib.contextmanager
