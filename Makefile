@@ -187,7 +187,7 @@ soak: deps
 check: deps
 	@tests/check
 
-# Our own figures, three minutes of them, one subject a program; the accounts'
+# Our own figures, four minutes of them, one subject a program; the accounts'
 # (ledger) is built.  BENCH=peers is the table beside nginx, haproxy and others,
 # which have to be installed; BENCH_ARGS go to it, as -h says.
 BENCH ?= ledger requests workers reports watched idle
